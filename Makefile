@@ -1,0 +1,117 @@
+# mqttwarden. `make` lists the targets; `make run` needs nothing but Go.
+
+# The version is the nearest tag of this very repository, or "dev" outside of it.
+VERSION ?= $(shell [ -e .git ] && git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+ARGS       ?=
+FUZZTIME   ?= 30s
+BENCHCOUNT ?= 10
+
+# Where the benchmarks of the hot path are.
+BENCHED := ./registry/acl ./registry/secret
+
+LINT     := bin/golangci-lint
+LINTCONF := deploy/lint/golangci.yml
+
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN{FS=":.*## "} /^##@/{printf "\n%s\n",substr($$0,5)} \
+	  /^[a-z-]+:.*## /{printf "  %-8s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+
+##@ Use
+
+.PHONY: run
+run: build ## Build and start the server; pass flags as ARGS="--http-addr :8080"
+	bin/mqttwarden serve $(ARGS)
+
+# The stamp of the version control system is left out: the version is ours, and a
+# tree whose owner git does not trust builds all the same.
+.PHONY: build
+build: ## Build the static program bin/mqttwarden
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+	  -ldflags '-s -w -X main.version=$(VERSION)' -o bin/mqttwarden ./cmd/mqttwarden
+
+##@ Check
+
+.PHONY: setup
+setup: ## Install the real servers and clients that the tests talk to
+	@deploy/test/setup.sh
+
+# Without the cache of results: what the tests talk to is not part of its key.
+.PHONY: test
+test: setup ## Run go vet and all tests, on a fresh machine too
+	go vet ./...
+	go test -count=1 ./...
+	@echo 'make test: every package passed'
+
+.PHONY: lint
+lint: $(LINT) ## Check module files, format and lint
+	go mod tidy -diff
+	cd deploy/tools && go mod tidy -diff
+	$(LINT) run -c $(LINTCONF) ./...
+
+.PHONY: fmt
+fmt: $(LINT) ## Format all Go files as make lint wants them
+	$(LINT) fmt -c $(LINTCONF)
+
+.PHONY: race
+race: ## Run all tests under the race detector (needs cgo and gcc)
+	@set -- $$(go env CC); command -v "$$1" >/dev/null || \
+	  { echo "make race: the race detector needs cgo and a C compiler, and '$$1' is not installed" >&2; exit 1; }
+	CGO_ENABLED=1 go test -race -count=1 ./...
+	@echo 'make race: every package passed'
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (30s), one after another
+	@set -e; targets=0; \
+	for file in $$(grep -rlE --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' .); do \
+	  dir=$$(dirname "$$file"); \
+	  for name in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$file"); do \
+	    echo "== $$name in $$dir for $(FUZZTIME)"; \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir"; \
+	    targets=$$((targets + 1)); \
+	  done; \
+	done; \
+	echo "make fuzz: $$targets targets, no finding"
+
+.PHONY: golden
+golden: ## Rewrite the golden files; read the diff before you commit it
+	@set -e; for dir in $$(grep -rlE --include='*_test.go' --exclude-dir=node_modules 'flag\.Bool\("update"' . | xargs -r -n 1 dirname | sort -u); do \
+	  go test -count=1 "$$dir" -update; \
+	done
+	@git --no-pager diff --stat -- '*testdata*' 2>/dev/null || true
+
+##@ Measure
+
+.PHONY: bench
+bench: ## Benchmark the hot path, then compare with the bare broker
+	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) $(BENCHED)
+	go run ./cmd/bench
+
+# It needs its database, which it asks for over the network, so it belongs to the
+# list for a release and not to the checks of every change.
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities (needs the Go vulnerability database)
+	@GOBIN=$(CURDIR)/bin go install $(GOVULNCHECK) || \
+	  { echo 'make vuln: govulncheck could not be built: nothing was checked' >&2; exit 1; }
+	@bin/govulncheck ./... || { code=$$?; \
+	  [ $$code -eq 3 ] || echo 'make vuln: govulncheck could not reach its database: nothing was checked' >&2; \
+	  exit $$code; }
+
+##@ Tidy up
+
+.PHONY: clean
+clean: ## Remove what make built, the tools too; data/ stays
+	rm -rf bin dist
+
+# The tools are built once and kept until their versions change.
+$(LINT): deploy/tools/go.mod deploy/tools/go.sum
+	cd deploy/tools && go build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/benchstat: deploy/tools/go.mod deploy/tools/go.sum
+	cd deploy/tools && go build -o ../../$@ golang.org/x/perf/cmd/benchstat

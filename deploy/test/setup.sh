@@ -1,0 +1,54 @@
+#!/bin/sh
+# Makes sure that the programs are there which the tests start and talk to:
+# install what is missing with apt-get as root on Debian, or name it and fail.
+# The tests start these servers themselves, each on a free port of its own.
+set -eu
+
+# Each line: the program, and Debian's package that brings it.
+needed='redis-server redis-server
+mosquitto_pub mosquitto-clients
+mosquitto_sub mosquitto-clients
+openssl openssl
+curl curl'
+
+# missing prints the column of needed ($1: 1 program, 2 package) for every
+# program that is not installed, each word once.
+missing() {
+	echo "$needed" | while read -r program package; do
+		command -v "$program" >/dev/null 2>&1 && continue
+		if [ "$1" = 1 ]; then echo "$program"; else echo "$package"; fi
+	done | sort -u | tr '\n' ' '
+}
+
+programs=$(missing 1)
+[ -n "$programs" ] || exit 0
+
+packages=$(missing 2)
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+	echo "The tests need these programs, which are not installed: $programs" >&2
+	echo "On Debian: sudo apt-get install $packages" >&2
+	exit 1
+fi
+
+# A package that brings a server starts it as a service. The tests want none: a
+# policy that says no (101) stands while apt-get runs, unless there is one already.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	trap 'rm -f "$policy"' EXIT
+	trap 'exit 130' INT TERM
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+fi
+
+echo "Installing for the tests: $packages"
+export DEBIAN_FRONTEND=noninteractive
+apt='apt-get -qq -o DPkg::Lock::Timeout=300'
+$apt update
+# shellcheck disable=SC2086 # packages are words
+$apt install -y --no-install-recommends $packages </dev/null >/dev/null
+
+programs=$(missing 1)
+if [ -n "$programs" ]; then
+	echo "Still not there after apt-get install: $programs" >&2
+	exit 1
+fi
