@@ -1,0 +1,85 @@
+package acl
+
+// everything is what a holder of all rights is allowed.
+func everything() []Grant {
+	return []Grant{
+		{Context: MQTT, Operation: ReadWrite, Resource: "#"},
+		{Context: MQTT, Operation: ReadWrite, Resource: "$SYS/#"},
+		{Context: HTTP, Operation: ReadWrite, Resource: "/#"},
+	}
+}
+
+// AllRights reports whether p allows to read and write "#" and "$SYS/#" over
+// MQTT and "/#" over HTTP and has no deny at all.
+func (p *Policy) AllRights() bool {
+	return p != nil && p.all
+}
+
+// CoversGrant reports whether the holder of p may hand g to somebody else: p
+// allows everything that g is about, and no deny of p touches it. A deny is
+// judged by its resource, too, since taking it away is granting.
+//
+// A placeholder in g may come to stand for any level, so it counts as "+".
+// Among the holder's own grants ${username} is the holder's name; ${clientid}
+// and ${cert.cn} allow nothing, and forbid whatever they could stand for. All
+// rights cover every grant; a grant that is not valid is covered by nothing less.
+func (p *Policy) CoversGrant(g Grant) bool {
+	if p == nil || p.all {
+		return p != nil
+	}
+	resource, err := g.parse()
+	return err == nil && p.covers(g, resource)
+}
+
+// CoversAll reports whether p covers each of the grants; see CoversGrant.
+func (p *Policy) CoversAll(grants []Grant) bool {
+	for _, g := range grants {
+		if !p.CoversGrant(g) {
+			return false
+		}
+	}
+	return true
+}
+
+// CoversPolicy reports whether the holder of p may hand over all that other
+// rests on; see CoversGrant. Here ${username} is the name of other's user. A
+// nil other has no rights and is covered by every p that is not nil.
+func (p *Policy) CoversPolicy(other *Policy) bool {
+	if p == nil || p.all || other == nil {
+		return p != nil
+	}
+	for _, g := range other.grants {
+		resource, err := g.parse()
+		if err != nil {
+			return false
+		}
+		if resolve(resource, other.username) && !p.covers(g, resource) {
+			return false
+		}
+	}
+	return true
+}
+
+// covers reports whether p allows all of a resource, in the context and for
+// every operation of g, and forbids nothing of it.
+func (p *Policy) covers(g Grant, resource []piece) bool {
+	q := query{names: &Names{}}
+	if q.askResource(p.seed, resource) != fine {
+		return false
+	}
+	for _, op := range [...]Operation{Read, Write} {
+		if g.Operation&op == 0 {
+			continue
+		}
+		r := &p.rights[place(g.Context, op)]
+		if r.never != none || r.allow.cover(&q) == none {
+			return false
+		}
+		wide := q
+		wide.anyone = true
+		if r.deny.overlap(&wide) != none {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,36 @@
+package acl
+
+// Names are the values that placeholders stand for in one session. They are
+// checked once, by Policy.Names, and belong to that policy; asked with another
+// policy they are checked again for it, each time, so keep both together. A nil
+// *Names stands for no session: ${clientid} and ${cert.cn} match nothing.
+//
+// Names are read only and may be shared.
+type Names struct {
+	policy   *Policy
+	clientID value
+	certCN   value
+}
+
+// value is what a placeholder stands for.
+type value struct {
+	text string
+	live bool // it may match; otherwise the placeholder matches nothing
+}
+
+// Names returns the values for a session with that client ID and that common
+// name in its certificate, each "" if there is none. It refuses nothing; whether
+// the client ID may be used at all is asked with MayUseClientID.
+func (p *Policy) Names(clientID, certCN string) Names {
+	return Names{
+		policy:   p,
+		clientID: value{clientID, p.trusts(clientID)},
+		certCN:   value{certCN, usable(certCN)},
+	}
+}
+
+// trusts reports whether ${clientid} may stand for id. Without a list, a client
+// could be whoever it says.
+func (p *Policy) trusts(id string) bool {
+	return p != nil && p.clientIDs.limited && usable(id) && p.clientIDs.cover(id)
+}

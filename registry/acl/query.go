@@ -1,0 +1,96 @@
+package acl
+
+import "strings"
+
+// query is a question as the tries of a policy read it. It lives on the stack:
+// a decision allocates nothing.
+type query struct {
+	levels
+	names  *Names
+	keys   [MaxLevels]key // of the levels
+	dollar bool           // the first level begins with "$", so no wildcard takes it
+	anyone bool           // what placeholders stand for is not known: it may be any level
+}
+
+// askRead makes q the question about a topic or filter, or says what is wrong
+// with it.
+func (q *query) askRead(seed uint64, name string) fault {
+	if strings.HasPrefix(name, "$") {
+		if len(name) > MaxNameLength {
+			return tooLong
+		}
+		inner, _, ok := Unshared(name)
+		if !ok {
+			return badShare
+		}
+		name = inner
+	}
+	return q.ask(seed, filterForm, "", spellOutRoot(name))
+}
+
+// askPublish makes q the question about a topic behind the publish prefix, or
+// says what is wrong with it.
+func (q *query) askPublish(seed uint64, pre *prefix, topic string) fault {
+	switch {
+	case topic == "":
+		return empty // the prefix alone is not what the client sent
+	case pre.bad:
+		return badPrefix
+	}
+	return q.ask(seed, topicForm, pre.text, topic)
+}
+
+// askPath makes q the question about a path, or says what is wrong with it.
+func (q *query) askPath(seed uint64, path string) fault {
+	if path != "" && path[0] != '/' {
+		return noSlash
+	}
+	return q.ask(seed, pathForm, "", path)
+}
+
+// askResource makes q the question about all that a resource may come to match:
+// its placeholders may stand for any level.
+func (q *query) askResource(seed uint64, resource []piece) fault {
+	filter := make([]string, len(resource))
+	for i, l := range resource {
+		filter[i] = l.text
+		if l.kind != literal && l.kind != hash {
+			filter[i] = "+"
+		}
+	}
+	return q.ask(seed, filterForm, "", strings.Join(filter, "/"))
+}
+
+// ask makes q the question about head and rest together, or says what is wrong
+// with it.
+func (q *query) ask(seed uint64, f form, head, rest string) fault {
+	if bad := q.read(f, head, rest); bad != fine {
+		return bad
+	}
+	q.dollar = q.text[0] == '$'
+	start := 0
+	for i, end := range q.ends[:q.n] {
+		q.keys[i] = keyOf(seed, q.text[start:], int(end)-start)
+		start = int(end) + 1
+	}
+	return fine
+}
+
+// spells reports whether the literal level at depth is text.
+func (q *query) spells(depth int, text string) bool {
+	start, end := q.span(depth)
+	return string(q.text[start:end]) == text
+}
+
+// mayBe reports whether a placeholder that stands for v may take the level at
+// depth.
+func (q *query) mayBe(depth int, v *value) bool {
+	switch {
+	case q.anyone:
+		return depth > 0 || !q.dollar
+	case !v.live:
+		return false
+	default:
+		return q.kind(depth) != literal || q.spells(depth, v.text)
+	}
+}
