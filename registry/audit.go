@@ -1,0 +1,20 @@
+package registry
+
+import (
+	"net/netip"
+	"time"
+)
+
+// AuditEntry says who changed what. Entries are written in the transaction of
+// the change they tell of and are never altered. They hold no secret.
+type AuditEntry struct {
+	ID     int64 // given by the store, growing
+	Change uint64
+	Time   time.Time
+	Actor  string // username, or "system"
+	Door   string // through which door: "api", "cli", "start"
+	Remote netip.Addr
+	Action string // "user.create", "role.permission.add", …
+	Target string // id of what was changed
+	Detail string // what changed, in a few words
+}

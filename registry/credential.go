@@ -1,0 +1,91 @@
+package registry
+
+import (
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Method is a way to sign in.
+type Method string
+
+// The methods of the contract; MethodSCRAM is ours.
+const (
+	MethodPassword    Method = "password"
+	MethodCertificate Method = "certificate"
+	MethodToken       Method = "token" // a token as the MQTT password
+	MethodSCRAM       Method = "scram"
+)
+
+// GrantType lets a user sign in with a method. Required ones must all be
+// proven; when none is required, any one will do.
+type GrantType struct {
+	Method   Method
+	Required bool
+}
+
+// Granted reports whether the user may sign in with m, and must.
+func (u *User) Granted(m Method) (granted, required bool) {
+	i := slices.IndexFunc(u.GrantTypes, func(g GrantType) bool { return g.Method == m })
+	if i < 0 {
+		return false, false
+	}
+	return true, u.GrantTypes[i].Required
+}
+
+func validateGrantTypes(gs []GrantType) error {
+	seen := make(map[Method]bool, len(gs))
+	for _, g := range gs {
+		switch g.Method {
+		case MethodPassword, MethodCertificate, MethodToken, MethodSCRAM:
+		default:
+			return Errorf(Invalid, "grantTypes", "method must be one of password, certificate, token, scram")
+		}
+		if seen[g.Method] {
+			return Errorf(Invalid, "grantTypes", "method %s stands twice", g.Method)
+		}
+		seen[g.Method] = true
+	}
+	return nil
+}
+
+// Fingerprint is a client certificate that a user registered: the SHA-256 of
+// its DER form in lower-case hexadecimal. While a user has one, only registered
+// certificates sign it in.
+type Fingerprint struct {
+	SHA256  string
+	Created time.Time
+	Expires time.Time // zero: does not expire by itself
+}
+
+// ParseFingerprint returns s in the form in which fingerprints are stored. It
+// takes upper case and colons between the bytes.
+func ParseFingerprint(s string) (string, error) {
+	bad := Errorf(Invalid, "fingerprint", "must be a SHA-256 in hexadecimal: 64 digits, colons allowed")
+	if len(s) > 128 {
+		return "", bad
+	}
+	fp := strings.ToLower(strings.ReplaceAll(s, ":", ""))
+	if b, err := hex.DecodeString(fp); err != nil || len(b) != 32 {
+		return "", bad
+	}
+	return fp, nil
+}
+
+// fingerprintValid reports whether fp is registered for the user
+// and has not expired at now.
+func (u *User) fingerprintValid(fp string, now time.Time) bool {
+	i := slices.IndexFunc(u.Fingerprints, func(f Fingerprint) bool { return f.SHA256 == fp })
+	return i >= 0 && (u.Fingerprints[i].Expires.IsZero() || now.Before(u.Fingerprints[i].Expires))
+}
+
+// fingerprintExpiry returns when the registered fingerprint fp expires, zero
+// when it is not registered or does not.
+func (u *User) fingerprintExpiry(fp string) time.Time {
+	i := slices.IndexFunc(u.Fingerprints, func(f Fingerprint) bool { return f.SHA256 == fp })
+	if i < 0 {
+		return time.Time{}
+	}
+	return u.Fingerprints[i].Expires
+}
