@@ -15,6 +15,10 @@ LINTCONF := deploy/lint/golangci.yml
 
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+# Programs and tests are built alike, so that what one compiled serves the other.
+export CGO_ENABLED := 0
+export GOFLAGS     := -trimpath -buildvcs=false
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -29,12 +33,9 @@ help: ## Show this list
 run: build ## Build and start the server; pass flags as ARGS="--http-addr :8080"
 	bin/mqttwarden serve $(ARGS)
 
-# The stamp of the version control system is left out: the version is ours, and a
-# tree whose owner git does not trust builds all the same.
 .PHONY: build
 build: ## Build the static program bin/mqttwarden
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false \
-	  -ldflags '-s -w -X main.version=$(VERSION)' -o bin/mqttwarden ./cmd/mqttwarden
+	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/mqttwarden ./cmd/mqttwarden
 
 ##@ Check
 
