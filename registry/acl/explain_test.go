@@ -110,6 +110,13 @@ func TestExplain(t *testing.T) {
 			`write http "/api/users/7": not granted`,
 		},
 		{
+			"a path without its slash",
+			Source{Grants: grants},
+			Question{Context: HTTP, Operation: Read, Name: "api/users/7"},
+			Explanation{Reason: Malformed, Name: "api/users/7", Detail: `must begin with "/"`},
+			"",
+		},
+		{
 			"no operation",
 			Source{Grants: grants},
 			Question{Context: HTTP, Name: "/api/users/7"},

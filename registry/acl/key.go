@@ -13,41 +13,40 @@ type key uint64
 
 const hashedKey key = 1 << 63
 
-// keyOf returns the key of the first size bytes of text, which goes on for
-// eight bytes more at least.
-func keyOf(seed uint64, text []byte, size int) key {
-	if size < 8 {
-		return key(first(text, size))
-	}
-	return longKey(seed, text, size)
+// shortLength is how long a text that is its own key may be, in bytes.
+const shortLength = 7
+
+// shortKey returns the key of the first size bytes of text, at most shortLength.
+// The text goes on for eight bytes more at least.
+func shortKey(text []byte, size int) key {
+	return key(binary.LittleEndian.Uint64(text) & (1<<(8*size) - 1))
 }
 
-// longKey is keyOf for a text of eight bytes or more.
+// longKey returns the key of the first size bytes of text, more than
+// shortLength. The text goes on for eight bytes more at least.
 func longKey(seed uint64, text []byte, size int) key {
 	const odd = 0x9E3779B97F4A7C15
-	h := seed ^ uint64(size)
+	h := seed ^ uint64(size) // #nosec G115 -- a length
 	for ; size > 0; size -= 8 {
-		hi, lo := bits.Mul64(h^first(text, size), odd)
+		eight := binary.LittleEndian.Uint64(text)
+		if size < 8 {
+			eight &= 1<<(8*size) - 1
+		}
+		hi, lo := bits.Mul64(h^eight, odd)
 		h = hi ^ lo
 		text = text[8:]
 	}
 	return key(h) | hashedKey
 }
 
-// first returns the first bytes of text as a number: size of them, eight at most.
-func first(text []byte, size int) uint64 {
-	eight := binary.LittleEndian.Uint64(text)
-	if size < 8 {
-		eight &= 1<<(8*size) - 1
-	}
-	return eight
-}
-
 // textKey returns the key of text.
 func textKey(seed uint64, text string) key {
 	padded := make([]byte, len(text)+8)
 	copy(padded, text)
-	return keyOf(seed, padded, len(text))
+	if len(text) <= shortLength {
+		return shortKey(padded, len(text))
+	}
+	return longKey(seed, padded, len(text))
 }
 
 // hashed reports whether several texts may have this key.

@@ -29,8 +29,8 @@ func (p *Policy) Names(clientID, certCN string) Names {
 	}
 }
 
-// trusts reports whether ${clientid} may stand for id. Without a list, a client
-// could be whoever it says.
+// trusts reports whether ${clientid} may stand for id: only a list says so, for
+// without one a client could be whoever it says.
 func (p *Policy) trusts(id string) bool {
-	return p != nil && p.clientIDs.limited && usable(id) && p.clientIDs.cover(id)
+	return p != nil && usable(id) && p.clientIDs.cover(id)
 }

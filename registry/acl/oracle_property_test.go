@@ -29,7 +29,6 @@ func TestPolicyAnswersAsTheOracle(t *testing.T) {
 			o.checkGrant(t, q, e)
 		}
 	})
-	t.Log(seen)
 	for r := NotGranted; r <= Malformed; r++ {
 		if seen[r] == 0 {
 			t.Errorf("no question was answered %q: the generators miss it", r)

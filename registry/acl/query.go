@@ -70,7 +70,11 @@ func (q *query) ask(seed uint64, f form, head, rest string) fault {
 	q.dollar = q.text[0] == '$'
 	start := 0
 	for i, end := range q.ends[:q.n] {
-		q.keys[i] = keyOf(seed, q.text[start:], int(end)-start)
+		if size := int(end) - start; size <= shortLength {
+			q.keys[i] = shortKey(q.text[start:], size)
+		} else {
+			q.keys[i] = longKey(seed, q.text[start:], size)
+		}
 		start = int(end) + 1
 	}
 	return fine

@@ -81,7 +81,8 @@ func placeholder(c Context, level string) (k kind, detail string) {
 }
 
 // usable reports whether a placeholder may stand for value. Names from outside
-// must not become wildcards, further levels, or a way into "$" topics.
+// must not become wildcards, further levels, or a way into "$" topics; NUL would
+// be taken for the end of a text (see key).
 func usable(value string) bool {
 	return value != "" && value[0] != '$' && !strings.ContainsAny(value, "/+#\x00")
 }

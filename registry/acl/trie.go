@@ -14,10 +14,10 @@ const none ref = 0
 // trie holds the resources of grants that have context, operation and effect in
 // common. It is made once and only read afterwards.
 type trie struct {
-	seed  uint64 // of keys and slots
-	nodes []node // the first is the root
-	edges []edge // a small hash table for each node, one after the other
-	texts []string
+	seed  uint64   // of keys and slots
+	nodes []node   // the first is the root
+	edges []edge   // a small hash table for each node, one after the other
+	texts []string // of the edges whose key is hashed
 }
 
 // node stands for the first levels of one or more resources. Its fields name
@@ -199,7 +199,8 @@ func (t *trie) coverFrom(q *query, at uint32, depth int) ref {
 		switch q.kind(depth) {
 		case hash:
 			return none
-		case literal:
+		case plus: // only a wildcard covers a wildcard
+		default:
 			if n.clientID != 0 && q.mayBe(depth, &q.names.clientID) {
 				if g := t.coverFrom(q, n.clientID, depth+1); g != none {
 					return g
