@@ -1,0 +1,87 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"mqttwarden/registry"
+)
+
+const (
+	takeNumbers    = `UPDATE store SET change = change + $1, audit = audit + $2 RETURNING change, audit`
+	insertChanges  = `INSERT INTO changes (number, user_id, at) VALUES`
+	updateVersions = `UPDATE users SET version = changes.number FROM changes
+		WHERE changes.user_id = users.id AND changes.number BETWEEN $1 AND $2`
+)
+
+// numbers are the last ones given out.
+type numbers struct{ change, audit uint64 }
+
+// finish ends a transaction: it takes the numbers, which makes others who want
+// some wait until the commit, and writes the rows that carry them. It returns
+// the number of the last row in the line of changes, 0 when there is none.
+func (tx *tx) finish(ctx context.Context, now time.Time) (uint64, error) {
+	users := tx.touched
+	if tx.seen != nil && len(users) == 0 {
+		users = []registry.UserID{""} // touched nobody, and yet changed something
+	}
+	if len(users) == 0 && len(tx.audit) == 0 {
+		return 0, nil
+	}
+	last, err := one(ctx, tx.t, func(r row) (n numbers, err error) {
+		err = r.Scan(&n.change, &n.audit)
+		return n, err
+	}, takeNumbers, len(users), len(tx.audit))
+	if err != nil {
+		return 0, err
+	}
+	if len(users) == 0 {
+		return 0, tx.writeAudit(ctx, 0, last.audit, now)
+	}
+	first := last.change - uint64(len(users)) + 1
+	n := first
+	err = insert(ctx, tx.t, insertChanges, users, func(id registry.UserID) []any {
+		n++
+		return []any{n - 1, id, now.UnixMicro()}
+	})
+	if err != nil {
+		return 0, err
+	}
+	if _, err := tx.t.exec(ctx, updateVersions, first, last.change); err != nil {
+		return 0, err
+	}
+	return last.change, tx.writeAudit(ctx, last.change, last.audit, now)
+}
+
+func scanChange(r row) (c registry.Change, err error) {
+	err = r.Scan(&c.Number, &c.User, micros{&c.Time})
+	return c, err
+}
+
+// Changes implements registry.ChangeLog.
+func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]registry.Change, error) {
+	return view(ctx, s.reader, func(t *sqlTx) ([]registry.Change, error) {
+		return all(ctx, t, scanChange,
+			`SELECT number, user_id, at FROM changes WHERE number > $1 ORDER BY number LIMIT $2`, after, max(limit, 0))
+	})
+}
+
+// ChangesSince implements registry.ChangeLog. A row has the time of its
+// transaction's end by the clock of the node that wrote it.
+func (s *Store) ChangesSince(ctx context.Context, since time.Time) ([]registry.Change, error) {
+	return view(ctx, s.reader, func(t *sqlTx) ([]registry.Change, error) {
+		// Ordered here: ORDER BY number would make SQLite walk the whole line.
+		changes, err := all(ctx, t, scanChange, `SELECT number, user_id, at FROM changes WHERE at >= $1`, since.UnixMicro())
+		slices.SortFunc(changes, func(a, b registry.Change) int { return cmp.Compare(a.Number, b.Number) })
+		return changes, err
+	})
+}
+
+// LastChange implements registry.ChangeLog.
+func (s *Store) LastChange(ctx context.Context) (uint64, error) {
+	return view(ctx, s.reader, func(t *sqlTx) (uint64, error) {
+		return one(ctx, t, column[uint64], `SELECT change FROM store`)
+	})
+}

@@ -1,0 +1,110 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// pool is a set of connections with the statements that are prepared on them.
+type pool struct {
+	db       *sql.DB
+	prepared map[string]*sql.Stmt // by their text; not altered after prepare
+}
+
+// prepare prepares queries on all connections, for as long as the pool is open.
+// Others are prepared once in each transaction that runs them.
+func (p *pool) prepare(ctx context.Context, queries ...string) error {
+	p.prepared = make(map[string]*sql.Stmt)
+	for _, query := range queries {
+		s, err := p.db.PrepareContext(ctx, query) //nolint:sqlclosecheck // closed with the pool
+		if err != nil {
+			return fmt.Errorf("prepare %q: %w", query, err)
+		}
+		p.prepared[query] = s
+	}
+	return nil
+}
+
+func (p *pool) close() error {
+	var errs []error
+	for _, s := range p.prepared {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(append(errs, p.db.Close())...)
+}
+
+// view runs read in one snapshot.
+func (p *pool) view(ctx context.Context, read func(*sqlTx) error) error {
+	return p.run(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, read)
+}
+
+// run runs work in one transaction and commits it, unless work or one of its
+// statements fails: then it is rolled back, as also when ctx ends or work panics.
+func (p *pool) run(ctx context.Context, opts *sql.TxOptions, work func(*sqlTx) error) error {
+	tx, err := p.db.BeginTx(ctx, opts)
+	if err != nil {
+		return wrap(ctx, err)
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after the commit
+	t := &sqlTx{ctx: ctx, tx: tx, pool: p, prepared: make(map[string]*sql.Stmt)}
+	if err := work(t); err != nil {
+		return err
+	}
+	if t.failed != nil {
+		return t.failed
+	}
+	return wrap(ctx, tx.Commit())
+}
+
+// sqlTx is one transaction. After a statement has failed it runs no other: the
+// database may have rolled back already (SQLite does on a full disk or an
+// interrupt), and a further write would stand, and be committed, alone.
+type sqlTx struct {
+	ctx      context.Context // when it ends, the transaction is rolled back
+	tx       *sql.Tx
+	pool     *pool
+	prepared map[string]*sql.Stmt
+	failed   error
+}
+
+// fail notes that a statement failed, and why.
+func (t *sqlTx) fail(ctx context.Context, err error) error {
+	if t.ctx.Err() != nil {
+		ctx = t.ctx
+	}
+	t.failed = wrap(ctx, err)
+	return t.failed
+}
+
+func (t *sqlTx) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
+	if t.failed != nil {
+		return nil, t.failed
+	}
+	if s := t.prepared[query]; s != nil {
+		return s, nil
+	}
+	var s *sql.Stmt
+	var err error
+	if known := t.pool.prepared[query]; known != nil {
+		s = t.tx.StmtContext(ctx, known)
+	} else if s, err = t.tx.PrepareContext(ctx, query); err != nil {
+		return nil, t.fail(ctx, err)
+	}
+	t.prepared[query] = s // closed with the transaction
+	return s, nil
+}
+
+// wrap says where err comes from, and that ctx ended, if it did: the driver may
+// call that an interrupt or a closed transaction.
+func wrap(ctx context.Context, err error) error {
+	switch ended := ctx.Err(); {
+	case err == nil:
+		return nil
+	case ended != nil && !errors.Is(err, ended):
+		return fmt.Errorf("sqlstore: %w: %w", ended, err)
+	default:
+		return fmt.Errorf("sqlstore: %w", err)
+	}
+}

@@ -1,0 +1,121 @@
+// Package sqlstore keeps the register in an SQL database: the system of record.
+//
+// The SQL text is one for all databases. What differs between them, opening and
+// telling errors apart, stands in one file for each: dialect_sqlite.go.
+//
+//	store.go    opening and closing
+//	pool.go     connections, transactions, prepared statements
+//	query.go    running a statement and reading its rows
+//	tx.go       Update: the change, its numbers, its audit entries
+//	users.go …  one file for each thing that is stored
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"time"
+
+	"mqttwarden/registry"
+)
+
+// Config says where the store is.
+type Config struct {
+	Path    string           // SQLite file; made, for its owner's eyes only, if it isn't there
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil: none
+	Readers int              // connections for reading; 0: two for each processor, at least four
+}
+
+// Store is a registry.Store. It is safe for use by several goroutines.
+type Store struct {
+	reader
+	dialect dialect
+	write   *pool // of one connection: who writes waits in line
+	read    *pool
+	now     func() time.Time
+}
+
+var _ registry.Store = (*Store)(nil)
+
+// Open opens the store, makes it if it isn't there, and brings its schema up to
+// date. It refuses a database that a newer program has migrated.
+func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Readers <= 0 {
+		cfg.Readers = max(4, 2*runtime.GOMAXPROCS(0))
+	}
+	s := &Store{dialect: sqliteDialect(), now: cfg.Now}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("sqlstore: open %s: %w", cfg.Path, err), s.Close())
+		}
+	}()
+	write, err := openSQLiteWriter(ctx, cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	s.write = &pool{db: write}
+	if err := migrate(ctx, write, s.dialect, cfg.Log); err != nil {
+		return nil, err
+	}
+	if err := s.identify(ctx); err != nil {
+		return nil, err
+	}
+	read, err := openSQLiteReaders(ctx, cfg.Path, cfg.Readers)
+	if err != nil {
+		return nil, err
+	}
+	s.read = &pool{db: read}
+	s.reader = reader{s.read.view}
+	if err := s.read.prepare(ctx, slices.Concat(signIn(), registering())...); err != nil {
+		return nil, err
+	}
+	return s, s.write.prepare(ctx, slices.Concat(signIn(), smallChange())...)
+}
+
+// signIn returns the statements behind a sign-in: finding a record, a token.
+func signIn() []string {
+	return []string{
+		userByID, userByName, userByFingerprint, rolesOfUsers(1), fingerprintsOfUsers(1), permissionsOfUser, tokenByID,
+	}
+}
+
+// smallChange returns the statements behind a change of one user.
+func smallChange() []string {
+	return []string{
+		insertUser, updateUser, insertUserRoles + " " + tuples(1, 2), insertFingerprints + " " + tuples(1, 5), insertToken,
+		takeNumbers, insertChanges + " " + tuples(1, 3), updateVersions, insertAudit + " " + tuples(1, 9),
+	}
+}
+
+// Ping reports whether the store can be read and written. It commits a write,
+// and so costs what a small Update costs.
+func (s *Store) Ping(ctx context.Context) error {
+	if _, err := s.LastChange(ctx); err != nil {
+		return err
+	}
+	return s.write.run(ctx, nil, func(t *sqlTx) error {
+		_, err := t.exec(ctx, `UPDATE store SET epoch = epoch`)
+		return err
+	})
+}
+
+// Close ends all connections. It must not be called while a method runs.
+func (s *Store) Close() error {
+	var errs []error
+	for _, p := range []*pool{s.read, s.write} { // the writer last: it tidies the write-ahead log
+		if p != nil {
+			errs = append(errs, p.close())
+		}
+	}
+	return errors.Join(errs...)
+}
