@@ -1,0 +1,68 @@
+package ca
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// ErrExpired is returned by an authority that is asked to issue after its
+// [Authority.NotAfter].
+var ErrExpired = errors.New("ca: the issuing certificate has expired")
+
+// RequestError says why a certificate was refused to the one who asked for it.
+// Both texts are written for the caller and may be shown to a device; text that
+// came from its request is quoted and cut.
+type RequestError struct {
+	// Field is the part of the request at fault: "csr" (its form), "subject",
+	// "key", "signature", "extensions", "certificate" (on renewal) or "hosts".
+	Field  string
+	Detail string // what is wrong with it and what is accepted
+}
+
+// Error implements error.
+func (e *RequestError) Error() string { return "ca: " + e.Field + ": " + e.Detail }
+
+func requestError(field, format string, args ...any) *RequestError {
+	return &RequestError{Field: field, Detail: fmt.Sprintf(format, args...)}
+}
+
+// CertificateError says what is wrong with a certificate that an operator wants
+// trusted or taken over. The texts may be shown to the operator.
+type CertificateError struct {
+	Position int    // of the certificate in what was handed in, from 1; 0 for the whole of it
+	Subject  string // of the certificate (RFC 2253); empty if it could not be read
+	Detail   string
+}
+
+// Error implements error.
+func (e *CertificateError) Error() string {
+	switch {
+	case e.Position == 0:
+		return "ca: certificates: " + e.Detail
+	case e.Subject == "":
+		return fmt.Sprintf("ca: certificate %d: %s", e.Position, e.Detail)
+	default:
+		return fmt.Sprintf("ca: certificate %d (%s): %s", e.Position, quote(e.Subject), e.Detail)
+	}
+}
+
+// certificateError names c, which may be nil, at position.
+func certificateError(position int, c *x509.Certificate, detail string) *CertificateError {
+	e := &CertificateError{Position: position, Detail: detail}
+	if c != nil {
+		e.Subject = c.Subject.String()
+	}
+	return e
+}
+
+// quote makes foreign text fit for a message: cut, and with control characters
+// escaped.
+func quote(s string) string {
+	const limit = 100 // bytes
+	if len(s) > limit {
+		return strconv.QuoteToASCII(s[:limit]) + "…"
+	}
+	return strconv.Quote(s)
+}

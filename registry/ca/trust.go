@@ -1,0 +1,124 @@
+package ca
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+)
+
+const (
+	// MaxTrustPEM is the largest text that [ParseTrustPEM] reads, in bytes.
+	MaxTrustPEM = 256 << 10
+
+	maxCertificates = 128 // in one text
+	pemBegin        = "-----BEGIN "
+)
+
+// TrustAnchor is a CA certificate that an operator wants trusted.
+type TrustAnchor struct {
+	Certificate *x509.Certificate
+	PEM         string // this certificate alone, as we write it
+	Fingerprint string // as [Fingerprint]
+}
+
+// ParseTrustPEM reads one or more CA certificates; text between the blocks is
+// ignored and a certificate that is there twice counts once.
+//
+// It returns a [*CertificateError] that names the first certificate that is
+// damaged, is no CA, may not sign certificates, has a weak key or is outside its
+// validity: nothing is trusted by halves.
+func ParseTrustPEM(data []byte, now time.Time) ([]TrustAnchor, error) {
+	certs, err := parseCertificates(data)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]bool, len(certs))
+	anchors := make([]TrustAnchor, 0, len(certs))
+	for i, c := range certs {
+		if err := checkCA(i+1, c); err != nil {
+			return nil, err
+		}
+		if err := checkValidity(i+1, c, now); err != nil {
+			return nil, err
+		}
+		fp := Fingerprint(c)
+		if seen[fp] {
+			continue
+		}
+		seen[fp] = true
+		anchors = append(anchors, TrustAnchor{Certificate: c, PEM: encodeCertificates(certs[i : i+1]), Fingerprint: fp})
+	}
+	return anchors, nil
+}
+
+// checkCA reports whether c may sign certificates (RFC 5280 sections 4.2.1.9 and
+// 4.2.1.3).
+func checkCA(position int, c *x509.Certificate) error {
+	switch problem := keyProblem(c.PublicKey); {
+	case !c.BasicConstraintsValid || !c.IsCA:
+		return certificateError(position, c, "is not a CA (basic constraints)")
+	case c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0: // an absent extension limits nothing, section 6.1.4 (n)
+		return certificateError(position, c, "may not sign certificates (key usage without keyCertSign)")
+	case problem != "":
+		return certificateError(position, c, "key: "+problem)
+	case len(c.UnhandledCriticalExtensions) > 0: // nothing below it would ever verify
+		return certificateError(position, c, fmt.Sprintf("has the critical extension %v, which is not supported", c.UnhandledCriticalExtensions[0]))
+	}
+	return nil
+}
+
+func checkValidity(position int, c *x509.Certificate, now time.Time) error {
+	switch {
+	case now.After(c.NotAfter):
+		return certificateError(position, c, "has expired on "+c.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(c.NotBefore):
+		return certificateError(position, c, "is not valid before "+c.NotBefore.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// parseCertificates reads at least one certificate. A block that pem.Decode
+// would silently skip is an error.
+func parseCertificates(data []byte) ([]*x509.Certificate, error) {
+	if len(data) > MaxTrustPEM {
+		return nil, certificateError(0, nil, fmt.Sprintf("more than %d bytes", MaxTrustPEM))
+	}
+	var certs []*x509.Certificate
+	for bytes.Contains(data, []byte(pemBegin)) {
+		position := len(certs) + 1
+		if position > maxCertificates {
+			return nil, certificateError(0, nil, fmt.Sprintf("more than %d certificates", maxCertificates))
+		}
+		block, rest := pem.Decode(data)
+		if block == nil || bytes.Count(data[:len(data)-len(rest)], []byte(pemBegin)) != 1 {
+			return nil, certificateError(position, nil, "is damaged PEM")
+		}
+		data = rest
+		if strings.Contains(block.Type, "PRIVATE KEY") {
+			return nil, certificateError(position, nil, "is a private key: it belongs nowhere but on its owner's machine")
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, certificateError(position, nil, "is not a CERTIFICATE block")
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, certificateError(position, nil, "cannot be parsed: "+quote(err.Error()))
+		}
+		certs = append(certs, c)
+	}
+	if len(certs) == 0 {
+		return nil, certificateError(0, nil, "no PEM block of type CERTIFICATE")
+	}
+	return certs, nil
+}
+
+func encodeCertificates(certs []*x509.Certificate) string {
+	var b strings.Builder
+	for _, c := range certs {
+		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
+	return b.String()
+}
