@@ -1,7 +1,13 @@
 package registry
 
 import (
+	"context"
+	"crypto/x509"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"mqttwarden/registry/ca"
 )
 
 // AnchorID identifies a trust anchor: the fingerprint of its certificate.
@@ -22,3 +28,69 @@ type Anchor struct {
 	Added     time.Time
 	PEM       string
 }
+
+// AnchorsConfig says what is trusted.
+type AnchorsConfig struct {
+	Store AnchorReader
+	Files []*x509.Certificate // from files of the configuration; trusted as the uploaded ones are
+	// Own returns the issuing certificates of our own authority. What they
+	// signed never signs in by its name, whatever else is trusted: only while
+	// its fingerprint is registered. Nil: there is none.
+	Own func() []*x509.Certificate
+	Now func() time.Time
+}
+
+// Anchors is what client certificates are trusted by, in memory. It is safe for
+// concurrent use.
+type Anchors struct {
+	cfg     AnchorsConfig
+	loading sync.Mutex
+	view    atomic.Pointer[anchorView]
+}
+
+type anchorView struct {
+	pool         *x509.CertPool
+	fingerprints map[string]bool
+}
+
+// NewAnchors returns anchors that know the files; Reload reads the uploaded ones.
+func NewAnchors(cfg AnchorsConfig) *Anchors {
+	a := &Anchors{cfg: cfg}
+	a.view.Store(newAnchorView(cfg.Files))
+	return a
+}
+
+func newAnchorView(certs []*x509.Certificate) *anchorView {
+	v := &anchorView{pool: x509.NewCertPool(), fingerprints: make(map[string]bool, len(certs))}
+	for _, c := range certs {
+		v.pool.AddCert(c)
+		v.fingerprints[ca.Fingerprint(c)] = true
+	}
+	return v
+}
+
+// Reload reads the uploaded anchors. A Follower calls it; see OnGeneral.
+func (a *Anchors) Reload(ctx context.Context) error {
+	a.loading.Lock() // or else an older answer could replace a newer one
+	defer a.loading.Unlock()
+	stored, err := a.cfg.Store.Anchors(ctx)
+	if err != nil {
+		return err
+	}
+	certs := append([]*x509.Certificate(nil), a.cfg.Files...)
+	for _, s := range stored {
+		c, err := parseAnchor(s)
+		if err != nil {
+			return err
+		}
+		certs = append(certs, c)
+	}
+	a.view.Store(newAnchorView(certs))
+	return nil
+}
+
+// Pool returns what is trusted now. It must not be altered.
+func (a *Anchors) Pool() *x509.CertPool { return a.view.Load().pool }
+
+// Trusts reports whether the CA certificate with this fingerprint is trusted now.
+func (a *Anchors) Trusts(sha256 string) bool { return a.view.Load().fingerprints[sha256] }

@@ -11,8 +11,8 @@ type AuditEntry struct {
 	ID     int64 // given by the store, growing
 	Change uint64
 	Time   time.Time
-	Actor  string // username, or "system"
-	Door   string // through which door: "api", "cli", "start"
+	Actor  string // username, "system", or empty: somebody who has no account
+	Door   string // through which door: "api", "cli", "start"; "http", "mqtt" for registrations
 	Remote netip.Addr
 	Action string // "user.create", "role.permission.add", …
 	Target string // id of what was changed

@@ -13,6 +13,21 @@
 // of that user. A [Subject] is the place where the current principal of a
 // user stands; sessions keep the subject and ask it at every decision.
 //
+// A [Registration] is a request to become a user. It is taken while the
+// [Window] is open, and becomes a user when somebody who may confirms it.
+//
+//	locked ──OpenWindow──▶ pending ──Confirm──▶ granted ──collected──▶ (gone)
+//	                          └────Deny────▶ denied
+//
+// Pending and denied ones end with the window, whoever or whatever closes it;
+// a granted one waits for its client, across locks and restarts. What a client
+// sends to ask how far it is, is its request once more.
+//
+// An [Anchor] is a CA whose client certificates sign in the user whose name they
+// carry. Our own authority, the [Issuer], is none: an [IssuedCertificate] signs
+// in by its registered fingerprint only, so that taking that away revokes it,
+// and a name that is given to another user gives nothing else away.
+//
 // # How a change reaches a live session
 //
 //	Service method ── one transaction: check, write, audit, number ──▶ commit

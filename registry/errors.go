@@ -18,7 +18,7 @@ const (
 	Forbidden       Code = "forbidden"          // known, but without the right or the grant type
 	Unauthenticated Code = "unauthenticated"    // not proven who it is
 	Locked          Code = "locked"             // refused for a time after too many failures
-	Busy            Code = "busy"               // too much password work under way; try again
+	Busy            Code = "busy"               // too much under way: password work, registrations, requests; try again
 	Unavailable     Code = "unavailable"        // the store can't be reached and nothing is cached
 	LastAdmin       Code = "last administrator" // nobody with all rights would be left
 	Internal        Code = "internal"           // a fault of ours; its text never leaves

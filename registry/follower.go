@@ -51,6 +51,7 @@ type Follower struct {
 	principals *Principals
 	cache      RecordCache // may be nil
 	enforcers  []Enforcer
+	general    []func(context.Context) error
 
 	wake     chan struct{}
 	heard    atomic.Int64  // when the store last answered, in Unix nanoseconds
@@ -77,8 +78,9 @@ func NewFollower(cfg FollowerConfig, store FollowedStore) *Follower {
 }
 
 // Start takes the line of changes as it is now for enforced, since nothing is
-// in memory yet, and says who hears of what follows. It must return before the
-// first look-up in principals, and before Run.
+// in memory yet, and says who hears of what follows. What OnGeneral was given is
+// called once. Start must return before the first look-up in principals, and
+// before Run.
 func (f *Follower) Start(ctx context.Context, principals *Principals, cache RecordCache, enforcers ...Enforcer) error {
 	n, err := f.store.LastChange(ctx)
 	if err != nil {
@@ -87,7 +89,16 @@ func (f *Follower) Start(ctx context.Context, principals *Principals, cache Reco
 	f.principals, f.cache, f.enforcers = principals, cache, enforcers
 	f.enforced.Store(n)
 	f.heard.Store(f.cfg.Now().UnixNano())
-	return nil
+	return f.reload(ctx)
+}
+
+// OnGeneral has f called for changes that touch no user in particular, such as
+// those of trust anchors and roles: it reads again what it keeps of them. Those
+// that were added are called in that order, and again while one of them fails;
+// only then is the change enforced. It may be called with nothing new. OnGeneral
+// must be called before Start.
+func (f *Follower) OnGeneral(reload func(context.Context) error) {
+	f.general = append(f.general, reload)
 }
 
 // Run follows until ctx ends.
@@ -146,20 +157,30 @@ const batch = 512
 
 func (f *Follower) catchUp(ctx context.Context) error {
 	for {
+		asked := f.cfg.Now()
 		changes, err := f.store.Changes(ctx, f.Enforced(), batch)
 		if err != nil {
 			return err
 		}
-		f.heard.Store(f.cfg.Now().UnixNano())
+		reloaded := false // what is read now holds the whole batch
 		for _, c := range changes {
-			if c.User != "" {
-				if err := f.follow(ctx, c); err != nil {
-					return err
-				}
+			if c.User == "" && f.cache != nil {
+				f.cache.Changed("", c.Number, c.Time)
+			}
+			switch {
+			case c.User != "":
+				err = f.follow(ctx, c)
+			case !reloaded:
+				err = f.reload(ctx)
+				reloaded = true
+			}
+			if err != nil {
+				return err
 			}
 			f.advance(c.Number)
 		}
 		if len(changes) < batch {
+			f.heard.Store(asked.UnixNano()) // not before: what was told must stand first
 			return nil
 		}
 	}
@@ -169,10 +190,12 @@ func (f *Follower) catchUp(ctx context.Context) error {
 // then live sessions obey, then the cache learns what is new. The record is read
 // now, so it may already hold later changes; their rows will find nothing to do.
 func (f *Follower) follow(ctx context.Context, c Change) error {
-	held := f.principals.changed(c.User, c.Number)
+	// The cache first: a look-up that begins after it gets nothing old there, and
+	// one that began before is noted by principals.
 	if f.cache != nil {
 		f.cache.Changed(c.User, c.Number, c.Time)
 	}
+	held := f.principals.changed(c.User, c.Number)
 	if !held && f.cache == nil {
 		return nil
 	}
@@ -190,6 +213,15 @@ func (f *Follower) follow(ctx context.Context, c Change) error {
 		f.cache.Bury(c.User, c.Number)
 	default:
 		f.cache.Put(rec)
+	}
+	return nil
+}
+
+func (f *Follower) reload(ctx context.Context) error {
+	for _, reload := range f.general {
+		if err := reload(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }

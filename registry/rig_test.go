@@ -20,48 +20,89 @@ import (
 // rig is the domain over a real store, with a clock that the test turns.
 type rig struct {
 	t          *testing.T
+	path       string // of the store
+	options    []option
 	store      *sqlstore.Store
 	service    *registry.Service
 	signIn     *registry.SignIn
 	principals *registry.Principals
+	anchors    *registry.Anchors // see withCertificates
 	pool       *secret.Pool
 	offset     atomic.Int64
 	admin      registry.Caller
 }
 
+// option changes what the service of a rig works with.
+type option func(*rig, *registry.ServiceConfig)
+
 func (r *rig) now() time.Time { return time.Now().Add(time.Duration(r.offset.Load())) }
+
+// turn sets the clock on, or back.
+func (r *rig) turn(d time.Duration) { r.offset.Add(int64(d)) }
 
 // cheap are hash parameters that keep the tests quick.
 var cheap = secret.Params{Memory: 64, Time: 1, Threads: 1}
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T, options ...option) *rig {
 	t.Helper()
-	r := &rig{t: t}
-	store, err := sqlstore.Open(t.Context(), sqlstore.Config{
-		Path: filepath.Join(t.TempDir(), "test.db"), Now: r.now, Log: slog.New(slog.DiscardHandler),
-	})
+	r := &rig{t: t, path: filepath.Join(t.TempDir(), "test.db"), options: options}
+	r.open()
+	t.Cleanup(func() { _ = r.store.Close() })
+	if made, err := r.service.Bootstrap(t.Context(), "admin-secret"); err != nil || !made {
+		t.Fatalf("bootstrap: %v, %v", made, err)
+	}
+	r.admin = r.callerNamed(registry.AdminUsername)
+	return r
+}
+
+// restart ends the program and starts it again: what was in memory only is gone.
+func (r *rig) restart() {
+	r.t.Helper()
+	if err := r.store.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.open()
+}
+
+// node returns another node over the same store.
+func (r *rig) node() *rig {
+	r.t.Helper()
+	n := &rig{t: r.t, path: r.path, options: r.options, admin: r.admin}
+	n.offset.Store(r.offset.Load())
+	n.open()
+	r.t.Cleanup(func() { _ = n.store.Close() })
+	return n
+}
+
+func (r *rig) open() {
+	t := r.t
+	t.Helper()
+	store, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: r.path, Now: r.now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.Close() })
 	signer, err := bearer.NewSigner(tokenKey(t), "mqttwarden")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.store, r.pool = store, secret.NewPool(secret.PoolConfig{Params: cheap, Workers: 2})
 	verifier := secret.NewVerifier(r.pool, secret.VerifierConfig{Now: r.now})
-	r.service = registry.NewService(registry.ServiceConfig{
+	cfg := registry.ServiceConfig{
 		Store: store, Passwords: r.pool, Checker: verifier, Signer: signer,
 		Policy: registry.DefaultPasswordPolicy(), Now: r.now, Log: slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, o := range r.options {
+		o(r, &cfg)
+	}
+	r.service = registry.NewService(cfg)
 	// Nothing is remembered between two sign-ins: what is tested here are the rules.
 	r.principals = registry.NewPrincipals(store, 1, func() bool { return false })
 	r.signIn = registry.NewSignIn(r.principals, verifier, store, signer, r.now)
-	if made, err := r.service.Bootstrap(t.Context(), "admin-secret"); err != nil || !made {
-		t.Fatalf("bootstrap: %v, %v", made, err)
+	r.signIn.Strangers(r.service.Knock)
+	r.signIn.CertificateUsed(r.service.CertificateUsed)
+	if r.anchors != nil {
+		r.signIn.TrustAnchors(r.anchors)
 	}
-	r.admin = r.callerNamed(registry.AdminUsername)
-	return r
 }
 
 // tokenKey returns one signing key for all tests: making one takes a while.

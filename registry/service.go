@@ -23,6 +23,8 @@ type ServiceConfig struct {
 	Checker      passwordChecker // to check a user's current password
 	Signer       *bearer.Signer
 	Policy       PasswordPolicy
+	Registration RegistrationConfig
+	Certificates CertificateConfig
 	TokenLife    time.Duration // of a login that asks for none; 0: an hour
 	MaxTokenLife time.Duration // 0: 876,000 hours
 	Changed      func()        // told after each commit that took a number; may be nil
@@ -38,6 +40,11 @@ type Service struct {
 	cfg   ServiceConfig
 	store Store
 	now   func() time.Time
+
+	throttle *throttle
+	seen     seenWindow
+	crls     crls
+	uses     uses
 }
 
 // Defaults of tokens.
@@ -57,7 +64,14 @@ func NewService(cfg ServiceConfig) *Service {
 	if cfg.Changed == nil {
 		cfg.Changed = func() {}
 	}
-	return &Service{cfg: cfg, store: cfg.Store, now: cfg.Now}
+	cfg.Registration = cfg.Registration.complete()
+	cfg.Certificates = cfg.Certificates.complete()
+	return &Service{
+		cfg: cfg, store: cfg.Store, now: cfg.Now,
+		throttle: newThrottle(cfg.Registration.Rate, cfg.Registration.Burst),
+		crls:     crls{last: make(map[uint64]*crl)},
+		uses:     uses{noted: make(map[string]time.Time), kept: make(map[string]time.Time)},
+	}
 }
 
 // change runs f in a transaction with the authority of caller.

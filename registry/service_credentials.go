@@ -6,17 +6,22 @@ import (
 	"time"
 
 	"mqttwarden/registry/bearer"
+	"mqttwarden/registry/ca"
 )
 
 // AddFingerprint registers a certificate for a user. A user whose grant types
 // nobody chose yet may sign in with it. It returns NotFound, Invalid, Conflict
-// when the certificate is registered already, and Forbidden.
+// when the certificate is registered already, or is of our own authority and
+// revoked or another user's, and Forbidden.
 func (s *Service) AddFingerprint(ctx context.Context, caller Caller, id UserID, n NewFingerprint) (uint64, error) {
 	fp, err := ParseFingerprint(n.Fingerprint)
 	if err != nil {
 		return 0, err
 	}
-	return s.amendFingerprints(ctx, caller, id, "user.certificate.add", fp, func(u *User) error {
+	return s.amendFingerprints(ctx, caller, id, "user.certificate.add", fp, func(ctx context.Context, tx Tx, u *User) error {
+		if err := mayRegister(ctx, tx, id, fp); err != nil {
+			return err
+		}
 		if slices.ContainsFunc(u.Fingerprints, func(f Fingerprint) bool { return f.SHA256 == fp }) {
 			return Errorf(Conflict, "fingerprint", "is registered already")
 		}
@@ -28,7 +33,8 @@ func (s *Service) AddFingerprint(ctx context.Context, caller Caller, id UserID, 
 	})
 }
 
-// RemoveFingerprint ends a certificate. Sessions that were opened with it end.
+// RemoveFingerprint ends a certificate; one that we issued is revoked with it.
+// Sessions that were opened with it end.
 // Without its last one, a user with that grant type signs in by common name
 // again. It returns NotFound, Invalid and Forbidden.
 func (s *Service) RemoveFingerprint(ctx context.Context, caller Caller, id UserID, fingerprint string) (uint64, error) {
@@ -36,19 +42,19 @@ func (s *Service) RemoveFingerprint(ctx context.Context, caller Caller, id UserI
 	if err != nil {
 		return 0, err
 	}
-	return s.amendFingerprints(ctx, caller, id, "user.certificate.remove", fp, func(u *User) error {
+	return s.amendFingerprints(ctx, caller, id, "user.certificate.remove", fp, func(ctx context.Context, tx Tx, u *User) error {
 		i := slices.IndexFunc(u.Fingerprints, func(f Fingerprint) bool { return f.SHA256 == fp })
 		if i < 0 {
 			return Errorf(NotFound, "fingerprint", "is not registered for this user")
 		}
 		u.Fingerprints = slices.Delete(u.Fingerprints, i, i+1)
-		return nil
+		return ignoreNotFound(tx.RevokeIssued(ctx, fp, s.stamp(), ca.Unspecified))
 	})
 }
 
-func (s *Service) amendFingerprints(ctx context.Context, caller Caller, id UserID, action, fp string, f func(*User) error) (uint64, error) {
+func (s *Service) amendFingerprints(ctx context.Context, caller Caller, id UserID, action, fp string, f func(context.Context, Tx, *User) error) (uint64, error) {
 	return s.change(ctx, caller, func(ctx context.Context, tx Tx, by *authority) error {
-		u, err := s.amend(ctx, tx, by, id, f)
+		u, err := s.amend(ctx, tx, by, id, func(u *User) error { return f(ctx, tx, u) })
 		if err != nil {
 			return err
 		}

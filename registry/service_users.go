@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"mqttwarden/registry/ca"
 )
 
 // NewUser is a user that is asked for.
@@ -122,6 +124,11 @@ func (s *Service) build(ctx context.Context, caller Caller, n NewUser) (User, []
 func (s *Service) insert(ctx context.Context, tx Tx, by *authority, u User, own []Permission) (User, error) {
 	if err := s.bindPrivateRoles(ctx, tx, u.ID, u.Roles); err != nil {
 		return User{}, err
+	}
+	for _, f := range u.Fingerprints {
+		if err := mayRegister(ctx, tx, u.ID, f.SHA256); err != nil {
+			return User{}, err
+		}
 	}
 	if err := tx.CreateUser(ctx, u); err != nil {
 		return User{}, err
@@ -254,7 +261,8 @@ func (s *Service) amend(ctx context.Context, tx Tx, by *authority, id UserID, f 
 	return u, nil
 }
 
-// DeleteUser removes a user. It returns NotFound, LastAdmin, Conflict for one's
+// DeleteUser removes a user and revokes the certificates that we issued to it. It
+// returns NotFound, LastAdmin, Conflict for one's
 // own account, and Forbidden when the user has a right that the caller has not.
 func (s *Service) DeleteUser(ctx context.Context, caller Caller, id UserID) (uint64, error) {
 	return s.change(ctx, caller, func(ctx context.Context, tx Tx, by *authority) error {
@@ -266,6 +274,9 @@ func (s *Service) DeleteUser(ctx context.Context, caller Caller, id UserID) (uin
 			return Errorf(Conflict, "", "one's own user can't be deleted")
 		}
 		if err := by.mayReplace(id, rec.Grants, nil); err != nil {
+			return err
+		}
+		if err := tx.RevokeIssuedOf(ctx, id, s.stamp(), ca.CessationOfOperation); err != nil {
 			return err
 		}
 		if err := tx.DeleteUser(ctx, id); err != nil {

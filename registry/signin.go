@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -23,14 +24,17 @@ type Attempt struct {
 	// TokenAsPassword lets a token stand in the place of the password, for
 	// users with that grant type.
 	TokenAsPassword bool
+	ClientID        string     // of an MQTT CONNECT; empty through the other doors
+	Remote          netip.Addr // where it comes from; may be invalid
 }
 
 // Certificate is a client certificate whose private key the peer has proven to
-// hold in the TLS handshake.
+// hold in the TLS handshake; see Anchors.Certificate.
 type Certificate struct {
 	SHA256     string // fingerprint, as ParseFingerprint returns it
-	CommonName string
-	Trusted    bool // chains to a CA that is trusted for clients
+	CommonName string // the name that it carries, by whatever Mapping
+	Trusted    bool   // chains to a CA that is trusted for clients, and is not of our own
+	Anchor     string // fingerprint of that CA
 	NotBefore  time.Time
 	NotAfter   time.Time
 }
@@ -48,9 +52,16 @@ type Proof struct {
 	PasswordSet time.Time // of the password that was right; zero: none was used
 	Certificate string    // fingerprint; empty: none was used
 	CommonName  string    // of the certificate
+	Trusted     bool      // the certificate would do by its name
+	Anchor      string    // fingerprint of the CA that makes it so
 	Token       TokenID   // empty: none was used
 	Expires     time.Time // when it ends by itself; zero: never
+
+	anchors trustedAnchors // nil: not asked
 }
+
+// trustedAnchors tells whether a CA, by its fingerprint, is trusted still.
+type trustedAnchors interface{ Trusts(sha256 string) bool }
 
 // TokenAlive reports whether a token is still registered.
 type TokenAlive func(ctx context.Context, id TokenID) (bool, error)
@@ -68,12 +79,34 @@ type SignIn struct {
 	tokens     TokenReader
 	signer     *bearer.Signer
 	now        func() time.Time
+
+	anchors   trustedAnchors
+	strangers func(ctx context.Context, a Attempt)
+	used      func(sha256 string)
 }
 
 // NewSignIn returns the one sign-in of the program.
 func NewSignIn(p *Principals, passwords passwordChecker, tokens TokenReader, signer *bearer.Signer, now func() time.Time) *SignIn {
-	return &SignIn{principals: p, passwords: passwords, tokens: tokens, signer: signer, now: now}
+	return &SignIn{
+		principals: p, passwords: passwords, tokens: tokens, signer: signer, now: now,
+		strangers: func(context.Context, Attempt) {}, used: func(string) {},
+	}
 }
+
+// TrustAnchors has certificates that sign in by their name, and the proofs that
+// rest on them, judged by what anchors trusts at that time. Without it the word
+// of the TLS layer stands. It must be called before the first sign-in.
+func (s *SignIn) TrustAnchors(anchors trustedAnchors) { s.anchors = anchors }
+
+// Strangers has meet called with each attempt to sign in with a password under a
+// name that nobody has, after it was refused. It must be called before the first
+// sign-in.
+func (s *SignIn) Strangers(meet func(ctx context.Context, a Attempt)) { s.strangers = meet }
+
+// CertificateUsed has note called with the fingerprint of each registered
+// certificate that signs in. It must be called before the first sign-in, and
+// note must not wait.
+func (s *SignIn) CertificateUsed(note func(sha256 string)) { s.used = note }
 
 // In signs somebody in. It returns Unauthenticated when a name, password or
 // token is wrong, which of them is not told, Forbidden when the credential is
@@ -85,7 +118,11 @@ func (s *SignIn) In(ctx context.Context, a Attempt) (Login, error) {
 		return Login{}, err
 	}
 	if subject == nil {
-		return Login{}, s.refuseNobody(ctx, a)
+		err := s.refuseNobody(ctx, a)
+		if a.HasPassword && errors.Is(err, Unauthenticated) {
+			s.strangers(ctx, a)
+		}
+		return Login{}, err
 	}
 	p := subject.Principal()
 	if p == nil { // deleted since it was found
@@ -97,6 +134,9 @@ func (s *SignIn) In(ctx context.Context, a Attempt) (Login, error) {
 	}
 	if !proof.sufficient(p) {
 		return Login{}, Errorf(Forbidden, "", "not allowed to sign in this way")
+	}
+	if proof.Certificate != "" && len(p.User.Fingerprints) > 0 {
+		s.used(proof.Certificate)
 	}
 	return Login{Subject: subject, Proof: proof}, nil
 }
@@ -145,7 +185,7 @@ func (s *SignIn) identify(ctx context.Context, a Attempt) (*Subject, error) {
 		if err != nil && !errors.Is(err, NotFound) {
 			return nil, err
 		}
-		if c.Trusted && a.Username == "" {
+		if s.trusted(c) && a.Username == "" {
 			if ValidateUsername(c.CommonName) != nil {
 				return nil, Errorf(NotFound, "", "no such user")
 			}
@@ -181,6 +221,7 @@ func (s *SignIn) prove(ctx context.Context, p *Principal, a Attempt) (Proof, err
 	if c := a.Certificate; c != nil {
 		if s.certificateNames(u, c) {
 			proof.Certificate, proof.CommonName = c.SHA256, c.CommonName
+			proof.Trusted, proof.Anchor, proof.anchors = c.Trusted, c.Anchor, s.anchors
 			proof.expire(c.NotAfter)
 			proof.expire(u.fingerprintExpiry(c.SHA256))
 		} else if !a.HasPassword {
@@ -236,7 +277,12 @@ func (s *SignIn) certificateNames(u *User, c *Certificate) bool {
 	if len(u.Fingerprints) > 0 {
 		return u.fingerprintValid(c.SHA256, now)
 	}
-	return c.Trusted && c.CommonName == u.Username
+	return s.trusted(c) && c.CommonName == u.Username
+}
+
+// trusted reports whether the name in the certificate may be believed.
+func (s *SignIn) trusted(c *Certificate) bool {
+	return c.Trusted && (s.anchors == nil || s.anchors.Trusts(c.Anchor))
 }
 
 // Holds reports whether the user, as it is now, could sign in with this proof
@@ -245,16 +291,32 @@ func (pf *Proof) Holds(p *Principal, now time.Time) bool {
 	if p == nil || p.User.Username != pf.Username || pf.Expired(now) {
 		return false
 	}
-	if pf.Certificate != "" && len(p.User.Fingerprints) > 0 && !p.User.fingerprintValid(pf.Certificate, now) {
-		return false
-	}
-	if pf.Certificate != "" && len(p.User.Fingerprints) == 0 && pf.CommonName != pf.Username {
+	if pf.Certificate != "" && !pf.certificateHolds(&p.User, now) {
 		return false
 	}
 	if !pf.PasswordSet.IsZero() && !pf.PasswordSet.Equal(p.User.PasswordSet) {
 		return false
 	}
 	return pf.sufficient(p)
+}
+
+// certificateHolds reports whether the certificate is still that of the user: it
+// is registered or, while none is, does by its name.
+func (pf *Proof) certificateHolds(u *User, now time.Time) bool {
+	if len(u.Fingerprints) > 0 {
+		return u.fingerprintValid(pf.Certificate, now)
+	}
+	return pf.Trusted && pf.CommonName == pf.Username && (pf.anchors == nil || pf.anchors.Trusts(pf.Anchor))
+}
+
+// Ends returns when the proof ends by itself if the user stays as it is now,
+// zero if it does not. It may be sooner than Expires, which is what was known at
+// the sign-in: the registration of a certificate that was renewed ends early.
+func (pf *Proof) Ends(p *Principal) time.Time {
+	if p == nil || pf.Certificate == "" {
+		return pf.Expires
+	}
+	return earliest(pf.Expires, p.User.fingerprintExpiry(pf.Certificate))
 }
 
 // Expired reports whether the proof has ended by itself.

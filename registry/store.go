@@ -159,8 +159,10 @@ type AuthorityReader interface {
 type AuthorityWriter interface {
 	// CreateAuthority returns Conflict when the generation is there.
 	CreateAuthority(ctx context.Context, a SealedAuthority) error
-	// NextCRL returns the next number of a generation's revocation lists, from 1.
-	NextCRL(ctx context.Context, generation uint64) (uint64, error)
+	// NextCRL returns the next number of a generation's revocation lists: one
+	// more than the last, and at least that. NotFound if there is no such
+	// generation.
+	NextCRL(ctx context.Context, generation, least uint64) (uint64, error)
 }
 
 // AnchorReader finds the uploaded trust anchors, in the order of their ids.
