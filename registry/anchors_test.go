@@ -316,3 +316,25 @@ func TestNameFromCertificate(t *testing.T) {
 func pemOf(c *x509.Certificate) string {
 	return strings.TrimSpace(string(outsideCA{cert: c}.pem())) + "\n"
 }
+
+// TestARegisteredCertificateDoesNotBecomeATrustedOne takes a certificate away
+// that nobody vouches for, from the user whose name it carries.
+func TestARegisteredCertificateDoesNotBecomeATrustedOne(t *testing.T) {
+	r := newRig(t) // where nobody asks the anchors
+	ctx := t.Context()
+	u, _, err := r.service.CreateUser(ctx, r.admin, registry.NewUser{
+		Username: "pinned", Provider: registry.ProviderLocal, Certificates: []registry.NewFingerprint{{Fingerprint: printA}},
+	})
+	must(t, err)
+	for trusted, want := range map[bool]bool{false: false, true: true} {
+		login, err := r.signIn.In(ctx, registry.Attempt{Certificate: cert(r, printA, "pinned", trusted)})
+		must(t, err)
+		_, err = r.service.RemoveFingerprint(ctx, r.admin, u.ID, printA)
+		must(t, err)
+		if got := r.holds(login); got != want {
+			t.Errorf("trusted %v: holds %v, want %v", trusted, got, want)
+		}
+		_, err = r.service.AddFingerprint(ctx, r.admin, u.ID, registry.NewFingerprint{Fingerprint: printA})
+		must(t, err)
+	}
+}

@@ -149,9 +149,15 @@ func TestHowACertificateEnds(t *testing.T) {
 			_, err = r.service.Revoke(ctx, r.admin, ca.Fingerprint(c), ca.KeyCompromise)
 			wantCode(t, "revoke once more", err, registry.Conflict)
 
+			_, err = r.service.AddFingerprint(ctx, r.admin, u.ID, registry.NewFingerprint{Fingerprint: ca.Fingerprint(c)})
+			if tt.reason == ca.CessationOfOperation {
+				wantCode(t, "register it for its user, which is gone", err, registry.NotFound)
+			} else {
+				wantCode(t, "register it for its user again", err, registry.Conflict)
+			}
 			target := r.user("somebody") // and no fingerprint brings it back
 			_, err = r.service.AddFingerprint(ctx, r.admin, target.ID, registry.NewFingerprint{Fingerprint: ca.Fingerprint(c)})
-			wantCode(t, "register it again", err, registry.Conflict)
+			wantCode(t, "register it for another", err, registry.Conflict)
 			_, _, err = r.service.CreateUser(ctx, r.admin, registry.NewUser{
 				Username: "gateway-2", Provider: registry.ProviderLocal, Certificates: []registry.NewFingerprint{{Fingerprint: ca.Fingerprint(c)}},
 			})

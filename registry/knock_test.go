@@ -150,3 +150,14 @@ func TestAKnockNeverFailsTheClientOtherwise(t *testing.T) {
 		t.Errorf("pending: %v", got)
 	}
 }
+
+func TestOneNetworkKnocksOnlySoOften(t *testing.T) {
+	r := newRig(t, func(_ *rig, cfg *registry.ServiceConfig) { cfg.Registration.Rate, cfg.Registration.Burst = 0.001, 2 })
+	r.openWindow(time.Minute)
+	for _, name := range []string{"sensor-a", "sensor-b", "sensor-c"} {
+		wantCode(t, name, r.connect(name, "sensor-secret"), registry.Unauthenticated)
+	}
+	if got := r.pending(); len(got) != 2 {
+		t.Errorf("pending: %v", got)
+	}
+}

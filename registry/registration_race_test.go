@@ -225,3 +225,94 @@ func TestOneNetworkAsksOnlySoOften(t *testing.T) {
 	r.register(from("2001:db8::1"), registry.RegistrationLocked)
 	r.registerRefused("after one more", from("2001:db8::1"), registry.Busy)
 }
+
+// meanwhile is a store in which something happens between the reading and the
+// writing of whoever writes next.
+type meanwhile struct {
+	registry.Store
+	next atomic.Pointer[func()]
+}
+
+func (m *meanwhile) Update(ctx context.Context, change func(context.Context, registry.Tx) error) (uint64, error) {
+	if f := m.next.Swap(nil); f != nil {
+		(*f)()
+	}
+	return m.Store.Update(ctx, change)
+}
+
+// newMeanwhile returns a rig and what has f happen before its next write.
+func newMeanwhile(t *testing.T) (r *rig, then func(f func())) {
+	m := &meanwhile{}
+	r = newRig(t, func(_ *rig, cfg *registry.ServiceConfig) { m.Store, cfg.Store = cfg.Store, m })
+	r.openWindow(time.Minute)
+	return r, func(f func()) { m.next.Store(&f) }
+}
+
+func TestWhatHappensWhileAPasswordIsHashed(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		then func(r *rig)
+		want registry.RegistrationStatus // empty: Conflict
+		kept int
+	}{
+		{"the window is locked", func(r *rig) { must(r.t, r.service.LockWindow(r.t.Context(), r.admin)) }, registry.RegistrationLocked, 0},
+		{"the window closes", func(r *rig) { r.turn(time.Hour) }, registry.RegistrationLocked, 0},
+		{"a user of that name is made", func(r *rig) { r.user("gateway") }, "", 0},
+		{"a user of that name is made, in another case", func(r *rig) { r.user("GATEWAY") }, "", 0},
+		{"the same request comes first", func(r *rig) { r.register(request("gateway"), registry.RegistrationPending) }, registry.RegistrationPending, 1},
+		{"and is denied", func(r *rig) {
+			r.register(request("gateway"), registry.RegistrationPending)
+			must(r.t, r.service.Deny(r.t.Context(), r.admin, registry.RegistrationRef{Username: "gateway"}))
+		}, registry.RegistrationDenied, 0},
+		{"and is granted", func(r *rig) {
+			r.register(request("gateway"), registry.RegistrationPending)
+			r.confirm("gateway")
+		}, registry.RegistrationGranted, 0},
+		{"another request comes first", func(r *rig) {
+			req := request("gateway")
+			req.Password = "another-secret"
+			r.register(req, registry.RegistrationPending)
+		}, "", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, then := newMeanwhile(t)
+			then(func() { tt.then(r) })
+			if tt.want == "" {
+				r.registerRefused("register", request("gateway"), registry.Conflict)
+			} else {
+				r.register(request("gateway"), tt.want)
+			}
+			if got := r.pending(); len(got) != tt.kept {
+				t.Errorf("pending: %v", got)
+			}
+		})
+	}
+}
+
+func TestAConfirmationGrantsOnlyWhatWasLookedAt(t *testing.T) {
+	r, then := newMeanwhile(t)
+	r.register(request("gateway"), registry.RegistrationPending)
+	then(func() { // another device takes the name
+		must(t, r.service.LockWindow(t.Context(), r.admin))
+		r.openWindow(time.Minute)
+		req := request("gateway")
+		req.Password = "another-secret"
+		r.register(req, registry.RegistrationPending)
+	})
+	_, _, err := r.service.Confirm(t.Context(), r.admin, registry.Confirmation{Username: "gateway"})
+	wantCode(t, "confirm", err, registry.Conflict)
+	if _, err := r.login("gateway", "another-secret"); err == nil {
+		t.Error("the other one was granted")
+	}
+}
+
+func TestOfTwoThatCollectAPasswordBothMaySignIn(t *testing.T) {
+	r, then := newMeanwhile(t)
+	r.register(request("gateway"), registry.RegistrationPending)
+	r.confirm("gateway")
+	then(func() { r.register(request("gateway"), registry.RegistrationGranted) })
+	r.registerRefused("the later one", request("gateway"), registry.Conflict)
+	if _, err := r.login("gateway", "gateway-secret"); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -196,4 +197,45 @@ func TestADisabledUserRenewsNothing(t *testing.T) {
 	must(t, err)
 	_, err = r.renew(login)
 	wantCode(t, "renew", err, registry.Unauthenticated)
+}
+
+// TestTheRecordDecidesBesideTheRegistration has a fingerprint registered that the
+// record of what was issued speaks against. No method of the service leads there.
+func TestTheRecordDecidesBesideTheRegistration(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(u registry.User, c *registry.IssuedCertificate)
+		code   registry.Code
+	}{
+		{"it agrees", func(registry.User, *registry.IssuedCertificate) {}, ""},
+		{"revoked", func(_ registry.User, c *registry.IssuedCertificate) { c.Revoked = c.Issued }, registry.Forbidden},
+		{"another user's", func(_ registry.User, c *registry.IssuedCertificate) { c.User = "another" }, registry.Forbidden},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, withCertificates)
+			ctx := t.Context()
+			u, _, err := r.service.CreateUser(ctx, r.admin, registry.NewUser{
+				Username: "gateway", Provider: registry.ProviderLocal, Certificates: []registry.NewFingerprint{{Fingerprint: printA}},
+			})
+			must(t, err)
+			login, err := r.signIn.In(ctx, registry.Attempt{Certificate: cert(r, printA, "gateway", false)})
+			must(t, err)
+			row := registry.IssuedCertificate{
+				Serial: "01", Fingerprint: printA, Authority: 1, User: u.ID, Username: "gateway", Issued: r.now(), NotAfter: r.now().Add(time.Hour),
+			}
+			tt.change(u, &row)
+			_, err = r.store.Update(ctx, func(ctx context.Context, tx registry.Tx) error { return tx.CreateIssued(ctx, row) })
+			must(t, err)
+			_, err = r.renew(login)
+			wantCode(t, "renew", err, tt.code)
+			if row.User == u.ID {
+				return
+			}
+			free := registry.IssuedCertificate{Serial: "02", Fingerprint: printB, Authority: 1, User: "another"}
+			_, err = r.store.Update(ctx, func(ctx context.Context, tx registry.Tx) error { return tx.CreateIssued(ctx, free) })
+			must(t, err)
+			_, err = r.service.AddFingerprint(ctx, r.admin, u.ID, registry.NewFingerprint{Fingerprint: printB})
+			wantCode(t, "register another user's that is not registered", err, registry.Conflict)
+		})
+	}
 }

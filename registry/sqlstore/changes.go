@@ -60,11 +60,13 @@ func scanChange(r row) (c registry.Change, err error) {
 	return c, err
 }
 
+// changesPast is asked for after every change and every two seconds.
+const changesPast = `SELECT number, user_id, at FROM changes WHERE number > $1 ORDER BY number LIMIT $2`
+
 // Changes implements registry.ChangeLog.
 func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]registry.Change, error) {
 	return view(ctx, s.reader, func(t *sqlTx) ([]registry.Change, error) {
-		return all(ctx, t, scanChange,
-			`SELECT number, user_id, at FROM changes WHERE number > $1 ORDER BY number LIMIT $2`, after, max(limit, 0))
+		return all(ctx, t, scanChange, changesPast, after, max(limit, 0))
 	})
 }
 

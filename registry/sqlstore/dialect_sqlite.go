@@ -56,6 +56,7 @@ func openSQLiteWriter(ctx context.Context, path string) (*sql.DB, error) {
 		return nil, err
 	}
 	dsn, err := sqliteDSN(path, "_txlock=immediate", "_journal_mode=WAL", "_synchronous=FULL",
+		"_pragma=cache_size(-16384)",           // KiB; ids are random, so a bulk of users touches pages everywhere
 		"_pragma=journal_size_limit(67108864)") // a long transaction does not leave a long log behind
 	if err != nil {
 		return nil, err

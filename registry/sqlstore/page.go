@@ -23,6 +23,16 @@ func (p *page) where(column string, value any) {
 	p.conds = append(p.conds, fmt.Sprintf("%s = $%d", column, len(p.args)))
 }
 
+// is adds the condition that a flag is set, or is not. Written so, and not as a
+// comparison, SQLite does not expect it to select few rows and sort those, but
+// reads them in the order of their names.
+func (p *page) is(flag string, set bool) {
+	if !set {
+		flag = "NOT " + flag
+	}
+	p.conds = append(p.conds, flag)
+}
+
 // text returns the statement that selects what under the page's conditions.
 func (p *page) text(what string, conds ...string) string {
 	conds = slices.Concat(p.conds, conds)

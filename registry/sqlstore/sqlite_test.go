@@ -62,6 +62,7 @@ func TestConnectionsAreSetUp(t *testing.T) {
 		{"foreign_keys", "1", "1"},
 		{"busy_timeout", "5000", "5000"},
 		{"query_only", "0", "1"},
+		{"cache_size", "-16384", "-2000"},
 		{"journal_size_limit", "67108864", "-1"},
 	} {
 		if got := pragma(s.write.db, tt.name); got != tt.write {
@@ -213,6 +214,12 @@ func TestFullDisk(t *testing.T) {
 // TestPlans keeps statements from walking whole tables.
 func TestPlans(t *testing.T) {
 	s := openTemp(t)
+	users := page{table: "users", columns: userColumns}
+	users.is("auto_generated", false)
+	want := "SCAN users USING INDEX sqlite_autoindex_users_2" // by name, up to the limit
+	if got := plan(t, s, users.text(users.columns)+" ORDER BY username LIMIT $1 OFFSET $2"); !slices.Equal(got, []string{want}) {
+		t.Errorf("a page of users: got %q, want %q", got, want)
+	}
 	for _, query := range slices.Concat(signIn(), smallChange(), []string{
 		adminCandidates, rolesOfUsers(64), fingerprintsOfUsers(64), updateRole, putPermission,
 		`SELECT ` + roleColumns + ` FROM roles WHERE name = $1`,

@@ -82,10 +82,12 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	return s, s.write.prepare(ctx, slices.Concat(signIn(), smallChange())...)
 }
 
-// signIn returns the statements behind a sign-in: finding a record, a token.
+// signIn returns the statements behind a sign-in and what keeps it true: finding
+// a record, a token, changes.
 func signIn() []string {
 	return []string{
 		userByID, userByName, userByFingerprint, rolesOfUsers(1), fingerprintsOfUsers(1), permissionsOfUser, tokenByID,
+		changesPast,
 	}
 }
 
