@@ -1,0 +1,71 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"mqttwarden/adminapi/internal/request"
+	"mqttwarden/adminapi/internal/wire"
+)
+
+// Routes that probes ask, over and over.
+const (
+	healthRoute  = "/healthz"
+	readyRoute   = "/readyz"
+	metricsRoute = "/metrics"
+)
+
+// Part is a part of the program that must work for the whole to: store, broker,
+// cache, follower.
+type Part struct {
+	Name string
+	Err  error // why it is not ready; nil: it is. It is logged, not shown.
+}
+
+// Readiness is how all parts are.
+type Readiness []Part
+
+// healthJSON says that the process is up.
+type healthJSON struct {
+	Status string `json:"status"`
+}
+
+// healthy serves GET /healthz.
+func healthy(w http.ResponseWriter, _ *http.Request) {
+	wire.JSON(w, http.StatusOK, healthJSON{"ok"})
+}
+
+// readyJSON says whether the program can do its work, and what can't.
+type readyJSON struct {
+	Ready bool            `json:"ready"`
+	Parts map[string]bool `json:"parts"` // by name, whether it is ready
+}
+
+// readyTimeout bounds the questions of one probe.
+const readyTimeout = 2 * time.Second
+
+// ready serves GET /readyz: 200, or 503 when a part is not ready.
+func ready(ask func(context.Context) Readiness) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		answer := readyJSON{Ready: true, Parts: make(map[string]bool)}
+		var causes []error
+		for _, part := range ask(ctx) {
+			answer.Parts[part.Name] = part.Err == nil
+			if part.Err != nil {
+				answer.Ready = false
+				causes = append(causes, fmt.Errorf("%s is not ready: %w", part.Name, part.Err))
+			}
+		}
+		status := http.StatusOK
+		if !answer.Ready {
+			status = http.StatusServiceUnavailable
+			request.From(r.Context()).Cause = errors.Join(causes...)
+		}
+		wire.JSON(w, status, answer)
+	})
+}

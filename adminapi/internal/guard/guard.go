@@ -1,0 +1,114 @@
+package guard
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"strings"
+
+	"mqttwarden/adminapi/internal/request"
+	"mqttwarden/adminapi/internal/wire"
+	"mqttwarden/registry"
+	"mqttwarden/registry/acl"
+)
+
+// Need says what a route asks of whoever calls it.
+type Need int
+
+// The needs. The zero value is the strictest.
+const (
+	Permitted Need = iota // a permission on the path: read for GET and HEAD, else write
+	SignedIn              // any user
+	Open                  // nothing
+)
+
+// Guard lets requests through to routes.
+type Guard struct {
+	SignIn          SignIn
+	AllowQueryToken bool // take a token from ?apiToken=
+	// Certificate returns what the client certificate of a TLS connection is
+	// worth. Nil: none is taken.
+	Certificate func(*tls.ConnectionState) *registry.Certificate
+}
+
+// Identity is who sent a request.
+type Identity struct {
+	Login     registry.Login
+	Principal *registry.Principal // as it stood when the request was let through
+}
+
+type identityKey struct{}
+
+// Who returns who sent the request of ctx; on an open route nobody did.
+func Who(ctx context.Context) Identity {
+	who, _ := ctx.Value(identityKey{}).(Identity)
+	return who
+}
+
+// Caller returns who sent the request of ctx as the register wants to know it.
+// Nobody has no id, and so no rights.
+func Caller(ctx context.Context) registry.Caller {
+	c := registry.Caller{Door: "api", Remote: request.From(ctx).Remote}
+	if p := Who(ctx).Principal; p != nil {
+		c.ID, c.Username = p.User.ID, p.User.Username
+	}
+	return c
+}
+
+// Protect returns next behind need. Who has not signed in gets 401 and who may
+// not gets 403, both before next looks at anything, so that neither learns what
+// there is.
+func (g *Guard) Protect(need Need, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		info := request.From(r.Context())
+		info.Route = r.Pattern
+		if need == Open {
+			takeQueryToken(r)
+			next.ServeHTTP(w, r)
+			return
+		}
+		who, err := g.identify(r)
+		if err != nil {
+			wire.Fail(w, r, err)
+			return
+		}
+		info.User = who.Principal.User.Username
+		if need == Permitted && !who.Principal.Policy.MayHTTP(operation(r.Method), resource(r)) {
+			wire.Fail(w, r, registry.Errorf(registry.Forbidden, "", "you lack the permission for this"))
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, who)))
+	})
+}
+
+func (g *Guard) identify(r *http.Request) (Identity, error) {
+	login, err := g.login(r)
+	if err != nil {
+		return Identity{}, err
+	}
+	p := login.Subject.Principal()
+	if p == nil { // deleted since
+		return Identity{}, registry.Errorf(registry.Unauthenticated, "", "the credential is not valid")
+	}
+	return Identity{Login: login, Principal: p}, nil
+}
+
+// operation returns what a method does to a resource.
+func operation(method string) acl.Operation {
+	if method == http.MethodGet || method == http.MethodHead {
+		return acl.Read
+	}
+	return acl.Write
+}
+
+// resource returns what r is about: the pattern of the route that took it, with
+// the values that the router found in the place of its parameters.
+func resource(r *http.Request) string {
+	segments := strings.Split(r.Pattern, "/")
+	for i, s := range segments {
+		if name, ok := strings.CutPrefix(s, "{"); ok {
+			segments[i] = r.PathValue(strings.TrimSuffix(name, "}"))
+		}
+	}
+	return strings.Join(segments, "/")
+}

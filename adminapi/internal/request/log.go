@@ -1,0 +1,124 @@
+package request
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"time"
+)
+
+// Log surrounds all other handlers. It makes the Info of each request, writes
+// one line when it is finished, and turns a panic into an answer.
+type Log struct {
+	Log     *slog.Logger
+	Now     func() time.Time
+	Trusted []netip.Prefix // networks of proxies whose X-Forwarded-For is believed
+	Quiet   []string       // routes whose successes are told at debug level: probes
+	// Panicked answers a request whose handler panicked before it wrote anything.
+	Panicked http.HandlerFunc
+}
+
+// Handler returns next with all that around it.
+func (l Log) Handler(next http.Handler) http.Handler {
+	quiet := make(map[string]bool, len(l.Quiet))
+	for _, route := range l.Quiet {
+		quiet[route] = true
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := l.Now()
+		info := &Info{ID: rand.Text(), Remote: remote(r, l.Trusted)}
+		r = r.WithContext(With(r.Context(), info))
+		rec := &recorder{ResponseWriter: w}
+		rec.Header().Set("X-Request-Id", info.ID)
+		defer func() {
+			p := recover()
+			if p != nil {
+				l.panicked(rec, r, info, p)
+			}
+			l.line(r, info, rec.status, l.Now().Sub(start), quiet[info.Route])
+			if p != nil && !rec.rescued {
+				panic(http.ErrAbortHandler) // the client must not take half an answer for a whole one
+			}
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// panicked answers for a handler that panicked, if that is still possible.
+func (l Log) panicked(rec *recorder, r *http.Request, info *Info, p any) {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		info.Cause = err
+		return
+	}
+	info.Cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	if rec.status == 0 {
+		l.Panicked(rec, r)
+		rec.rescued = true
+	}
+}
+
+func (l Log) line(r *http.Request, info *Info, status int, took time.Duration, quiet bool) {
+	if status == 0 {
+		status = http.StatusOK // as net/http does when a handler writes nothing
+	}
+	route := info.Route
+	if route == "" {
+		route = "unknown"
+	}
+	attrs := []slog.Attr{
+		slog.String("method", method(r.Method)),
+		slog.String("route", route),
+		slog.Int("status", status),
+		slog.Duration("duration", took),
+		slog.String("user", info.User),
+		slog.String("remote", info.Remote.String()),
+		slog.String("request", info.ID),
+	}
+	level := slog.LevelInfo
+	switch {
+	case info.Cause != nil:
+		level = slog.LevelError
+		attrs = append(attrs, slog.Any("err", info.Cause))
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	case quiet:
+		level = slog.LevelDebug
+	}
+	l.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// method bounds what a client may put into the log as a method.
+func method(m string) string {
+	const longest = 16
+	return m[:min(len(m), longest)]
+}
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status  int
+	rescued bool // a panic has got an answer of its own
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && status >= http.StatusOK { // 1xx are not the answer yet
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

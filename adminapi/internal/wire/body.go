@@ -1,0 +1,89 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Body reads the whole body of a request before next sees it: at most limit
+// bytes, JSON by its content type, under the server's read deadline. The
+// content type is asked for without a body, too: a form that a foreign page
+// sends may be empty. A body of one of the other types that texts names reaches
+// next as the JSON string of its text.
+//
+// The deadline ends with the body. Were it left on the connection, net/http
+// would take its passing for a client that hung up, and cancel the context of a
+// handler that waits.
+func Body(limit int64, next http.Handler, texts ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := readBody(w, r, limit, texts)
+		if err != nil {
+			Fail(w, r, err)
+			return
+		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not every writer has one
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.Header.Set("Content-Type", "application/json") // in the one spelling that everybody knows
+		next.ServeHTTP(w, r)
+	})
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, texts []string) ([]byte, error) {
+	ignored := r.Method == http.MethodGet || r.Method == http.MethodHead // RFC 9110 section 9.3.1
+	types := r.Header.Values("Content-Type")
+	text := isOneOf(types, texts)
+	if !ignored && len(types) > 0 && !text && !isJSON(types) {
+		return nil, NewProblem(http.StatusUnsupportedMediaType,
+			"Content-Type: must be "+strings.Join(append(slices.Clone(texts), "application/json in UTF-8"), ", "))
+	}
+	if !ignored && r.Header.Get("Content-Encoding") != "" {
+		return nil, NewProblem(http.StatusUnsupportedMediaType, "Content-Encoding: must not be set")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	if !ignored && len(body) > 0 && len(types) == 0 {
+		return nil, NewProblem(http.StatusUnsupportedMediaType, "Content-Type: must be application/json")
+	}
+	if text {
+		return json.Marshal(string(body))
+	}
+	return body, nil
+}
+
+func unreadable(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return NewProblem(http.StatusRequestEntityTooLarge, "the body is too large")
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return NewProblem(http.StatusRequestTimeout, "the body took too long")
+	}
+	return NewProblem(http.StatusBadRequest, "the body ended early")
+}
+
+// isOneOf reports whether types is one media type, and that one of texts.
+func isOneOf(types, texts []string) bool {
+	if len(types) != 1 {
+		return false
+	}
+	media, _, err := mime.ParseMediaType(types[0])
+	return err == nil && slices.Contains(texts, media)
+}
+
+func isJSON(types []string) bool {
+	if len(types) != 1 {
+		return false
+	}
+	media, params, err := mime.ParseMediaType(types[0])
+	charset, given := params["charset"]
+	return err == nil && media == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
+}

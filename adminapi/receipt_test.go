@@ -1,0 +1,156 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Every route that changes something says which change it was.
+func TestEveryChangeHasANumber(t *testing.T) {
+	w := newWorld(t, nil)
+	last := uint64(1)
+	change := func(status int, method, path, body string) answer {
+		t.Helper()
+		a := w.must(status, method, path, body)
+		n, err := strconv.ParseUint(a.header.Get("X-Change"), 10, 64)
+		if err != nil || n <= last {
+			t.Errorf("%s %s: X-Change is %q after %d", method, path, a.header.Get("X-Change"), last)
+		}
+		last = n
+		return a
+	}
+	user := "/api/users/" + idOf(t, change(http.StatusCreated, "POST", "/api/users", `{"username": "alice", "identityProvider": "local"}`))
+	change(http.StatusOK, "PUT", user, `{"mqttPublishPrefix": "a/"}`)
+	change(http.StatusCreated, "POST", user+"/certificates", `{"fingerprint": "`+fingerprint+`"}`)
+	change(http.StatusOK, "DELETE", user+"/certificates", `{"fingerprint": "`+fingerprint+`"}`)
+	roleID := idOf(t, change(http.StatusCreated, "POST", "/api/roles", `{"name": "ops", "isShared": true}`))
+	role := "/api/roles/" + roleID
+	change(http.StatusOK, "PUT", role, `{"name": "operators"}`)
+	change(http.StatusCreated, "POST", user+"/roles", `{"roleId": "`+roleID+`"}`)
+	change(http.StatusCreated, "POST", role+"/permissions", `{"resource": "a", "operation": "read", "context": "mqtt"}`)
+	var list []struct{ ID string }
+	w.must(http.StatusOK, "GET", role+"/permissions", "").decodeLoosely(t, &list)
+	change(http.StatusOK, "PUT", role+"/permissions/"+list[0].ID, `{"operation": "write"}`)
+	change(http.StatusOK, "DELETE", role+"/permissions/"+list[0].ID, "")
+	change(http.StatusOK, "DELETE", user+"/roles", `{"roleId": "`+roleID+`"}`)
+	change(http.StatusOK, "DELETE", user+"/tokens", "")
+	change(http.StatusOK, "DELETE", role, "")
+	change(http.StatusOK, "DELETE", user, "")
+	change(http.StatusNoContent, "PUT", "/api/users/change-password", `{"password": "`+adminPassword+`", "newPassword": "new-password"}`)
+	for _, path := range []string{"/api/users", "/api/session", "/api/roles"} {
+		if a := w.must(http.StatusOK, "GET", path, ""); a.header.Get("X-Change") != "" {
+			t.Errorf("GET %s has a number", path)
+		}
+	}
+}
+
+// follower is a Follower that is told how far it is.
+type follower struct {
+	enforced uint64
+	waits    []time.Duration // what it was asked to wait
+	err      error
+}
+
+func (f *follower) Enforced() uint64 { return f.enforced }
+
+func (f *follower) WaitEnforced(ctx context.Context, _ uint64) error {
+	deadline, _ := ctx.Deadline()
+	f.waits = append(f.waits, time.Until(deadline).Round(time.Second))
+	return f.err
+}
+
+func TestPreferWait(t *testing.T) {
+	f := &follower{}
+	w := newWorld(t, func(cfg *Config) { cfg.Follower = f })
+	for _, tt := range []struct {
+		name, prefer string
+		err          error
+		wait         time.Duration // 0: not at all
+		applied      string
+	}{
+		{"nothing", "", nil, 0, ""},
+		{"some seconds", "wait=5", nil, 5 * time.Second, "wait=5"},
+		{"more than there are", "wait=61", nil, 60 * time.Second, "wait=60"},
+		{"far more than there are", "wait=65536", nil, 0, ""},
+		{"in quotes", `wait="7"`, nil, 7 * time.Second, "wait=7"},
+		{"among others", `respond-async, Wait = 3; x=1, return=minimal`, nil, 3 * time.Second, "wait=3"},
+		{"no time", "wait=0", nil, 0, ""},
+		{"no number", "wait=long", nil, 0, ""},
+		{"something else", "return=minimal", nil, 0, ""},
+		{"not enforced in time", "wait=5", context.DeadlineExceeded, 5 * time.Second, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f.waits, f.err = nil, tt.err
+			var headers []string
+			if tt.prefer != "" {
+				headers = []string{"Prefer", tt.prefer}
+			}
+			a := w.do("POST", "/api/users", `{"username": "user-`+strconv.Itoa(len(w.log.String()))+`", "identityProvider": "local"}`, headers...)
+			if a.status != http.StatusCreated || a.header.Get("X-Change") == "" {
+				t.Fatalf("got %d %s", a.status, a.body)
+			}
+			if got := a.header.Get("Preference-Applied"); got != tt.applied {
+				t.Errorf("Preference-Applied is %q, want %q", got, tt.applied)
+			}
+			var want []time.Duration
+			if tt.wait > 0 {
+				want = []time.Duration{tt.wait}
+			}
+			if diff := cmp.Diff(want, f.waits); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// With the real follower: what was waited for holds at the next request.
+func TestAnAwaitedChangeHolds(t *testing.T) {
+	w := newWorld(t, nil)
+	alice := w.user("alice", "read /api/users")
+	token := w.login("alice", "password-of-alice")
+	if a := w.as(token, "GET", "/api/users", ""); a.status != http.StatusOK {
+		t.Fatalf("got %d", a.status)
+	}
+	a := w.do("PUT", "/api/users/"+alice, `{"isActive": false}`, "Prefer", "wait=30")
+	if a.status != http.StatusOK || a.header.Get("Preference-Applied") != "wait=30" {
+		t.Fatalf("got %d, Preference-Applied %q", a.status, a.header.Get("Preference-Applied"))
+	}
+	message(t, w.as(token, "GET", "/api/users", ""), http.StatusUnauthorized)
+	got := fields(t, w.must(http.StatusOK, "GET", "/api/changes/"+a.header.Get("X-Change"), "").body)
+	if node := got["nodes"].([]any)[0].(map[string]any)["node"]; got["enforced"] != true || node != "local" {
+		t.Errorf("the change is %v", got)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	f := &follower{}
+	last, lastErr := uint64(7), error(nil)
+	w := newWorld(t, func(cfg *Config) {
+		cfg.Follower, cfg.Node = f, "node-1"
+		cfg.LastChange = func(context.Context) (uint64, error) { return last, lastErr }
+	})
+	f.enforced = 5
+	for n, enforced := range map[string]bool{"1": true, "5": true, "6": false, "7": false} {
+		got := fields(t, w.must(http.StatusOK, "GET", "/api/changes/"+n, "").body)
+		number, _ := strconv.ParseFloat(n, 64)
+		want := map[string]any{
+			"change": number, "enforced": enforced, "missing": []any{},
+			"nodes": []any{map[string]any{"node": "node-1", "enforced": 5.0}},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("change %s: %s", n, diff)
+		}
+	}
+	for _, n := range []string{"0", "8", "18446744073709551615"} {
+		message(t, w.do("GET", "/api/changes/"+n, ""), http.StatusNotFound)
+	}
+	lastErr = errors.New("away")
+	message(t, w.do("GET", "/api/changes/6", ""), http.StatusInternalServerError)
+	w.must(http.StatusOK, "GET", "/api/changes/5", "") // what is enforced needs no store
+}

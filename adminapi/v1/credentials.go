@@ -1,0 +1,104 @@
+package v1
+
+import (
+	"context"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/registry"
+)
+
+// Credentials are the tokens and certificates of users.
+type Credentials interface {
+	Tokens(ctx context.Context, id registry.UserID) ([]registry.Token, error)
+	DeleteToken(ctx context.Context, by registry.Caller, id registry.UserID, token string) (uint64, error)
+	DeleteTokens(ctx context.Context, by registry.Caller, id registry.UserID) (uint64, error)
+	AddFingerprint(ctx context.Context, by registry.Caller, id registry.UserID, n registry.NewFingerprint) (uint64, error)
+	RemoveFingerprint(ctx context.Context, by registry.Caller, id registry.UserID, fingerprint string) (uint64, error)
+	CertificateUses(ctx context.Context, id registry.UserID) (map[string]time.Time, error)
+}
+
+// listTokens serves GET /users/{id}/tokens.
+func (a *API) listTokens(ctx context.Context, in *struct{ Named }) (*struct{ Body []tokenJSON }, error) {
+	tokens, err := a.credentials.Tokens(ctx, in.user())
+	if err != nil {
+		return nil, err
+	}
+	return &struct{ Body []tokenJSON }{each(tokens, showToken)}, nil
+}
+
+// whichTokens names one token of a user, or all.
+type whichTokens struct {
+	Named
+	Preference
+	TokenID string `query:"tokenId" maxLength:"64" doc:"The id or the fingerprint of the token; missing: all tokens."`
+}
+
+// Resolve implements huma.Resolver. A tokenId that came to nothing on its way,
+// stands twice or is misspelt must not delete all.
+func (t *whichTokens) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	for name, values := range u.Query() {
+		if name != "tokenId" {
+			return []error{&huma.ErrorDetail{Location: "query." + name, Message: "is not a parameter"}}
+		}
+		if len(values) != 1 || values[0] == "" {
+			return []error{&huma.ErrorDetail{Location: "query.tokenId", Message: "must be one token, or be missing"}}
+		}
+	}
+	return nil
+}
+
+// deleteTokens serves DELETE /users/{id}/tokens.
+func (a *API) deleteTokens(ctx context.Context, in *whichTokens) (*changed, error) {
+	var change uint64
+	var err error
+	if in.TokenID != "" {
+		change, err = a.credentials.DeleteToken(ctx, guard.Caller(ctx), in.user(), in.TokenID)
+	} else {
+		change, err = a.credentials.DeleteTokens(ctx, guard.Caller(ctx), in.user())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &changed{a.receipt(ctx, in.Preference, change)}, nil
+}
+
+// addCertificate serves POST /users/{id}/certificates.
+func (a *API) addCertificate(ctx context.Context, in *struct {
+	Named
+	Preference
+	Body newCertificateJSON
+},
+) (*changed, error) {
+	n, err := in.Body.fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	change, err := a.credentials.AddFingerprint(ctx, guard.Caller(ctx), in.user(), n)
+	if err != nil {
+		return nil, err
+	}
+	return &changed{a.receipt(ctx, in.Preference, change)}, nil
+}
+
+// oldCertificateJSON is a certificate to remove.
+type oldCertificateJSON struct {
+	Fingerprint string `json:"fingerprint" minLength:"64" maxLength:"128" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
+}
+
+// removeCertificate serves DELETE /users/{id}/certificates.
+func (a *API) removeCertificate(ctx context.Context, in *struct {
+	Named
+	Preference
+	Body oldCertificateJSON
+},
+) (*changed, error) {
+	change, err := a.credentials.RemoveFingerprint(ctx, guard.Caller(ctx), in.user(), in.Body.Fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	return &changed{a.receipt(ctx, in.Preference, change)}, nil
+}

@@ -1,0 +1,112 @@
+package v1
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"mqttwarden/registry"
+)
+
+// Changes tells how far the line of changes is, and how far it is enforced here.
+type Changes interface {
+	LastChange(ctx context.Context) (uint64, error)
+	Enforced() uint64
+	WaitEnforced(ctx context.Context, n uint64) error
+}
+
+// maxWait bounds how long an answer may wait to be enforced.
+const maxWait = 60 * time.Second
+
+// Preference is part of every request that changes something.
+type Preference struct {
+	Prefer string `header:"Prefer" maxLength:"256" doc:"wait=N (RFC 7240): answer when the change is enforced, after N seconds at the latest; N is at most 60." example:"wait=5"`
+}
+
+// Receipt is part of every answer to such a request.
+type Receipt struct {
+	Change  string `header:"X-Change" doc:"The number of the change. GET /api/changes/{n} tells how far it is enforced. Missing when nothing changed."`
+	Applied string `header:"Preference-Applied" doc:"wait=N, when the change was enforced before the answer."`
+}
+
+// receipt makes the receipt for change n, after waiting for it as p asks. The
+// change stands whether or not it is enforced in time; then the receipt does not
+// say that the preference was applied.
+func (a *API) receipt(ctx context.Context, p Preference, n uint64) Receipt {
+	if n == 0 {
+		return Receipt{}
+	}
+	r := Receipt{Change: strconv.FormatUint(n, 10)}
+	wait := p.wait()
+	if wait == 0 {
+		return r
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	if a.changes.WaitEnforced(ctx, n) == nil {
+		r.Applied = "wait=" + strconv.Itoa(int(wait/time.Second))
+	}
+	return r
+}
+
+// wait returns how long p asks to wait. What is not understood asks for nothing
+// (RFC 7240 section 2).
+func (p Preference) wait() time.Duration {
+	for preference := range strings.SplitSeq(p.Prefer, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+			continue
+		}
+		value, _, _ = strings.Cut(value, ";")
+		n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 16)
+		if err != nil {
+			return 0
+		}
+		return min(time.Duration(n)*time.Second, maxWait)
+	}
+	return 0
+}
+
+// changed is the answer to a change that has nothing else to say.
+type changed struct{ Receipt }
+
+// nodeJSON is one node of a changeJSON.
+type nodeJSON struct {
+	Node     string `json:"node" doc:"The node's name."`
+	Enforced uint64 `json:"enforced" doc:"The number up to which it has enforced every change."`
+}
+
+// changeJSON says how far a change is enforced.
+type changeJSON struct {
+	Change   uint64     `json:"change" doc:"The change's number." example:"4711"`
+	Enforced bool       `json:"enforced" doc:"Whether every node has enforced it, none missing."`
+	Nodes    []nodeJSON `json:"nodes" doc:"How far each node is."`
+	Missing  []string   `json:"missing" doc:"Nodes that should be there and do not report."`
+}
+
+// getChange serves GET /changes/{n}.
+func (a *API) getChange(ctx context.Context, in *struct {
+	N uint64 `path:"n" doc:"The number of the change." example:"4711"`
+},
+) (*struct{ Body changeJSON }, error) {
+	enforced := a.changes.Enforced()
+	if in.N > enforced {
+		last, err := a.changes.LastChange(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if in.N > last {
+			return nil, registry.Errorf(registry.NotFound, "", "there is no change %d yet", in.N)
+		}
+	}
+	if in.N == 0 {
+		return nil, registry.Errorf(registry.NotFound, "", "changes are counted from 1")
+	}
+	return &struct{ Body changeJSON }{changeJSON{
+		Change:   in.N,
+		Enforced: in.N <= enforced,
+		Nodes:    []nodeJSON{{Node: a.node, Enforced: enforced}},
+		Missing:  []string{},
+	}}, nil
+}

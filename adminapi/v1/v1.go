@@ -1,0 +1,57 @@
+// Package v1 is the Auth API: users, their credentials, roles, permissions,
+// sessions. Its names, shapes and statuses are a contract with clients that
+// exist; what the rules are is for package registry to say.
+//
+// A handler decodes, calls the register, answers. Who may call it stands beside
+// its path in routes.go and is decided before it runs.
+package v1
+
+import "mqttwarden/registry"
+
+// Service is the register as this API uses it; *registry.Service is it.
+type Service interface {
+	Users
+	Credentials
+	Roles
+	Sessions
+	Registrations
+	Certificates
+}
+
+// Config holds what the API works with.
+type Config struct {
+	Service Service
+	SignIn  SignIn
+	Changes Changes
+	Node    string // how receipts name this node
+}
+
+// API holds the handlers.
+type API struct {
+	users         Users
+	credentials   Credentials
+	roles         Roles
+	sessions      Sessions
+	registrations Registrations
+	certificates  Certificates
+	signIn        SignIn
+	changes       Changes
+	node          string
+}
+
+// New returns the API; Mount makes it reachable.
+func New(cfg Config) *API {
+	return &API{
+		users: cfg.Service, credentials: cfg.Service, roles: cfg.Service, sessions: cfg.Service,
+		registrations: cfg.Service, certificates: cfg.Service,
+		signIn: cfg.SignIn, changes: cfg.Changes, node: cfg.Node,
+	}
+}
+
+// Named is part of every request about one user or role.
+type Named struct {
+	ID string `path:"id" maxLength:"64" doc:"Its id."`
+}
+
+func (n Named) user() registry.UserID { return registry.UserID(n.ID) }
+func (n Named) role() registry.RoleID { return registry.RoleID(n.ID) }
