@@ -1,0 +1,117 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+)
+
+// Config says how the broker runs. The zero value of every field but Listeners
+// is its default.
+type Config struct {
+	Listeners []Listener
+
+	ConnectTimeout time.Duration // from accept to a whole CONNECT, TLS handshake included; 5 s
+	WriteTimeout   time.Duration // for one write to a client, which is cut when it takes longer; 10 s
+	LastWords      time.Duration // for the DISCONNECT to a client that is being cut; 200 ms
+	MaxConnections int           // at a time, signed in or not; 50,000
+
+	MaxPacketSize    uint32        // largest packet a client may send, in bytes; 256 KiB
+	MaxQueued        int32         // messages that wait for the socket of one client; 512
+	MaxInflight      uint16        // messages of QoS 1 and 2 that wait for one client, connected or not; 1,024
+	ReceiveMaximum   uint16        // messages of QoS 1 and 2 that a client may have under way; 256
+	MaxSessionExpiry time.Duration // how long a session outlives its connection; 24 h
+	ReadBuffer       int           // of each connection, in bytes; 2 KiB
+	SysInterval      time.Duration // between updates of the $SYS topics, in whole seconds; 30 s
+}
+
+// Listener is one address that the broker listens on.
+type Listener struct {
+	Name    string // unique; for the log and Addr
+	Address string // host:port; port 0 picks a free one
+	TLS     *TLS   // nil: plain TCP
+}
+
+// withDefaults returns c with its zero values replaced.
+func (c Config) withDefaults() Config {
+	or(&c.ConnectTimeout, 5*time.Second)
+	or(&c.WriteTimeout, 10*time.Second)
+	or(&c.LastWords, 200*time.Millisecond)
+	or(&c.MaxConnections, 50_000)
+	or(&c.MaxPacketSize, 256<<10)
+	or(&c.MaxQueued, 512)
+	or(&c.MaxInflight, 1024)
+	or(&c.ReceiveMaximum, 256)
+	or(&c.MaxSessionExpiry, 24*time.Hour)
+	or(&c.ReadBuffer, 2<<10)
+	or(&c.SysInterval, 30*time.Second)
+	return c
+}
+
+func or[T comparable](v *T, byDefault T) {
+	var zero T
+	if *v == zero {
+		*v = byDefault
+	}
+}
+
+// validate returns every reason why the broker can't run like this.
+func (c Config) validate() error {
+	var errs []error
+	names := make(map[string]bool)
+	for _, l := range c.Listeners {
+		if l.Name == "" || names[l.Name] {
+			errs = append(errs, fmt.Errorf("broker: listener %q: the name must be unique and not empty", l.Name))
+		}
+		names[l.Name] = true
+		if l.TLS != nil && l.TLS.Certificate == nil {
+			errs = append(errs, fmt.Errorf("broker: listener %s: TLS needs a certificate", l.Name))
+		}
+	}
+	for _, d := range []struct {
+		name     string
+		value    time.Duration
+		min, max time.Duration
+	}{
+		{"ConnectTimeout", c.ConnectTimeout, time.Millisecond, time.Hour},
+		{"WriteTimeout", c.WriteTimeout, time.Millisecond, time.Hour},
+		{"LastWords", c.LastWords, time.Millisecond, time.Minute},
+		{"MaxSessionExpiry", c.MaxSessionExpiry, time.Second, 7 * 24 * time.Hour},
+		{"SysInterval", c.SysInterval, time.Second, 24 * time.Hour},
+	} {
+		if d.value < d.min || d.value > d.max {
+			errs = append(errs, fmt.Errorf("broker: %s is %v: must be %v to %v", d.name, d.value, d.min, d.max))
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{{"MaxConnections", int64(c.MaxConnections)}, {"MaxQueued", int64(c.MaxQueued)}, {"ReadBuffer", int64(c.ReadBuffer)}} {
+		if n.value < 1 {
+			errs = append(errs, fmt.Errorf("broker: %s is %d: must be at least 1", n.name, n.value))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// capabilities are mochi's own settings. What is not named here keeps the value
+// of the library.
+func (c Config) capabilities() *mqtt.Capabilities {
+	caps := mqtt.NewDefaultServerCapabilities()
+	caps.MaximumPacketSize = c.MaxPacketSize
+	caps.MaximumClientWritesPending = c.MaxQueued
+	caps.MaximumInflight = c.MaxInflight
+	caps.ReceiveMaximum = c.ReceiveMaximum
+	caps.MaximumSessionExpiryInterval = uint32(c.MaxSessionExpiry / time.Second) // #nosec G115 -- validate: at most 7 days
+	caps.MinimumProtocolVersion = 3
+	// An alias would be resolved after its topic was judged (adr/0004).
+	caps.TopicAliasMaximum = 0
+	// Anything else is added to every message delivered by MQTT 5.
+	caps.MaximumMessageExpiryInterval = 0
+	// Else acknowledgements carry the publisher's user properties back, and
+	// MQTT.js never resolves such a publish.
+	caps.Compatibilities.NoInheritedPropertiesOnAck = true
+	return caps
+}

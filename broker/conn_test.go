@@ -1,0 +1,261 @@
+package broker
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// pair returns both ends of a TCP connection, ours as a conn.
+func pair(tb testing.TB, cfg Config) (c *conn, peer net.Conn) {
+	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer ln.Close()
+	peer, err = net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	nc, err := ln.Accept()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { nc.Close(); peer.Close() })
+	return newConn(nc, &listener{}, cfg.withDefaults()), peer
+}
+
+func TestWriteToAClientThatDoesNotRead(t *testing.T) {
+	c, _ := pair(t, Config{WriteTimeout: 50 * time.Millisecond})
+	before := time.Now()
+	var err error
+	for err == nil {
+		_, err = c.Write(make([]byte, 1<<20))
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("err = %v, want a time-out", err)
+	}
+	if took := time.Since(before); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if _, err := c.Conn.Write([]byte{0}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("err = %v, want net.ErrClosed: the connection is of no use any more", err)
+	}
+}
+
+func TestWriteDeadlineIsForGood(t *testing.T) {
+	c, _ := pair(t, Config{WriteTimeout: time.Hour})
+	for range 3 {
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stuck := make(chan error, 1)
+	go func() {
+		var err error
+		for err == nil {
+			_, err = c.Write(make([]byte, 1<<20))
+		}
+		stuck <- err
+	}()
+	if err := c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-stuck; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("err = %v, want a time-out", err)
+	}
+}
+
+func TestKeepAliveDoesNotTouchWriteDeadlines(t *testing.T) {
+	c, _ := pair(t, Config{})
+	if _, err := c.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetDeadline(time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("x")); err != nil {
+		t.Errorf("a write failed by the deadline for reads: %v", err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("err = %v, want a time-out", err)
+	}
+}
+
+// A socket closed with unread data in it is reset, and what was written before
+// may be lost.
+func TestLastWordsArriveThoughTheClientGoesOnSending(t *testing.T) {
+	c, peer := pair(t, Config{})
+	if _, err := peer.Write(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("goodbye")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("mochi may still read: err = %v", err)
+	}
+	if _, err := peer.Write(make([]byte, 1000)); err != nil {
+		t.Fatalf("the client can't write: %v", err)
+	}
+	gone := make(chan struct{})
+	go func() { c.linger(); close(gone) }()
+	got, err := io.ReadAll(peer)
+	if string(got) != "goodbye" || err != nil {
+		t.Errorf("the client got %q, %v", got, err)
+	}
+	peer.Close()
+	<-gone
+}
+
+func TestLingerIsBounded(t *testing.T) {
+	c, _ := pair(t, Config{LastWords: 20 * time.Millisecond})
+	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+	_ = c.Close()
+	before := time.Now()
+	c.linger()
+	if took := time.Since(before); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestClosingAlertDoesNotWaitForAClientThatDoesNotRead(t *testing.T) {
+	ours, theirs := net.Pipe() // has no buffer
+	defer theirs.Close()
+	cfg := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}, SessionTicketsDisabled: true}
+	c := newConn(ours, &listener{tls: cfg}, Config{LastWords: 20 * time.Millisecond})
+	peer := tls.Client(theirs, &tls.Config{InsecureSkipVerify: true})
+	shaken := make(chan error, 1)
+	go func() { shaken <- peer.HandshakeContext(t.Context()) }()
+	if err := c.tls.HandshakeContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-shaken; err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now()
+	_ = c.Close()
+	if took := time.Since(before); took > 3*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func selfSigned(tb testing.TB) tls.Certificate {
+	tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func TestFinallyIsCalledOnce(t *testing.T) {
+	c, _ := pair(t, Config{})
+	n := 0
+	c.Finally(func() { n++ })
+	c.Finally(func() { n += 10 })
+	c.finish()
+	c.finish()
+	if n != 11 {
+		t.Errorf("n = %d, want 11", n)
+	}
+}
+
+func TestPlainConnack(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		in, want []byte
+	}{
+		{"accepted", []byte{0x20, 2, 1, 0}, []byte{0x20, 2, 1, 0}},
+		{"a code of MQTT 3", []byte{0x20, 2, 0, 5}, []byte{0x20, 2, 0, 5}},
+		{"protocol violation", []byte{0x20, 2, 0, 0x82}, []byte{0x20, 2, 0, 5}},
+		{"empty client ID with a session to keep", []byte{0x20, 2, 0, 0x80}, []byte{0x20, 2, 0, 2}},
+		{"MQTT 5", []byte{0x20, 3, 0, 0x87, 0}, []byte{0x20, 3, 0, 0x87, 0}},
+		{"not a CONNACK", []byte{0x40, 2, 0, 0x87}, []byte{0x40, 2, 0, 0x87}},
+	} {
+		if got := plainConnack(tt.in); string(got) != string(tt.want) {
+			t.Errorf("%s: % x, want % x", tt.name, got, tt.want)
+		}
+	}
+}
+
+// flaky is a listener whose Accept fails for a while.
+type flaky struct {
+	net.Listener
+	failures int
+}
+
+func (f *flaky) Accept() (net.Conn, error) {
+	if f.failures > 0 {
+		f.failures--
+		return nil, errors.New("too many open files")
+	}
+	return f.Listener.Accept()
+}
+
+func TestAcceptGoesOnAfterErrors(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := New(Config{ConnectTimeout: 10 * time.Millisecond}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.accept(&listener{Listener: &flaky{ln, 4}, name: "flaky"})
+	}()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.ReadAll(c); err != nil { // the broker cuts a silent peer
+		t.Error(err)
+	}
+	ln.Close()
+	<-done
+	if err := b.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	c, peer := pair(b, Config{})
+	go func() { _, _ = io.Copy(io.Discard, peer) }()
+	p := make([]byte, 64)
+	b.Run("conn", func(b *testing.B) {
+		for b.Loop() {
+			_, _ = c.Write(p)
+		}
+	})
+	b.Run("bare", func(b *testing.B) {
+		for b.Loop() {
+			_, _ = c.raw.Write(p)
+		}
+	})
+}

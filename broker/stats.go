@@ -1,0 +1,44 @@
+package broker
+
+import "sync/atomic"
+
+// Stats are counts of the broker. All but the first five only grow.
+type Stats struct {
+	Connections   int   // open now, signed in or not
+	Clients       int64 // signed in now
+	Subscriptions int64 // now
+	Retained      int64 // messages, now
+	Inflight      int64 // messages of QoS 1 and 2 under way or waiting, now
+
+	ConnectionsRefused uint64 // above MaxConnections
+	HandshakesFailed   uint64 // of TLS
+	Panics             uint64 // that ended a connection
+	MessagesReceived   int64
+	MessagesSent       int64
+	MessagesDropped    int64 // because a client read too slowly
+	BytesReceived      int64
+	BytesSent          int64
+}
+
+// Stats returns the counts as they are now.
+func (b *Broker) Stats() Stats {
+	b.mu.Lock()
+	connections := len(b.conns)
+	b.mu.Unlock()
+	info := b.srv.Info
+	return Stats{
+		Connections:        connections,
+		Clients:            atomic.LoadInt64(&info.ClientsConnected),
+		Subscriptions:      atomic.LoadInt64(&info.Subscriptions),
+		Retained:           atomic.LoadInt64(&info.Retained),
+		Inflight:           atomic.LoadInt64(&info.Inflight),
+		ConnectionsRefused: b.refused.Load(),
+		HandshakesFailed:   b.failed.Load(),
+		Panics:             b.panics.Load(),
+		MessagesReceived:   atomic.LoadInt64(&info.MessagesReceived),
+		MessagesSent:       atomic.LoadInt64(&info.MessagesSent),
+		MessagesDropped:    atomic.LoadInt64(&info.MessagesDropped) + atomic.LoadInt64(&info.InflightDropped),
+		BytesReceived:      atomic.LoadInt64(&info.BytesReceived),
+		BytesSent:          atomic.LoadInt64(&info.BytesSent),
+	}
+}
