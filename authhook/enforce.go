@@ -1,0 +1,164 @@
+package authhook
+
+import (
+	"context"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+	"golang.org/x/sync/errgroup"
+
+	"mqttwarden/registry"
+)
+
+// Enforce implements registry.Enforcer. When it returns, every session of the
+// user obeys what the user is now: it has no subscription and no waiting message
+// that is not covered; one that could not be opened again is over, without its
+// will, and nothing of it is stored.
+//
+// Connections get EnforceTimeout to end. One that does not is already without
+// any right; a CONNECT that takes so long is cut, and its client may try again.
+func (h *Hook) Enforce(ctx context.Context, id registry.UserID, _, after *registry.Principal) {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.EnforceTimeout)
+	defer cancel()
+	var g errgroup.Group
+	g.SetLimit(64)
+	for _, s := range h.sessions.of(id) {
+		why := h.objection(ctx, s, after)
+		if why != "" {
+			s.over.Store(true)
+		}
+		if s.isSettled() && why == "" {
+			h.host.Prune(s.client, s.mayRead)
+			continue
+		}
+		g.Go(func() error {
+			if why == "" {
+				h.pruneSettled(ctx, s)
+			} else {
+				h.end(ctx, s, why)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+}
+
+// EnforceAll is Enforce for every user with a session. It is for changes that
+// are no user's in particular, such as of the CAs that are trusted.
+func (h *Hook) EnforceAll(ctx context.Context) {
+	for id, subject := range h.sessions.subjects() {
+		h.Enforce(ctx, id, nil, subject.Principal())
+	}
+}
+
+// objection says why s could not be opened again, "" if it could. A stored
+// session whose proof has merely ended by itself may still be taken up by its
+// user with a new one.
+func (h *Hook) objection(ctx context.Context, s *session, after *registry.Principal) string {
+	proof := s.proof
+	if h.sessions.stageOf(s) == stored && proof.Expired(h.now()) {
+		proof.Expires = time.Time{}
+	}
+	if !proof.Holds(after, h.now()) {
+		return "credentials no longer valid"
+	}
+	if !after.Policy.MayUseClientID(s.id) {
+		return "client ID no longer allowed"
+	}
+	if s.proof.Expired(h.now()) {
+		return "" // tokens that have ended are not kept
+	}
+	if alive, err := h.tokenAlive(ctx, s); err != nil || !alive {
+		return "token no longer valid" // or it can't be told, which is no better
+	}
+	return ""
+}
+
+// pruneSettled waits for the CONNECT of s to be through with what it inherits.
+func (h *Hook) pruneSettled(ctx context.Context, s *session) {
+	select {
+	case <-s.settled:
+		h.host.Prune(s.client, s.mayRead)
+	case <-ctx.Done():
+		_ = s.Close()
+	}
+}
+
+// end removes a session that is over, stored or not.
+func (h *Hook) end(ctx context.Context, s *session, why string) {
+	h.disconnect(ctx, s, why)
+	h.forget(ctx, s)
+}
+
+// disconnect ends the connection of s, if it has one. It returns when the broker
+// is through with it, or with ctx.
+func (h *Hook) disconnect(ctx context.Context, s *session, why string) {
+	h.log.Info("session ended", "client", printable(s.id), "user", printable(s.proof.Username),
+		"remote", s.RemoteAddr().String(), "reason", why)
+	h.counts.ended.Add(1)
+	select {
+	case <-s.settled: // no DISCONNECT before the CONNACK
+		h.host.Kick(s.client, packets.ErrAdministrativeAction)
+	case <-time.After(h.cfg.EnforceTimeout / 2):
+		_ = s.Close()
+	}
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+	}
+}
+
+// forget removes a stored session, if s is one.
+func (h *Hook) forget(ctx context.Context, s *session) {
+	if h.sessions.stageOf(s) != stored || h.sessions.hold(ctx, s) != nil {
+		return
+	}
+	defer h.sessions.release(s)
+	if due, ok := h.sessions.forget(s); ok {
+		h.host.Purge(s.client)
+		h.publishWill(s, due)
+	}
+}
+
+// Run does what time asks for, every second, until ctx ends.
+func (h *Hook) Run(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			h.Sweep(ctx, h.now())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Sweep does what is due at the time now: it sends wills whose delay is over,
+// forgets stored sessions that nobody came back to, and disconnects sessions
+// whose proof has ended (token, certificate, fingerprint). The latter stay
+// stored as they asked, since nothing was taken from the user.
+func (h *Hook) Sweep(ctx context.Context, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.EnforceTimeout)
+	defer cancel()
+	due := h.sessions.chores(now)
+	for _, w := range due.wills {
+		h.publishWill(w.of, w.will)
+	}
+	for _, s := range due.ended {
+		h.forget(ctx, s)
+	}
+	for _, s := range due.suspect {
+		h.host.Keep(s.client)
+	}
+	var g errgroup.Group
+	g.SetLimit(64)
+	for _, s := range due.expired {
+		g.Go(func() error {
+			s.expired.Store(true)
+			h.disconnect(ctx, s, "credentials expired")
+			return nil
+		})
+	}
+	_ = g.Wait()
+}

@@ -1,0 +1,359 @@
+// Package mqtttest is an MQTT client for tests: it sends what it is told, right
+// or wrong, and shows what comes back as it stands on the wire. It speaks MQTT
+// 3.1.1 and 5 and does nothing by itself.
+package mqtttest
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// Patience is how long a client waits for a packet that should come.
+const Patience = 10 * time.Second
+
+// Client is one connection. Its methods end the test when something does not
+// come, or something else does; they are for the goroutine of the test.
+type Client struct {
+	net.Conn
+	Version byte // 3 for MQTT 3.1, 4 for 3.1.1, 5 for 5
+	tb      testing.TB
+	r       *bufio.Reader
+	lastID  uint16
+}
+
+// Dial connects by TCP, without a CONNECT. The connection is closed when the
+// test ends.
+func Dial(tb testing.TB, addr string, version byte) *Client {
+	tb.Helper()
+	conn, err := new(net.Dialer).DialContext(tb.Context(), "tcp", addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return New(tb, conn, version)
+}
+
+// New returns a client on a connection, which is closed when the test ends.
+func New(tb testing.TB, conn net.Conn, version byte) *Client {
+	tb.Cleanup(func() { _ = conn.Close() })
+	return &Client{Conn: conn, Version: version, tb: tb, r: bufio.NewReader(conn)}
+}
+
+// Connect is what a CONNECT says.
+type Connect struct {
+	ClientID   string
+	Username   string // empty: none
+	Password   string // empty: none
+	Resume     bool   // go on with the session (clean start 0)
+	Expiry     uint32 // of the session in seconds; MQTT 5 only
+	KeepAlive  uint16 // seconds
+	Will       *Will
+	Properties packets.Properties // further ones; MQTT 5 only
+}
+
+// Will is the will of a CONNECT.
+type Will struct {
+	Topic, Payload string
+	QoS            byte
+	Retain         bool
+	Properties     packets.Properties // MQTT 5 only
+}
+
+// Packet returns the CONNECT of c.
+func (c Connect) Packet(version byte) packets.Packet {
+	pk := packets.Packet{
+		FixedHeader:     packets.FixedHeader{Type: packets.Connect},
+		ProtocolVersion: version,
+		Properties:      c.Properties,
+		Connect: packets.ConnectParams{
+			ProtocolName:     protocolName(version),
+			Clean:            !c.Resume,
+			Keepalive:        c.KeepAlive,
+			ClientIdentifier: c.ClientID,
+			UsernameFlag:     c.Username != "",
+			Username:         []byte(c.Username),
+			PasswordFlag:     c.Password != "",
+			Password:         []byte(c.Password),
+		},
+	}
+	if c.Expiry > 0 {
+		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = c.Expiry, true
+	}
+	if w := c.Will; w != nil {
+		pk.Connect.WillFlag = true
+		pk.Connect.WillTopic, pk.Connect.WillPayload = w.Topic, []byte(w.Payload)
+		pk.Connect.WillQos, pk.Connect.WillRetain = w.QoS, w.Retain
+		pk.Connect.WillProperties = w.Properties
+	}
+	return pk
+}
+
+func protocolName(version byte) []byte {
+	if version == 3 {
+		return []byte("MQIsdp") // MQTT 3.1
+	}
+	return []byte("MQTT")
+}
+
+// Connect sends a CONNECT and returns the CONNACK, whatever it says.
+func (c *Client) Connect(o Connect) packets.Packet {
+	c.tb.Helper()
+	c.Send(o.Packet(c.Version))
+	return c.Expect(packets.Connack)
+}
+
+// MustConnect connects and ends the test if that is refused.
+func (c *Client) MustConnect(o Connect) packets.Packet {
+	c.tb.Helper()
+	ack := c.Connect(o)
+	if ack.ReasonCode != 0 {
+		c.tb.Fatalf("%s: CONNACK %#02x, want 0", o.ClientID, ack.ReasonCode)
+	}
+	return ack
+}
+
+// Send sends a packet.
+func (c *Client) Send(pk packets.Packet) {
+	c.tb.Helper()
+	pk.ProtocolVersion = c.Version
+	c.SendBytes(Encode(pk))
+}
+
+// SendBytes sends what is no packet, or half of one.
+func (c *Client) SendBytes(b []byte) {
+	c.tb.Helper()
+	_ = c.SetWriteDeadline(time.Now().Add(Patience))
+	if _, err := c.Write(b); err != nil {
+		c.tb.Fatalf("send: %v", err)
+	}
+}
+
+// Publish publishes and returns the reason code of the acknowledgement, 0 at
+// QoS 0. At QoS 2 it finishes the exchange.
+func (c *Client) Publish(topic, payload string, qos byte, retain bool) byte {
+	c.tb.Helper()
+	pk := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos, Retain: retain},
+		TopicName:   topic,
+		Payload:     []byte(payload),
+	}
+	if qos > 0 {
+		pk.PacketID = c.NextID()
+	}
+	c.Send(pk)
+	switch qos {
+	case 1:
+		return c.Expect(packets.Puback).ReasonCode
+	case 2:
+		ack := c.Expect(packets.Pubrec)
+		if ack.ReasonCode >= packets.ErrUnspecifiedError.Code {
+			return ack.ReasonCode
+		}
+		c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: pk.PacketID})
+		c.Expect(packets.Pubcomp)
+		return ack.ReasonCode
+	default:
+		return 0
+	}
+}
+
+// Subscribe subscribes to a filter and returns the code that SUBACK has for it.
+func (c *Client) Subscribe(filter string, qos byte) byte {
+	c.tb.Helper()
+	c.Send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1},
+		PacketID:    c.NextID(),
+		Filters:     packets.Subscriptions{{Filter: filter, Qos: qos}},
+	})
+	return c.Expect(packets.Suback).ReasonCodes[0]
+}
+
+// MustSubscribe subscribes and ends the test if that is refused.
+func (c *Client) MustSubscribe(filter string, qos byte) {
+	c.tb.Helper()
+	if code := c.Subscribe(filter, qos); code > 2 {
+		c.tb.Fatalf("SUBSCRIBE %s: %#02x", filter, code)
+	}
+}
+
+// Disconnect says goodbye and closes.
+func (c *Client) Disconnect() {
+	c.tb.Helper()
+	c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}})
+	_ = c.Close()
+}
+
+// Message returns the next message and acknowledges it as its QoS asks. Nothing
+// else may come before it.
+func (c *Client) Message() packets.Packet {
+	c.tb.Helper()
+	pk := c.Expect(packets.Publish)
+	switch pk.FixedHeader.Qos {
+	case 1:
+		c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, PacketID: pk.PacketID})
+	case 2:
+		c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrec}, PacketID: pk.PacketID})
+		c.Expect(packets.Pubrel)
+		c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubcomp}, PacketID: pk.PacketID})
+	}
+	return pk
+}
+
+// ExpectMessage ends the test unless the next message has that topic.
+func (c *Client) ExpectMessage(topic string) packets.Packet {
+	c.tb.Helper()
+	pk := c.Message()
+	if pk.TopicName != topic {
+		c.tb.Fatalf("message on %s, want %s", pk.TopicName, topic)
+	}
+	return pk
+}
+
+// Ping waits for the broker to have dealt with everything sent so far. Nothing
+// but the PINGRESP may come.
+func (c *Client) Ping() {
+	c.tb.Helper()
+	c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
+	c.Expect(packets.Pingresp)
+}
+
+// Expect returns the next packet, which must be of that type.
+func (c *Client) Expect(kind byte) packets.Packet {
+	c.tb.Helper()
+	pk, err := c.Next(Patience)
+	if err != nil {
+		c.tb.Fatalf("waiting for %s: %v", packets.PacketNames[kind], err)
+	}
+	if pk.FixedHeader.Type != kind {
+		c.tb.Fatalf("got %s (topic %q, code %#02x), want %s", packets.PacketNames[pk.FixedHeader.Type],
+			pk.TopicName, pk.ReasonCode, packets.PacketNames[kind])
+	}
+	return pk
+}
+
+// ExpectEnd waits for the broker to close and returns the code of the DISCONNECT
+// before that, 0 if there was none. Nothing else may come; MQTT 3 knows no
+// DISCONNECT from a server.
+func (c *Client) ExpectEnd() (code byte) {
+	c.tb.Helper()
+	pk, err := c.Next(Patience)
+	if err == nil && pk.FixedHeader.Type == packets.Disconnect && c.Version >= 5 {
+		code = pk.ReasonCode
+		_, err = c.Next(Patience)
+	}
+	if err == nil {
+		c.tb.Fatalf("got %s (topic %q), want the end", packets.PacketNames[pk.FixedHeader.Type], pk.TopicName)
+	}
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		c.tb.Fatal("still connected")
+	}
+	return code
+}
+
+// Next returns the next packet, or an error when none comes in time.
+func (c *Client) Next(patience time.Duration) (packets.Packet, error) {
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	pk := packets.Packet{ProtocolVersion: c.Version}
+	b, err := c.r.ReadByte()
+	if err != nil {
+		return pk, err
+	}
+	if err := pk.FixedHeader.Decode(b); err != nil {
+		return pk, err
+	}
+	n, _, err := packets.DecodeLength(c.r)
+	if err != nil {
+		return pk, err
+	}
+	pk.FixedHeader.Remaining = n
+	body := make([]byte, n)
+	if _, err := io.ReadFull(c.r, body); err != nil {
+		return pk, err
+	}
+	return pk, decode(&pk, body)
+}
+
+// NextID returns a packet identifier that was not used lately.
+func (c *Client) NextID() uint16 {
+	// Far from those the broker counts up from 1: mochi keeps both kinds in one
+	// table (v2.7.9).
+	c.lastID++
+	return 30_000 + c.lastID%30_000
+}
+
+// Encode returns a packet of a client as it stands on the wire, in the version
+// that the packet names. It panics when there is no such packet.
+func Encode(pk packets.Packet) []byte {
+	pk.Mods.AllowResponseInfo = true // else mochi leaves some properties out
+	var buf bytes.Buffer
+	var err error
+	switch pk.FixedHeader.Type {
+	case packets.Connect:
+		err = pk.ConnectEncode(&buf)
+	case packets.Publish:
+		err = pk.PublishEncode(&buf)
+	case packets.Puback:
+		err = pk.PubackEncode(&buf)
+	case packets.Pubrec:
+		err = pk.PubrecEncode(&buf)
+	case packets.Pubrel:
+		err = pk.PubrelEncode(&buf)
+	case packets.Pubcomp:
+		err = pk.PubcompEncode(&buf)
+	case packets.Subscribe:
+		err = pk.SubscribeEncode(&buf)
+	case packets.Unsubscribe:
+		err = pk.UnsubscribeEncode(&buf)
+	case packets.Pingreq:
+		err = pk.PingreqEncode(&buf)
+	case packets.Disconnect:
+		err = pk.DisconnectEncode(&buf)
+	case packets.Auth:
+		err = pk.AuthEncode(&buf)
+	default:
+		err = fmt.Errorf("a client does not send packets of type %d", pk.FixedHeader.Type)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return buf.Bytes()
+}
+
+func decode(pk *packets.Packet, body []byte) error {
+	switch pk.FixedHeader.Type {
+	case packets.Connack:
+		return pk.ConnackDecode(body)
+	case packets.Publish:
+		return pk.PublishDecode(body)
+	case packets.Puback:
+		return pk.PubackDecode(body)
+	case packets.Pubrec:
+		return pk.PubrecDecode(body)
+	case packets.Pubrel:
+		return pk.PubrelDecode(body)
+	case packets.Pubcomp:
+		return pk.PubcompDecode(body)
+	case packets.Suback:
+		return pk.SubackDecode(body)
+	case packets.Unsuback:
+		return pk.UnsubackDecode(body)
+	case packets.Pingresp:
+		return nil
+	case packets.Disconnect:
+		if pk.ProtocolVersion < 5 {
+			return nil
+		}
+		return pk.DisconnectDecode(body)
+	case packets.Auth:
+		return pk.AuthDecode(body)
+	default:
+		return fmt.Errorf("a server does not send packets of type %d", pk.FixedHeader.Type)
+	}
+}

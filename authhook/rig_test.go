@@ -1,0 +1,353 @@
+package authhook_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+
+	"mqttwarden/authhook"
+	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/registry"
+	"mqttwarden/registry/acl"
+)
+
+// rig is the hook in a broker, with a register in memory that is followed as the
+// real one is.
+type rig struct {
+	*host
+	tb       testing.TB
+	hook     *authhook.Hook
+	store    *store
+	follower *registry.Follower
+	clock    *clock
+	log      *syncBuffer
+
+	judged atomic.Pointer[func(filter string)] // called after each judgement to read
+}
+
+// late is the hook, for tests in which something happens between its answer and
+// what mochi does with it.
+type late struct {
+	*authhook.Hook
+	rig *rig
+}
+
+func (l *late) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
+	ok := l.Hook.OnACLCheck(cl, name, write)
+	if f := l.rig.judged.Load(); f != nil && !write {
+		(*f)(name)
+	}
+	return ok
+}
+
+// newRig starts a broker with the hook. change may alter its settings.
+func newRig(tb testing.TB, change func(*authhook.Config)) *rig {
+	tb.Helper()
+	r := &rig{
+		host:  newHost(tb),
+		tb:    tb,
+		store: &store{records: make(map[registry.UserID]registry.Record), tokens: make(map[registry.TokenID]bool)},
+		clock: &clock{now: time.Now()},
+		log:   new(syncBuffer),
+	}
+	log := slog.New(slog.NewTextHandler(r.log, nil))
+	r.follower = registry.NewFollower(registry.FollowerConfig{Poll: time.Hour, Now: time.Now, Log: log}, r.store)
+	principals := registry.NewPrincipals(r.store, 1000, func() bool { return true })
+	cfg := authhook.Config{
+		Host:       r.host,
+		SignIn:     tokenUsers{registry.NewSignIn(principals, passwords{}, nil, nil, r.clock.Now), r.store},
+		TokenAlive: r.store.tokenAlive,
+		Now:        r.clock.Now,
+		Log:        log,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	r.hook = authhook.New(cfg)
+	r.start(tb, &late{Hook: r.hook, rig: r})
+	if err := r.follower.Start(tb.Context(), principals, nil, r.hook); err != nil {
+		tb.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var following sync.WaitGroup
+	following.Go(func() { r.follower.Run(ctx) })
+	tb.Cleanup(func() { stop(); following.Wait() })
+	return r
+}
+
+// user registers a user that signs in with the password "secret".
+func (r *rig) user(name string, grants ...acl.Grant) {
+	r.tb.Helper()
+	r.change(name, func(rec *registry.Record) {
+		rec.User = registry.User{
+			ID:           registry.UserID(name + "-id"),
+			Username:     name,
+			Provider:     registry.ProviderLocal,
+			Active:       true,
+			GrantTypes:   []registry.GrantType{{Method: registry.MethodPassword}},
+			PasswordHash: "secret",
+			PasswordSet:  r.clock.Now(),
+		}
+		rec.Grants = grants
+	})
+}
+
+// change alters what is registered of a user and returns when that is enforced.
+func (r *rig) change(name string, f func(*registry.Record)) {
+	r.tb.Helper()
+	r.enforced(r.store.change(name, f))
+}
+
+// remove deletes a user and returns when that is enforced.
+func (r *rig) remove(name string) {
+	r.tb.Helper()
+	r.enforced(r.store.remove(name))
+}
+
+func (r *rig) enforced(n uint64) {
+	r.tb.Helper()
+	r.follower.Wake()
+	ctx, cancel := context.WithTimeout(r.tb.Context(), mqtttest.Patience)
+	defer cancel()
+	if err := r.follower.WaitEnforced(ctx, n); err != nil {
+		r.tb.Fatalf("change %d is not enforced: %v", n, err)
+	}
+}
+
+// grant gives a user these grants and no others.
+func (r *rig) grant(name string, grants ...acl.Grant) {
+	r.tb.Helper()
+	r.change(name, func(rec *registry.Record) { rec.Grants = grants })
+}
+
+// dial connects to the broker, without a CONNECT.
+func (r *rig) dial(version byte) *mqtttest.Client {
+	r.tb.Helper()
+	return mqtttest.Dial(r.tb, r.addr(), version)
+}
+
+// connect signs a user in with a client ID.
+func (r *rig) connect(version byte, username, clientID string) *mqtttest.Client {
+	r.tb.Helper()
+	c := r.dial(version)
+	c.MustConnect(as(username, clientID))
+	return c
+}
+
+// as returns the CONNECT of a user.
+func as(username, clientID string) mqtttest.Connect {
+	return mqtttest.Connect{ClientID: clientID, Username: username, Password: "secret"}
+}
+
+// eventually waits for something that has no event to wait for.
+func (r *rig) eventually(what string, ok func() bool) {
+	r.tb.Helper()
+	for deadline := time.Now().Add(mqtttest.Patience); !ok(); {
+		if time.Now().After(deadline) {
+			r.tb.Fatalf("never: %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// gone waits until the broker is through with n connections less than live.
+func (r *rig) settle(connected, stored int) {
+	r.tb.Helper()
+	r.eventually("the sessions that should be left", func() bool {
+		st := r.hook.Stats()
+		return st.Connected == connected && st.Stored == stored
+	})
+}
+
+func read(filter string) acl.Grant {
+	return acl.Grant{Context: acl.MQTT, Operation: acl.Read, Resource: filter}
+}
+
+func write(filter string) acl.Grant {
+	return acl.Grant{Context: acl.MQTT, Operation: acl.Write, Resource: filter}
+}
+
+func both(filter string) acl.Grant {
+	return acl.Grant{Context: acl.MQTT, Operation: acl.ReadWrite, Resource: filter}
+}
+
+// passwords checks passwords whose hash they are.
+type passwords struct{}
+
+func (passwords) Check(_ context.Context, _, encoded, password string) (bool, error) {
+	return encoded == password, nil
+}
+
+func (passwords) CheckNobody(context.Context, string, string) error { return nil }
+
+// tokenUsers signs in with the password "token:<id>" who has the grant type, as
+// if <id> were a token with an hour to live.
+type tokenUsers struct {
+	*registry.SignIn
+	store *store
+}
+
+func (t tokenUsers) In(ctx context.Context, a registry.Attempt) (registry.Login, error) {
+	login, err := t.SignIn.In(ctx, registry.Attempt{Username: a.Username, Password: "secret", HasPassword: true})
+	if id, ok := cutToken(a.Password); ok && err == nil {
+		if alive, _ := t.store.tokenAlive(ctx, id); !alive {
+			return registry.Login{}, registry.Unauthenticated
+		}
+		login.Proof.PasswordSet = time.Time{}
+		login.Proof.Token = id
+		login.Proof.Expires = t.store.tokenEnd
+		return login, nil
+	}
+	return t.SignIn.In(ctx, a)
+}
+
+func cutToken(password string) (registry.TokenID, bool) {
+	if len(password) > 6 && password[:6] == "token:" {
+		return registry.TokenID(password[6:]), true
+	}
+	return "", false
+}
+
+// store is a register in memory.
+type store struct {
+	mu       sync.Mutex
+	records  map[registry.UserID]registry.Record
+	changes  []registry.Change
+	tokens   map[registry.TokenID]bool
+	tokenEnd time.Time
+	failure  error // of every look-up, if not nil
+}
+
+func (st *store) change(name string, f func(*registry.Record)) uint64 {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	id := registry.UserID(name + "-id")
+	rec := st.records[id]
+	rec.User = rec.User.Clone()
+	f(&rec)
+	rec.User.Version = uint64(len(st.changes) + 1)
+	st.records[id] = rec
+	return st.log(id)
+}
+
+func (st *store) remove(name string) uint64 {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	id := registry.UserID(name + "-id")
+	delete(st.records, id)
+	return st.log(id)
+}
+
+func (st *store) log(id registry.UserID) uint64 {
+	n := uint64(len(st.changes) + 1)
+	st.changes = append(st.changes, registry.Change{Number: n, User: id, Time: time.Now()})
+	return n
+}
+
+func (st *store) fail(err error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.failure = err
+}
+
+func (st *store) tokenAlive(_ context.Context, id registry.TokenID) (bool, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.tokens[id], st.failure
+}
+
+func (st *store) setToken(id registry.TokenID, alive bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.tokens[id] = alive
+}
+
+func (st *store) find(match func(registry.User) bool) (registry.Record, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.failure != nil {
+		return registry.Record{}, st.failure
+	}
+	for rec := range maps.Values(st.records) {
+		if match(rec.User) {
+			return rec, nil
+		}
+	}
+	return registry.Record{}, registry.NotFound
+}
+
+func (st *store) RecordByID(_ context.Context, id registry.UserID) (registry.Record, error) {
+	return st.find(func(u registry.User) bool { return u.ID == id })
+}
+
+func (st *store) RecordByName(_ context.Context, name string) (registry.Record, error) {
+	return st.find(func(u registry.User) bool { return u.Username == name })
+}
+
+func (st *store) RecordByFingerprint(_ context.Context, sum string) (registry.Record, error) {
+	return st.find(func(u registry.User) bool {
+		return slices.ContainsFunc(u.Fingerprints, func(f registry.Fingerprint) bool { return f.SHA256 == sum })
+	})
+}
+
+func (st *store) Changes(_ context.Context, after uint64, limit int) ([]registry.Change, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	rest := st.changes[min(int(after), len(st.changes)):]
+	return slices.Clone(rest[:min(limit, len(rest))]), nil
+}
+
+func (st *store) ChangesSince(context.Context, time.Time) ([]registry.Change, error) {
+	return nil, nil
+}
+
+func (st *store) LastChange(context.Context) (uint64, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return uint64(len(st.changes)), nil
+}
+
+// clock is a clock that stands still until it is moved.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	return c.now
+}
+
+// syncBuffer is a buffer for a log.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

@@ -1,0 +1,350 @@
+package authhook
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mqttwarden/registry"
+)
+
+// sessions are all sessions, by client ID and by user: connecting, connected and
+// stored.
+type sessions struct {
+	maxStored int           // persistent sessions of one user
+	patience  time.Duration // with a CONNECT that holds the ID another one wants
+
+	tasks atomic.Int64 // sessions whose task is not nothing
+
+	mu       sync.Mutex
+	slots    map[string]*slot
+	users    map[registry.UserID]map[*session]struct{}
+	watched  map[*session]struct{} // those that something ends with time
+	suspects map[string]struct{}   // client IDs that mochi may have forgotten
+	live     int
+	stored   int
+}
+
+// slot is what is known of a client ID.
+type slot struct {
+	owner *session      // whose state lives under the ID; nil: nobody's
+	busy  *session      // who may change that state now; nil: whoever comes
+	free  chan struct{} // closed when busy becomes nil
+}
+
+func newSessions(maxStored int, patience time.Duration) *sessions {
+	return &sessions{
+		maxStored: maxStored,
+		patience:  patience,
+		slots:     make(map[string]*slot),
+		users:     make(map[registry.UserID]map[*session]struct{}),
+		watched:   make(map[*session]struct{}),
+		suspects:  make(map[string]struct{}),
+	}
+}
+
+// join makes s known as a session of its user, which hears of changes from then
+// on, and gives it hold of its client ID. It waits for others of the same user
+// to be through with the ID. An ID that is another user's is refused.
+func (r *sessions) join(ctx context.Context, s *session) error {
+	patience := time.NewTimer(r.patience)
+	defer patience.Stop()
+	for {
+		r.mu.Lock()
+		sl := r.slot(s.id)
+		if sl.owner != nil && sl.owner.user != s.user || sl.busy != nil && sl.busy.user != s.user {
+			r.mu.Unlock()
+			return fmt.Errorf("%w: another user's", packets.ErrClientIdentifierNotValid)
+		}
+		if sl.busy == nil {
+			defer r.mu.Unlock()
+			s.keeps = s.persistent()
+			if s.keeps && r.persistent(s) >= r.maxStored {
+				r.tidy(s.id)
+				return fmt.Errorf("%w: stored sessions of the user", packets.ErrQuotaExceeded)
+			}
+			sl.busy = s
+			r.add(s)
+			return nil
+		}
+		holder, free := sl.busy, sl.free
+		r.mu.Unlock()
+		select {
+		case <-free:
+		case <-patience.C:
+			_ = holder.Close() // the latest wins, as in any takeover [MQTT-3.1.4-3]
+		case <-ctx.Done():
+			return fmt.Errorf("%w: client ID is busy", packets.ErrServerUnavailable)
+		}
+	}
+}
+
+// hold gives s hold of its client ID as soon as nobody else has it.
+func (r *sessions) hold(ctx context.Context, s *session) error {
+	for {
+		r.mu.Lock()
+		sl := r.slot(s.id)
+		if sl.busy == nil || sl.busy == s {
+			sl.busy = s
+			r.mu.Unlock()
+			return nil
+		}
+		free := sl.free
+		r.mu.Unlock()
+		select {
+		case <-free:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// release ends the hold of s on its client ID, if it has it.
+func (r *sessions) release(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sl := r.slots[s.id]
+	if sl == nil || sl.busy != s {
+		return
+	}
+	sl.busy = nil
+	close(sl.free)
+	sl.free = make(chan struct{})
+	r.tidy(s.id)
+}
+
+// inherit makes s, which has hold of its client ID, the owner of the ID in place
+// of whom it returns, nil if there was none. A will that the predecessor holds
+// back is returned when it is to be sent: its session ends here, unless s goes
+// on with it [MQTT-3.1.3-9].
+func (r *sessions) inherit(s *session) (old *session, connected bool, due *will) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sl := r.slot(s.id)
+	old = sl.owner
+	sl.owner = s
+	s.stage = established
+	r.live++
+	if old == nil {
+		return nil, false, nil
+	}
+	old.heir = s
+	if s.clean {
+		due = old.held
+	}
+	old.held = nil
+	connected = old.stage == established
+	if !connected {
+		r.remove(old)
+	}
+	return old, connected, due
+}
+
+// leave takes note that the connection of s, which has hold of its client ID, is
+// over, and keeps its state until stays if it is to be kept and its own. It
+// returns whose the ID is then; nobody's, if it was that of s. A will that was to
+// wait longer than the session is returned, too.
+func (r *sessions) leave(s *session, keep bool, stays time.Time) (owner *session, due *will) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sl := r.slot(s.id)
+	if s.stage == established {
+		r.live--
+	}
+	if sl.owner == s && keep {
+		s.stage, s.stays = stored, stays
+		r.stored++
+		r.watched[s] = struct{}{}
+		return s, nil
+	}
+	if sl.owner == s {
+		sl.owner = nil
+	}
+	due, s.held = s.held, nil
+	r.drop(s)
+	return sl.owner, due
+}
+
+// forget takes a stored session, which has hold of its client ID, out. It
+// reports false if s is stored no more.
+func (r *sessions) forget(s *session) (due *will, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.stage != stored {
+		return nil, false
+	}
+	due, s.held = s.held, nil
+	r.slots[s.id].owner = nil
+	r.remove(s)
+	return due, true
+}
+
+// holdBack lets a will wait, unless its session has an heir: then it is returned
+// if the heir began anew, and dropped if it goes on.
+func (r *sessions) holdBack(s *session, w *will, till time.Time) (due *will) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case s.heir == nil:
+		s.held, s.heldTill = w, till
+		return nil
+	case s.heir.clean:
+		return w
+	default:
+		return nil
+	}
+}
+
+// of returns the sessions of a user.
+func (r *sessions) of(id registry.UserID) []*session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.users[id]))
+}
+
+// subjects returns the subject of every user with a session.
+func (r *sessions) subjects() map[registry.UserID]*registry.Subject {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make(map[registry.UserID]*registry.Subject, len(r.users))
+	for id, of := range r.users {
+		for s := range of {
+			all[id] = s.subject
+			break
+		}
+	}
+	return all
+}
+
+// stageOf returns where s is in its life.
+func (r *sessions) stageOf(s *session) stage {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return s.stage
+}
+
+// suspect notes that mochi deletes whatever client it has under an ID.
+func (r *sessions) suspect(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.suspects[id] = struct{}{}
+}
+
+// chores are what the clock asks for.
+type chores struct {
+	wills   []heldWill
+	expired []*session // connected, and their proof has ended
+	ended   []*session // stored, and to be forgotten
+	suspect []*session // connected, and mochi may have forgotten them
+}
+
+type heldWill struct {
+	of   *session
+	will *will
+}
+
+// chores returns what is to be done at the time now, and takes the wills out.
+func (r *sessions) chores(now time.Time) chores {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var d chores
+	for s := range r.watched {
+		switch s.stage {
+		case stored:
+			if s.lapsed.Load() || !now.Before(s.stays) {
+				d.ended = append(d.ended, s)
+			} else if s.held != nil && !now.Before(s.heldTill) {
+				d.wills = append(d.wills, heldWill{s, s.held})
+				s.held = nil
+			}
+		case connecting, established:
+			if s.proof.Expired(now) {
+				d.expired = append(d.expired, s)
+			}
+		default:
+		}
+	}
+	for id := range r.suspects {
+		sl := r.slots[id]
+		if sl != nil && sl.busy != nil {
+			continue // next time
+		}
+		delete(r.suspects, id)
+		if sl != nil && sl.owner != nil && sl.owner.stage == established {
+			d.suspect = append(d.suspect, sl.owner)
+		}
+	}
+	return d
+}
+
+// counts returns how many sessions are connected and how many are stored.
+func (r *sessions) counts() (live, stored int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.live, r.stored
+}
+
+// The rest is called with mu held.
+
+func (r *sessions) slot(id string) *slot {
+	sl := r.slots[id]
+	if sl == nil {
+		sl = &slot{free: make(chan struct{})}
+		r.slots[id] = sl
+	}
+	return sl
+}
+
+// tidy removes the slot of a client ID that nobody uses.
+func (r *sessions) tidy(id string) {
+	if sl := r.slots[id]; sl.owner == nil && sl.busy == nil {
+		delete(r.slots, id)
+	}
+}
+
+// persistent returns how many sessions other than those under the ID of s
+// outlive their connections, of the same user.
+func (r *sessions) persistent(s *session) int {
+	n := 0
+	for other := range r.users[s.user] {
+		if other.id != s.id && other.keeps {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *sessions) add(s *session) {
+	all := r.users[s.user]
+	if all == nil {
+		all = make(map[*session]struct{})
+		r.users[s.user] = all
+	}
+	all[s] = struct{}{}
+	if !s.proof.Expires.IsZero() {
+		r.watched[s] = struct{}{}
+	}
+}
+
+// remove takes out a stored session.
+func (r *sessions) remove(s *session) {
+	if s.stage == stored {
+		r.stored--
+	}
+	r.drop(s)
+}
+
+func (r *sessions) drop(s *session) {
+	s.stage = gone
+	delete(r.watched, s)
+	delete(r.users[s.user], s)
+	if len(r.users[s.user]) == 0 {
+		delete(r.users, s.user)
+	}
+}
