@@ -18,12 +18,12 @@ import (
 func TestTheAuthorityIsMadeOnceAndSealed(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
-	issuers := make([]*registry.Issuer, 4)
+	issuers, ring := make([]*registry.Issuer, 4), keyRing(t, 1)
 	var wg sync.WaitGroup
 	for i := range issuers { // as many nodes start at once
 		wg.Go(func() {
 			var err error
-			if issuers[i], err = registry.OpenIssuer(ctx, r.store, keyRing(t, 1), ca.Config{}, r.now); err != nil {
+			if issuers[i], err = registry.OpenIssuer(ctx, r.store, ring, ca.Config{}, r.now); err != nil {
 				t.Error(err)
 			}
 		})
@@ -191,6 +191,9 @@ func TestTheNextGenerationIssuesAndTheOldOneGoesOnTelling(t *testing.T) {
 	}
 	if got := r.askOCSP(next, second); got.Status != ocsp.Revoked {
 		t.Errorf("OCSP says %d of the new one", got.Status)
+	}
+	if got := r.askOCSP(old, second); got.Status != ocsp.Unknown {
+		t.Errorf("OCSP says %d of the old one as if the new authority had issued it", got.Status)
 	}
 	_, err = r.service.CRL(ctx, 3)
 	wantCode(t, "the list of no generation", err, registry.NotFound)

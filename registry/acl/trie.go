@@ -128,7 +128,7 @@ func (t *trie) dollar(e *edge) bool {
 	if e.key.hashed() {
 		return t.texts[e.text][0] == '$'
 	}
-	return byte(e.key) == '$'
+	return byte(e.key&0xff) == '$'
 }
 
 // child returns the node behind the level of q at depth, which is spelled out.

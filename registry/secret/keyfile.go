@@ -86,7 +86,7 @@ func readKeyFile(path string) (*KeyRing, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("secret: master key file: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	info, err := f.Stat()
 	switch {
 	case err != nil:

@@ -97,8 +97,10 @@ func registrationArgs(r registry.Registration) []any {
 		user = r.User
 	}
 	return []any{
-		r.ID, r.Username, registry.FoldName(r.Username), r.PairingCode, r.PasswordHash, r.CSR, r.Context, asJSON{r.Roles},
-		asJSON{wishes}, r.Source, remote, r.ClientID, r.FirstSeen.UnixMicro(), r.LastSeen.UnixMicro(), r.Status, user,
+		r.ID, r.Username, registry.FoldName(r.Username), r.PairingCode, r.PasswordHash, r.CSR, r.Context,
+		asJSON{r.Roles},
+		asJSON{wishes},
+		r.Source, remote, r.ClientID, r.FirstSeen.UnixMicro(), r.LastSeen.UnixMicro(), r.Status, user,
 		r.Certificate, r.CACertificates, r.Granted.UnixMicro(), r.Collected.UnixMicro(),
 	}
 }
