@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metric is one figure of a part, read when it is asked for.
+type metric struct {
+	name, help string
+	counter    bool // else a gauge
+	read       func() float64
+}
+
+// metrics returns the page of all metrics. No user, topic or address is ever a
+// label: nobody outside decides how many series there are.
+func (a *app) metrics() http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, m := range append(a.brokerMetrics(), a.registryMetrics()...) {
+		if m.counter {
+			reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: m.name, Help: m.help}, m.read))
+		} else {
+			reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: m.name, Help: m.help}, m.read))
+		}
+	}
+	reg.MustRegister(refusals{a, prometheus.NewDesc("mqttwarden_connects_refused_total",
+		"CONNECT packets refused, by reason code of MQTT 5.", []string{"code"}, nil)})
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+}
+
+func (a *app) brokerMetrics() []metric {
+	b, h := a.broker, a.hook
+	return []metric{
+		{"mqttwarden_mqtt_connections", "Open MQTT connections, signed in or not.", false, func() float64 { return float64(b.Stats().Connections) }},
+		{"mqttwarden_mqtt_clients", "MQTT clients signed in.", false, func() float64 { return float64(b.Stats().Clients) }},
+		{"mqttwarden_mqtt_sessions_stored", "Sessions without a connection.", false, func() float64 { return float64(h.Stats().Stored) }},
+		{"mqttwarden_mqtt_subscriptions", "Subscriptions.", false, func() float64 { return float64(b.Stats().Subscriptions) }},
+		{"mqttwarden_mqtt_retained_messages", "Retained messages.", false, func() float64 { return float64(b.Stats().Retained) }},
+		{"mqttwarden_mqtt_inflight_messages", "QoS 1 and 2 messages under way or waiting.", false, func() float64 { return float64(b.Stats().Inflight) }},
+		{"mqttwarden_mqtt_connections_refused_total", "Connections refused because there were too many.", true, func() float64 { return float64(b.Stats().ConnectionsRefused) }},
+		{"mqttwarden_mqtt_handshakes_failed_total", "TLS handshakes that failed.", true, func() float64 { return float64(b.Stats().HandshakesFailed) }},
+		{"mqttwarden_mqtt_panics_total", "Faults of ours that ended a connection.", true, func() float64 { return float64(b.Stats().Panics) }},
+		{"mqttwarden_mqtt_messages_received_total", "MQTT packets received.", true, func() float64 { return float64(b.Stats().MessagesReceived) }},
+		{"mqttwarden_mqtt_messages_sent_total", "MQTT packets sent.", true, func() float64 { return float64(b.Stats().MessagesSent) }},
+		{"mqttwarden_mqtt_messages_dropped_total", "Messages dropped because a client read too slowly.", true, func() float64 { return float64(b.Stats().MessagesDropped) }},
+		{"mqttwarden_mqtt_received_bytes_total", "Bytes received over MQTT.", true, func() float64 { return float64(b.Stats().BytesReceived) }},
+		{"mqttwarden_mqtt_sent_bytes_total", "Bytes sent over MQTT.", true, func() float64 { return float64(b.Stats().BytesSent) }},
+		{"mqttwarden_connects_accepted_total", "CONNECT packets accepted.", true, func() float64 { return float64(h.Stats().Accepted) }},
+		{"mqttwarden_publishes_denied_total", "Publishes refused by a policy.", true, func() float64 { return float64(h.Stats().DeniedPublishes) }},
+		{"mqttwarden_subscribes_denied_total", "Filters refused by a policy.", true, func() float64 { return float64(h.Stats().DeniedSubscribes) }},
+		{"mqttwarden_deliveries_denied_total", "Deliveries refused by a policy.", true, func() float64 { return float64(h.Stats().DeniedDeliveries) }},
+		{"mqttwarden_sessions_ended_total", "Sessions ended because their user or credential no longer held.", true, func() float64 { return float64(h.Stats().Ended) }},
+		{"mqttwarden_wills_dropped_total", "Wills not sent because they were no longer allowed.", true, func() float64 { return float64(h.Stats().WillsDropped) }},
+	}
+}
+
+func (a *app) registryMetrics() []metric {
+	ms := []metric{
+		{"mqttwarden_hash_workers", "Passwords that may be hashed at once.", false, func() float64 { return float64(a.opened.pool.Stats().Workers) }},
+		{"mqttwarden_hash_running", "Passwords being hashed.", false, func() float64 { return float64(a.opened.pool.Stats().Running) }},
+		{"mqttwarden_hash_waiting", "Sign-ins waiting for a hash.", false, func() float64 { return float64(a.opened.pool.Stats().Waiting) }},
+		{"mqttwarden_hash_done_total", "Passwords hashed.", true, func() float64 { return float64(a.opened.pool.Stats().Done) }},
+		{"mqttwarden_hash_refused_total", "Sign-ins refused because too many waited.", true, func() float64 { return float64(a.opened.pool.Stats().Refused) }},
+		{"mqttwarden_principals", "Users held in memory.", false, func() float64 { _, _, n := a.principals.Stats(); return float64(n) }},
+		{"mqttwarden_principals_hits_total", "Look-ups that memory answered.", true, func() float64 { n, _, _ := a.principals.Stats(); return float64(n) }},
+		{"mqttwarden_principals_misses_total", "Look-ups that memory did not answer.", true, func() float64 { _, n, _ := a.principals.Stats(); return float64(n) }},
+		{"mqttwarden_change_enforced", "Number of the last change that is enforced here.", false, func() float64 { return float64(a.follower.Enforced()) }},
+	}
+	if a.cache == nil {
+		return ms
+	}
+	return append(ms,
+		metric{"mqttwarden_cache_hits_total", "Look-ups that Redis answered.", true, func() float64 { return float64(a.cache.Stats().Hits) }},
+		metric{"mqttwarden_cache_misses_total", "Look-ups that Redis did not answer or was not believed.", true, func() float64 {
+			var n uint64
+			for _, m := range a.cache.Stats().Misses {
+				n += m
+			}
+			return float64(n)
+		}},
+		metric{"mqttwarden_cache_down", "1 while Redis does not answer.", false, func() float64 {
+			if a.cache.Stats().Down {
+				return 1
+			}
+			return 0
+		}},
+	)
+}
+
+// refusals collects the refused CONNECTs, one series for each code met.
+type refusals struct {
+	app  *app
+	desc *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (r refusals) Describe(ch chan<- *prometheus.Desc) { ch <- r.desc }
+
+// Collect implements prometheus.Collector.
+func (r refusals) Collect(ch chan<- prometheus.Metric) {
+	for code, n := range r.app.hook.Stats().Refused {
+		ch <- prometheus.MustNewConstMetric(r.desc, prometheus.CounterValue, float64(n), fmt.Sprintf("0x%02X", code))
+	}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+)
+
+// serveCmd runs the broker and its API.
+type serveCmd struct {
+	serveFlags
+}
+
+// Run serves until ctx ends, then stops gracefully.
+func (c *serveCmd) Run(ctx context.Context, s streams, set *settings) error {
+	var p parser
+	cfg := c.parse(&p)
+	if err := join(append(set.problems, p.problems...)...); err != nil {
+		return err
+	}
+	log := newLog(s.err, cfg.logLevel, cfg.logJSON)
+	tuneCollector(os.Getenv("GOGC"))
+	a, err := start(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	if a.adminPassword != "" {
+		_, err = fmt.Fprintf(s.out, "\n  First start: user %q, password %s\n  It is shown this once and written nowhere.\n", "admin", a.adminPassword.Reveal())
+	}
+	for _, l := range a.addresses() {
+		if err == nil {
+			_, err = fmt.Fprintf(s.out, "  %s\n", l)
+		}
+	}
+	log.Info("running", "version", version, "listening", strings.Join(a.addresses(), ", "))
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+	case failed := <-a.failed:
+		log.Error("a part failed: stopping", "err", failed)
+		err = failed
+	}
+	if stopErr := a.shutdown(cfg.stopTimeout); err == nil {
+		err = stopErr
+	}
+	return err
+}
+
+// gcPercent lets the heap grow to three times what is live before it is
+// collected. What is live is small, a few KiB for each connection; collecting it
+// as often as Go does by itself costs a publish a tenth of its time.
+const gcPercent = 200
+
+// tuneCollector sets how often memory is collected, unless the operator did, by
+// the variable GOGC of the Go runtime.
+func tuneCollector(chosen string) {
+	if chosen == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
