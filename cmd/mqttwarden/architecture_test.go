@@ -80,7 +80,6 @@ var homes = []home{
 	{"github.com/jackc/pgx", []string{"registry/sqlstore"}, cmd},
 	{"github.com/pressly/goose", []string{"registry/sqlstore"}, cmd},
 	{"github.com/redis/go-redis", []string{"registry/rediscache"}, cmd},
-	{"github.com/maypok86/otter", []string{"registry", "authhook", "adminapi"}, nowhere},
 
 	// HTTP.
 	{"github.com/go-chi/chi", []string{"adminapi"}, nowhere},
