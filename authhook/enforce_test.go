@@ -2,6 +2,8 @@ package authhook_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"strings"
@@ -332,6 +334,33 @@ func TestCertificateEndsByItself(t *testing.T) {
 	r.hook.Sweep(t.Context(), r.clock.Now())
 	c.Ping()
 	r.hook.Sweep(t.Context(), p.cert.NotAfter.Add(time.Second))
+	if code := c.ExpectEnd(); code != 0x98 {
+		t.Errorf("DISCONNECT %#02x, want 0x98", code)
+	}
+}
+
+// A certificate that was renewed goes on for as long as the two overlap, and no
+// longer, though its own time is not up.
+func TestARenewedCertificateEndsWithItsOverlap(t *testing.T) {
+	r := newRig(t, nil)
+	r.user("gw1", both("#"))
+	p := certificate(t, "gw1", true)
+	sum := sha256.Sum256(p.cert.Raw)
+	register := func(until time.Time) {
+		r.change("gw1", func(rec *registry.Record) {
+			rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
+			rec.User.Fingerprints = []registry.Fingerprint{{SHA256: hex.EncodeToString(sum[:]), Expires: until}}
+		})
+	}
+	register(time.Time{})
+	r.cert.Store(p)
+	c := r.dial(5)
+	c.MustConnect(mqtttest.Connect{ClientID: "c"})
+	overlap := r.clock.Now().Add(time.Minute)
+	register(overlap)
+	r.hook.Sweep(t.Context(), overlap.Add(-time.Second))
+	c.Ping()
+	r.hook.Sweep(t.Context(), overlap)
 	if code := c.ExpectEnd(); code != 0x98 {
 		t.Errorf("DISCONNECT %#02x, want 0x98", code)
 	}

@@ -264,7 +264,8 @@ func (r *sessions) chores(now time.Time) chores {
 				s.held = nil
 			}
 		case connecting, established:
-			if s.proof.Expired(now) {
+			// A registration that was given an end since the sign-in counts.
+			if ends := s.proof.Ends(s.subject.Principal()); !ends.IsZero() && !now.Before(ends) {
 				d.expired = append(d.expired, s)
 			}
 		default:

@@ -26,8 +26,8 @@ func stuck(t *testing.T, change func(*authhook.Config)) (*rig, mqtttest.Connect,
 	c.Disconnect()
 	r.settle(0, 1)
 	pub := r.connect(5, "pub", "pub")
-	payload := strings.Repeat("x", 1<<20)
-	for i := range 16 {
+	payload := strings.Repeat("x", 200_000)
+	for i := range 80 {
 		pub.Publish(fmt.Sprintf("a/%d", i), payload, 1, false)
 	}
 	pub.Ping()

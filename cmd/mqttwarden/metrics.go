@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"math"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -69,6 +72,7 @@ func (a *app) registryMetrics() []metric {
 		{"mqttwarden_principals", "Users held in memory.", false, func() float64 { _, _, n := a.principals.Stats(); return float64(n) }},
 		{"mqttwarden_principals_hits_total", "Look-ups that memory answered.", true, func() float64 { n, _, _ := a.principals.Stats(); return float64(n) }},
 		{"mqttwarden_principals_misses_total", "Look-ups that memory did not answer.", true, func() float64 { _, n, _ := a.principals.Stats(); return float64(n) }},
+		{"mqttwarden_certificates_expiring", "Client certificates issued here that expire within 30 days and were not renewed.", false, a.expiring},
 		{"mqttwarden_change_enforced", "Number of the last change that is enforced here.", false, func() float64 { return float64(a.follower.Enforced()) }},
 	}
 	if a.cache == nil {
@@ -90,6 +94,18 @@ func (a *app) registryMetrics() []metric {
 			return 0
 		}},
 	)
+}
+
+// expiring counts the certificates whose holders should have renewed.
+func (a *app) expiring() float64 {
+	const soon = 30 * 24 * time.Hour
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	n, err := a.opened.service.ExpiringBefore(ctx, time.Now().Add(soon))
+	if err != nil {
+		return math.NaN() // not known, and an alarm should see that
+	}
+	return float64(n)
 }
 
 // refusals collects the refused CONNECTs, one series for each code met.
