@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"encoding/pem"
 	"net"
 	"net/http"
 	"os"
@@ -13,52 +12,6 @@ import (
 
 	"mqttwarden/authhook/mqtttest"
 )
-
-// secure has the program listen with a certificate of its own authority.
-var secure = []string{"--mqtts-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0"}
-
-// authority returns what a device knows of the program's authority, and a place
-// for the device's own key and certificate.
-func (p *program) authority() pki {
-	p.tb.Helper()
-	k := pki{p.tb, p.tb.TempDir()}
-	a, err := p.send("GET", "/pki/ca.pem", "")
-	if err != nil || a.status != http.StatusOK {
-		p.tb.Fatalf("the authority's chain: %d %s, %v", a.status, a.body, err)
-	}
-	k.write("ca.crt", a.body)
-	issuer, root := pem.Decode([]byte(a.body))
-	if issuer == nil || len(root) == 0 {
-		p.tb.Fatalf("no chain in %s", a.body)
-	}
-	k.write("issuer.crt", string(pem.EncodeToMemory(issuer)))
-	k.write("root.crt", string(root))
-	return k
-}
-
-func (k pki) write(name, text string) {
-	k.tb.Helper()
-	if err := os.WriteFile(k.path(name), []byte(text), 0o600); err != nil {
-		k.tb.Fatal(err)
-	}
-}
-
-func (k pki) read(name string) string {
-	k.tb.Helper()
-	b, err := os.ReadFile(k.path(name))
-	if err != nil {
-		k.tb.Fatal(err)
-	}
-	return string(b)
-}
-
-// request makes name.key, and a certificate request for a user of that name.
-func (k pki) request(name string) (csr string) {
-	k.tb.Helper()
-	k.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-		"-subj", "/CN="+name, "-keyout", k.path(name+".key"), "-out", k.path(name+".csr"))
-	return k.read(name + ".csr")
-}
 
 // register sends a request to become a user, as who has no account, and wants a
 // status.
@@ -84,24 +37,26 @@ func (p *program) open(d time.Duration) {
 	p.must(http.StatusNoContent, "POST", "/client-registry/open", object{"duration": d.Milliseconds()})
 }
 
-// confirm grants a registration, with further fields.
-func (p *program) confirm(name string, fields object) {
+// confirm grants a registration, with further fields, and returns the user's id.
+func (p *program) confirm(name string, fields object) string {
 	p.tb.Helper()
 	c := object{"username": name}
 	for k, v := range fields {
 		c[k] = v
 	}
-	p.must(http.StatusCreated, "POST", "/client-registry/confirm", c)
+	return p.must(http.StatusCreated, "POST", "/client-registry/confirm", c).field(p, "id")
 }
 
 // enrol walks a device through all of it: name.key and name.crt are there then.
-func (k pki) enrol(p *program, name string, fields object) {
+// It returns the user's id.
+func (k pki) enrol(p *program, name string, fields object) string {
 	k.tb.Helper()
 	p.open(time.Minute)
 	csr := k.request(name)
 	p.register(http.StatusAccepted, name, csr)
-	p.confirm(name, fields)
+	id := p.confirm(name, fields)
 	k.write(name+".crt", p.register(http.StatusCreated, name, csr).field(p, "certificate"))
+	return id
 }
 
 // waiting are the registrations that wait for a decision, and how they came.
@@ -307,8 +262,12 @@ func TestEnrolGoesOnWhereItWasCut(t *testing.T) {
 	if k.read("gateway-7.ca") != k.read("ca.crt") {
 		t.Error("it kept another chain than everybody gets")
 	}
-	if info, err := os.Stat(k.path("gateway-7.key")); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the key's mode is %v, %v, want 0600", info.Mode(), err)
+	info, err := os.Stat(k.path("gateway-7.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode().Perm(); mode != 0o600 {
+		t.Errorf("the key's mode is %v, want 0600", mode)
 	}
 	cl := k.dial(p, 5, "gateway-7")
 	cl.MustConnect(mqtttest.Connect{ClientID: "gateway-7"})
