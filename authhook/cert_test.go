@@ -11,7 +11,28 @@ import (
 	"math/big"
 	"testing"
 	"time"
+
+	"mqttwarden/authhook"
+	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/registry"
 )
+
+func TestCertificatesAreJudgedByWhomeverTheConfigNames(t *testing.T) {
+	r := newRig(t, func(cfg *authhook.Config) {
+		cfg.Certificate = func(chain []*x509.Certificate) *registry.Certificate {
+			return &registry.Certificate{
+				SHA256: fingerprint(chain[0]), CommonName: "gw1", Trusted: true,
+				NotBefore: chain[0].NotBefore, NotAfter: chain[0].NotAfter,
+			}
+		}
+	})
+	r.user("gw1")
+	r.change("gw1", func(rec *registry.Record) {
+		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
+	})
+	r.cert.Store(certificate(t, "another name", false))
+	r.dial(5).MustConnect(mqtttest.Connect{ClientID: "c"})
+}
 
 // certificate returns what a client shows that has proven to hold the key of a
 // certificate of that name, which ends in an hour.

@@ -132,7 +132,7 @@ func (h *Hook) attempt(conn Conn, cl *mqtt.Client, pk *packets.Packet) registry.
 // certificate returns what the client's certificate is worth, nil if it has
 // shown none.
 func (h *Hook) certificate(conn Conn) *registry.Certificate {
-	chain, trusted := conn.PeerCertificates()
+	chain := conn.PeerCertificates()
 	switch {
 	case len(chain) == 0:
 		return nil
@@ -143,7 +143,7 @@ func (h *Hook) certificate(conn Conn) *registry.Certificate {
 	return &registry.Certificate{
 		SHA256:     hex.EncodeToString(sum[:]),
 		CommonName: registry.NameFromCertificate(chain[0], registry.MapCommonName),
-		Trusted:    trusted,
+		Trusted:    conn.PeerTrusted(),
 		NotBefore:  chain[0].NotBefore,
 		NotAfter:   chain[0].NotAfter,
 	}

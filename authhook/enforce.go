@@ -18,25 +18,35 @@ import (
 // Connections get EnforceTimeout to end. One that does not is already without
 // any right; a CONNECT that takes so long is cut, and its client may try again.
 func (h *Hook) Enforce(ctx context.Context, id registry.UserID, _, after *registry.Principal) {
+	var rest []func(context.Context)
+	for _, s := range h.sessions.of(id) {
+		why, certain := h.objection(ctx, s, after)
+		switch {
+		case why == "" && s.isSettled():
+			h.host.Prune(s.client, s.mayRead)
+		case why == "":
+			rest = append(rest, func(ctx context.Context) { h.pruneSettled(ctx, s) })
+		case certain:
+			s.over.Store(true)
+			rest = append(rest, func(ctx context.Context) { h.end(ctx, s, why) })
+		default:
+			s.noWill.Store(true)
+			rest = append(rest, func(ctx context.Context) { h.disconnect(ctx, s, why) })
+		}
+	}
+	h.together(ctx, rest)
+}
+
+// together does all of what it is given, several at a time, within
+// EnforceTimeout.
+func (h *Hook) together(ctx context.Context, all []func(context.Context)) {
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.EnforceTimeout)
 	defer cancel()
 	var g errgroup.Group
 	g.SetLimit(64)
-	for _, s := range h.sessions.of(id) {
-		why := h.objection(ctx, s, after)
-		if why != "" {
-			s.over.Store(true)
-		}
-		if s.isSettled() && why == "" {
-			h.host.Prune(s.client, s.mayRead)
-			continue
-		}
+	for _, f := range all {
 		g.Go(func() error {
-			if why == "" {
-				h.pruneSettled(ctx, s)
-			} else {
-				h.end(ctx, s, why)
-			}
+			f(ctx)
 			return nil
 		})
 	}
@@ -51,27 +61,35 @@ func (h *Hook) EnforceAll(ctx context.Context) {
 	}
 }
 
-// objection says why s could not be opened again, "" if it could. A stored
-// session whose proof has merely ended by itself may still be taken up by its
-// user with a new one.
-func (h *Hook) objection(ctx context.Context, s *session, after *registry.Principal) string {
-	proof := s.proof
-	if h.sessions.stageOf(s) == stored && proof.Expired(h.now()) {
+// objection says why s could not be opened again, "" if it could. It is not
+// certain when the store can't tell: then the client has to sign in again, and
+// finds its session if it can. A stored session whose proof has merely ended by
+// itself may still be taken up by its user with a new one.
+func (h *Hook) objection(ctx context.Context, s *session, after *registry.Principal) (why string, certain bool) {
+	now := h.now()
+	proof, kept := s.proof, h.sessions.stageOf(s) == stored
+	if kept && proof.Expired(now) {
 		proof.Expires = time.Time{}
 	}
-	if !proof.Holds(after, h.now()) {
-		return "credentials no longer valid"
+	if !proof.Holds(after, now) {
+		return "credentials no longer valid", true
 	}
 	if !after.Policy.MayUseClientID(s.id) {
-		return "client ID no longer allowed"
+		return "client ID no longer allowed", true
 	}
-	if s.proof.Expired(h.now()) {
-		return "" // tokens that have ended are not kept
+	if s.proof.Expired(now) {
+		return "", true // a token that has ended may be forgotten
 	}
-	if alive, err := h.tokenAlive(ctx, s); err != nil || !alive {
-		return "token no longer valid" // or it can't be told, which is no better
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.SignInTimeout)
+	defer cancel()
+	switch alive, err := h.tokenAlive(ctx, s); {
+	case err == nil && !alive:
+		return "token no longer valid", true
+	case err != nil && !kept:
+		return "token can't be checked", false
+	default:
+		return "", true
 	}
-	return ""
 }
 
 // pruneSettled waits for the CONNECT of s to be through with what it inherits.
@@ -139,26 +157,20 @@ func (h *Hook) Run(ctx context.Context) {
 // whose proof has ended (token, certificate, fingerprint). The latter stay
 // stored as they asked, since nothing was taken from the user.
 func (h *Hook) Sweep(ctx context.Context, now time.Time) {
-	ctx, cancel := context.WithTimeout(ctx, h.cfg.EnforceTimeout)
-	defer cancel()
 	due := h.sessions.chores(now)
 	for _, w := range due.wills {
 		h.publishWill(w.of, w.will)
 	}
-	for _, s := range due.ended {
-		h.forget(ctx, s)
-	}
 	for _, s := range due.suspect {
 		h.host.Keep(s.client)
 	}
-	var g errgroup.Group
-	g.SetLimit(64)
-	for _, s := range due.expired {
-		g.Go(func() error {
-			s.expired.Store(true)
-			h.disconnect(ctx, s, "credentials expired")
-			return nil
-		})
+	var rest []func(context.Context)
+	for _, s := range due.ended {
+		rest = append(rest, func(ctx context.Context) { h.forget(ctx, s) })
 	}
-	_ = g.Wait()
+	for _, s := range due.expired {
+		s.noWill.Store(true)
+		rest = append(rest, func(ctx context.Context) { h.disconnect(ctx, s, "credentials expired") })
+	}
+	h.together(ctx, rest)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -385,6 +386,35 @@ func TestEnforceAll(t *testing.T) {
 		t.Errorf("DISCONNECT %#02x, want 0x98", code)
 	}
 	byPassword.Ping()
+}
+
+// A session must not rest on a token that can't be checked; nor is it lost.
+func TestTokenThatCannotBeChecked(t *testing.T) {
+	r := newRig(t, nil)
+	r.user("alice", both("mine/#"))
+	ops := r.watcher()
+	r.store.setToken("t", true)
+	r.store.tokenEnd = r.clock.Now().Add(time.Hour)
+	r.change("alice", func(rec *registry.Record) {
+		rec.User.GrantTypes = append(rec.User.GrantTypes, registry.GrantType{Method: registry.MethodToken})
+	})
+	o := as("alice", "t")
+	o.Password, o.Resume, o.Expiry, o.Will = "token:t", true, 600, &willOn
+	c := r.dial(5)
+	c.MustConnect(o)
+	r.store.fail(errors.New("connection refused"))
+	r.hook.EnforceAll(t.Context())
+	if code := c.ExpectEnd(); code != 0x98 {
+		t.Errorf("DISCONNECT %#02x, want 0x98", code)
+	}
+	r.settle(1, 1)
+	r.hook.EnforceAll(t.Context()) // a stored session waits for the store
+	r.settle(1, 1)
+	r.nothingCame(ops)
+	r.store.fail(nil)
+	if ack := r.dial(5).MustConnect(o); !ack.SessionPresent {
+		t.Error("the session is gone")
+	}
 }
 
 // slowSignIn lets a test act after somebody has signed in and before the hook

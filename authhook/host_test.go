@@ -164,12 +164,14 @@ type conn struct {
 
 var _ authhook.Conn = (*conn)(nil)
 
-func (c *conn) PeerCertificates() ([]*x509.Certificate, bool) {
+func (c *conn) PeerCertificates() []*x509.Certificate {
 	if c.peer == nil {
-		return nil, false
+		return nil
 	}
-	return []*x509.Certificate{c.peer.cert}, c.peer.trusted
+	return []*x509.Certificate{c.peer.cert}
 }
+
+func (c *conn) PeerTrusted() bool { return c.peer != nil && c.peer.trusted }
 
 func (c *conn) Finally(f func()) {
 	c.mu.Lock()

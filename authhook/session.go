@@ -18,9 +18,11 @@ import (
 type Conn interface {
 	net.Conn
 	// PeerCertificates returns what the client has shown, none or a chain whose
-	// first key it has proven to hold, and whether that chains to a CA that the
-	// broker trusts for clients.
-	PeerCertificates() (chain []*x509.Certificate, trusted bool)
+	// first key it has proven to hold.
+	PeerCertificates() []*x509.Certificate
+	// PeerTrusted reports whether that chains to a CA that the broker trusts for
+	// clients. It is asked only without a Config.Certificate.
+	PeerTrusted() bool
 	// Finally has f called once when the broker is through with the connection,
 	// however it ended, in the goroutine that served it.
 	Finally(f func())
@@ -39,7 +41,7 @@ type session struct {
 
 	current atomic.Pointer[rights] // by which it was judged last
 	over    atomic.Bool            // revoked: it may nothing, and nothing of it stays
-	expired atomic.Bool            // disconnected since its proof ended: its will is not sent
+	noWill  atomic.Bool            // disconnected since its proof ended, or can't be checked
 	lapsed  atomic.Bool            // stored, and mochi has let it expire
 
 	// Of the goroutine that reads from the client.

@@ -77,7 +77,7 @@ func (h *Hook) publishWill(s *session, w *will) {
 		return
 	}
 	r := s.rights()
-	if s.over.Load() || s.expired.Load() || !w.allowed(r) {
+	if s.over.Load() || s.noWill.Load() || !w.allowed(r) {
 		h.counts.willsDropped.Add(1)
 		return
 	}

@@ -40,16 +40,20 @@ func newConn(nc net.Conn, l *listener, cfg Config) *conn {
 	return c
 }
 
-// PeerCertificates returns the certificates that the client has shown, the first
-// of which it has proven to hold the key of, and whether that one chains to a CA
-// of TLS.ClientCAs at this time. It is meant to be asked once, after the
-// handshake.
-func (c *conn) PeerCertificates() (chain []*x509.Certificate, isTrusted bool) {
+// PeerCertificates returns the certificates that the client has shown, none or a
+// chain whose first key it has proven to hold.
+func (c *conn) PeerCertificates() []*x509.Certificate {
 	if c.tls == nil {
-		return nil, false
+		return nil
 	}
-	chain = c.tls.ConnectionState().PeerCertificates
-	return chain, len(chain) > 0 && trusted(chain, c.ca)
+	return c.tls.ConnectionState().PeerCertificates
+}
+
+// PeerTrusted reports whether the client's certificate chains to a CA of
+// TLS.ClientCAs now.
+func (c *conn) PeerTrusted() bool {
+	chain := c.PeerCertificates()
+	return len(chain) > 0 && trusted(chain, c.ca)
 }
 
 // Finally has f called once when mochi is through with the connection, however

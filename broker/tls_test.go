@@ -91,11 +91,14 @@ func secure(tb testing.TB, ca *authority, change func(*broker.TLS)) (*started, c
 	saw := make(chan seen, 1)
 	hook := &open{connect: func(cl *mqtt.Client, _ packets.Packet) error {
 		var s seen
-		if chain, trusted := cl.Net.Conn.(interface {
-			PeerCertificates() ([]*x509.Certificate, bool)
-		}).PeerCertificates(); len(chain) > 0 {
-			s = seen{chain[0].Subject.CommonName, trusted}
+		conn := cl.Net.Conn.(interface {
+			PeerCertificates() []*x509.Certificate
+			PeerTrusted() bool
+		})
+		if chain := conn.PeerCertificates(); len(chain) > 0 {
+			s.name = chain[0].Subject.CommonName
 		}
+		s.trusted = conn.PeerTrusted()
 		saw <- s
 		return nil
 	}}
