@@ -76,7 +76,7 @@ func (u *uses) keep(stored map[string]time.Time, now time.Time) {
 // it in, by fingerprint, exact to an hour; those that never did are not there.
 func (s *Service) CertificateUses(ctx context.Context, id UserID) (map[string]time.Time, error) {
 	used, err := s.store.CertificateUses(ctx, id)
-	return used, unavailableOrNil(err)
+	return used, unavailable(err)
 }
 
 // SweepUses forgets when certificates were used that nobody has registered any

@@ -255,6 +255,9 @@ func nameOf(e *list.Element) string {
 // unavailable makes a failure of the store Unavailable and leaves what callers
 // may act on as it is.
 func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}

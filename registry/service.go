@@ -95,6 +95,9 @@ func (s *Service) change(ctx context.Context, caller Caller, f func(ctx context.
 // typed leaves the errors of the domain as they are and calls everything else
 // that a store may say Unavailable: nothing was stored.
 func typed(err error) error {
+	if err == nil {
+		return nil
+	}
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}

@@ -12,13 +12,13 @@ import (
 // Anchors returns the uploaded trust anchors, in the order of their ids.
 func (s *Service) Anchors(ctx context.Context) ([]Anchor, error) {
 	anchors, err := s.store.Anchors(ctx)
-	return anchors, unavailableOrNil(err)
+	return anchors, unavailable(err)
 }
 
 // Anchor returns an uploaded trust anchor, or NotFound.
 func (s *Service) Anchor(ctx context.Context, id AnchorID) (Anchor, error) {
 	a, err := s.store.Anchor(ctx, id)
-	return a, unavailableOrNil(err)
+	return a, unavailable(err)
 }
 
 // AddAnchors has every CA certificate in pem trusted for clients, all or none. It

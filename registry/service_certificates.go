@@ -59,7 +59,7 @@ func (s *Service) issued(u *User, cert *ca.Issued, generation uint64, replaces s
 // and how many match.
 func (s *Service) IssuedCertificates(ctx context.Context, q IssuedQuery) ([]IssuedCertificate, int, error) {
 	found, n, err := s.store.Issued(ctx, q)
-	return found, n, unavailableOrNil(err)
+	return found, n, unavailable(err)
 }
 
 // IssuedCertificate returns the one with this serial number or fingerprint, or
@@ -73,7 +73,7 @@ func (s *Service) IssuedCertificate(ctx context.Context, certificate string) (Is
 func (s *Service) ExpiringBefore(ctx context.Context, t time.Time) (int, error) {
 	standing := false
 	_, n, err := s.store.Issued(ctx, IssuedQuery{Revoked: &standing, ExpiresAfter: s.now(), ExpiresBefore: t, Limit: 1})
-	return n, unavailableOrNil(err)
+	return n, unavailable(err)
 }
 
 // Revoke ends a certificate that was issued here, named by its serial number or

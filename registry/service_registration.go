@@ -76,7 +76,7 @@ func (s *Service) followUp(ctx context.Context, req RegistrationRequest) (answer
 		if err == nil && taken {
 			err = errNameTaken()
 		}
-		return RegistrationAnswer{}, false, unavailableOrNil(err)
+		return RegistrationAnswer{}, false, unavailable(err)
 	}
 	same, err := s.sameSecret(ctx, &r, &req)
 	switch {
@@ -134,7 +134,7 @@ func (s *Service) see(ctx context.Context, r Registration, now time.Time) error 
 		stands.LastSeen = s.stamp()
 		return tx.UpdateRegistration(ctx, stands)
 	})
-	return typedOrNil(err)
+	return typed(err)
 }
 
 // collect answers a granted registration and notes that it was. done is false if
@@ -274,17 +274,3 @@ func stranger(tx Tx, r *Registration, remote netip.Addr, action string) {
 }
 
 func errNameTaken() error { return Errorf(Conflict, "username", "is taken") }
-
-func unavailableOrNil(err error) error {
-	if err == nil {
-		return nil
-	}
-	return unavailable(err)
-}
-
-func typedOrNil(err error) error {
-	if err == nil {
-		return nil
-	}
-	return typed(err)
-}

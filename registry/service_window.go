@@ -47,7 +47,7 @@ func (c RegistrationConfig) complete() RegistrationConfig {
 // WindowStatus tells whether registrations are taken.
 func (s *Service) WindowStatus(ctx context.Context) (WindowStatus, error) {
 	w, err := s.store.Window(ctx)
-	return w.status(s.now()), unavailableOrNil(err)
+	return w.status(s.now()), unavailable(err)
 }
 
 // OpenWindow has registrations taken for d from now on. An open window starts
