@@ -63,6 +63,9 @@ type session struct {
 	done    chan struct{} // closed when the broker is through with its connection
 }
 
+// Unwrap returns the connection behind the session, for the broker.
+func (s *session) Unwrap() net.Conn { return s.Conn }
+
 // stage is where a session is in its life.
 type stage uint8
 

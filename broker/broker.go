@@ -29,6 +29,13 @@ type Broker struct {
 	conns   map[*conn]struct{}
 	wg      sync.WaitGroup // accept loops and connections
 
+	parents    atomic.Int64       // connections of which mochi has a SUBSCRIBE with parents
+	retaining  atomic.Int64       // connections of which mochi has a message that is to be retained
+	violations [256]atomic.Uint64 // packets that ended a connection, by reason code
+	rated      atomic.Uint64      // connections ended for publishing too fast
+	reserved   atomic.Uint64      // publishes to topics of the broker
+	topics     atomic.Uint64      // publishes to topics that are too long or too deep
+
 	refused atomic.Uint64 // connections above MaxConnections
 	failed  atomic.Uint64 // TLS handshakes
 	panics  atomic.Uint64
@@ -47,10 +54,11 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 		closing: make(chan struct{}),
 		conns:   make(map[*conn]struct{}),
 		srv: mqtt.New(&mqtt.Options{
-			Capabilities:            cfg.capabilities(),
-			ClientNetReadBufferSize: cfg.ReadBuffer,
-			Logger:                  slog.New(newDiscreet(log.Handler())),
-			SysTopicResendInterval:  int64(cfg.SysInterval / time.Second),
+			Capabilities:             cfg.capabilities(),
+			ClientNetReadBufferSize:  16, // the guard reads ahead
+			ClientNetWriteBufferSize: 4 << 10,
+			Logger:                   slog.New(newDiscreet(log.Handler())),
+			SysTopicResendInterval:   int64(cfg.SysInterval / time.Second),
 		}),
 	}
 	for _, l := range cfg.Listeners {
@@ -67,13 +75,13 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 // Start installs the one hook that decides about everything, and serves. Of
 // several hooks mochi would take any yes for an answer, so there is no way to
 // add a second one.
-func (b *Broker) Start(hook mqtt.Hook) error {
+func (b *Broker) Start(decides mqtt.Hook) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.started || b.stopped {
 		return errors.New("broker: started twice, or after Shutdown")
 	}
-	if err := b.srv.AddHook(hook, nil); err != nil {
+	if err := b.srv.AddHook(&hook{Hook: decides, b: b}, nil); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
 	if err := b.srv.Serve(); err != nil {

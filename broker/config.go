@@ -19,10 +19,15 @@ type Config struct {
 	MaxConnections int           // at a time, signed in or not; 50,000
 
 	MaxPacketSize    uint32        // largest packet a client may send, in bytes; 256 KiB
+	MaxConnectPacket uint32        // the same before it has signed in; 8 KiB
 	MaxQueued        int32         // messages that wait for the socket of one client; 512
 	MaxInflight      uint16        // messages of QoS 1 and 2 that wait for one client, connected or not; 1,024
 	ReceiveMaximum   uint16        // messages of QoS 1 and 2 that a client may have under way; 256
 	MaxSessionExpiry time.Duration // how long a session outlives its connection; 24 h
+	MaxTopicLength   int           // of a topic or filter, in bytes; 512
+	MaxTopicLevels   int           // of a topic or filter; 32
+	PublishRate      int           // messages a second that one client may publish in the long run; 0: no limit
+	PublishBurst     int           // messages that it may publish at once; twice the rate
 	ReadBuffer       int           // of each connection, in bytes; 2 KiB
 	SysInterval      time.Duration // between updates of the $SYS topics, in whole seconds; 30 s
 }
@@ -41,10 +46,14 @@ func (c Config) withDefaults() Config {
 	or(&c.LastWords, 200*time.Millisecond)
 	or(&c.MaxConnections, 50_000)
 	or(&c.MaxPacketSize, 256<<10)
+	or(&c.MaxConnectPacket, 8<<10)
 	or(&c.MaxQueued, 512)
 	or(&c.MaxInflight, 1024)
 	or(&c.ReceiveMaximum, 256)
 	or(&c.MaxSessionExpiry, 24*time.Hour)
+	or(&c.MaxTopicLength, 512)
+	or(&c.MaxTopicLevels, 32)
+	or(&c.PublishBurst, 2*c.PublishRate)
 	or(&c.ReadBuffer, 2<<10)
 	or(&c.SysInterval, 30*time.Second)
 	return c

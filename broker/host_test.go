@@ -54,13 +54,10 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-func TestMochiRefusesMQTT3InItsOwnTerms(t *testing.T) {
+func TestEmptyClientIDWithASessionToKeepIsRefused(t *testing.T) {
 	b := start(t, new(open), nil)
 	if code := dial(t, b, 4).connect("", keep); code != 2 {
 		t.Errorf("empty client ID with a session to keep: CONNACK %#02x, want 2", code)
-	}
-	if code := dial(t, b, 4).connect("c", func(pk *packets.Packet) { pk.Connect.ProtocolName = []byte("MQTX") }); code != 5 {
-		t.Errorf("malformed CONNECT: CONNACK %#02x, want 5", code)
 	}
 }
 

@@ -75,9 +75,9 @@ func (b *Broker) welcome(l *listener, nc net.Conn) {
 // hook, ends this connection and no other.
 func (b *Broker) serve(l *listener, c *conn) {
 	defer b.dismiss(c)
-	b.contain(l, c, func() { b.attach(l, c) })
+	b.contain(c, func() { b.attach(l, c) })
 	_ = c.Close()
-	b.contain(l, c, c.finish)
+	b.contain(c, c.finish)
 	c.linger()
 }
 
@@ -94,19 +94,25 @@ func (b *Broker) attach(l *listener, c *conn) {
 			return
 		}
 	}
-	if err := b.srv.EstablishConnection(l.name, c); err != nil {
+	g := newGuard(b, c)
+	defer g.over()
+	if err := b.srv.EstablishConnection(l.name, g); err != nil {
 		b.log.Debug("connection ended", "listener", l.name, "remote", c.RemoteAddr().String(), "err", err)
 	}
 }
 
 // contain runs f and survives its panic.
-func (b *Broker) contain(l *listener, c *conn, f func()) {
+func (b *Broker) contain(c *conn, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			b.panics.Add(1)
-			b.log.Error("connection ended by a panic", "listener", l.name,
-				"remote", c.RemoteAddr().String(), "panic", p, "stack", string(debug.Stack()))
+			b.logPanic(c.RemoteAddr(), p)
 		}
 	}()
 	f()
+}
+
+// logPanic takes note of a panic that ended a connection.
+func (b *Broker) logPanic(remote net.Addr, p any) {
+	b.panics.Add(1)
+	b.log.Error("connection ended by a panic", "remote", remote.String(), "panic", p, "stack", string(debug.Stack()))
 }

@@ -10,9 +10,13 @@ type Stats struct {
 	Retained      int64 // messages, now
 	Inflight      int64 // messages of QoS 1 and 2 under way or waiting, now
 
-	ConnectionsRefused uint64 // above MaxConnections
-	HandshakesFailed   uint64 // of TLS
-	Panics             uint64 // that ended a connection
+	ConnectionsRefused uint64          // above MaxConnections
+	HandshakesFailed   uint64          // of TLS
+	PacketsRefused     map[byte]uint64 // that ended a connection, by reason code of MQTT 5
+	RatesExceeded      uint64          // connections ended for publishing too fast
+	TopicsReserved     uint64          // publishes to topics that begin with $
+	TopicsRefused      uint64          // publishes to topics that are too long or too deep
+	Panics             uint64          // that ended a connection
 	MessagesReceived   int64
 	MessagesSent       int64
 	MessagesDropped    int64 // because a client read too slowly
@@ -26,6 +30,12 @@ func (b *Broker) Stats() Stats {
 	connections := len(b.conns)
 	b.mu.Unlock()
 	info := b.srv.Info
+	refused := make(map[byte]uint64)
+	for code := range b.violations {
+		if n := b.violations[code].Load(); n > 0 {
+			refused[byte(code)] = n // #nosec G115 -- an array of 256
+		}
+	}
 	return Stats{
 		Connections:        connections,
 		Clients:            atomic.LoadInt64(&info.ClientsConnected),
@@ -34,6 +44,10 @@ func (b *Broker) Stats() Stats {
 		Inflight:           atomic.LoadInt64(&info.Inflight),
 		ConnectionsRefused: b.refused.Load(),
 		HandshakesFailed:   b.failed.Load(),
+		PacketsRefused:     refused,
+		RatesExceeded:      b.rated.Load(),
+		TopicsReserved:     b.reserved.Load(),
+		TopicsRefused:      b.topics.Load(),
 		Panics:             b.panics.Load(),
 		MessagesReceived:   atomic.LoadInt64(&info.MessagesReceived),
 		MessagesSent:       atomic.LoadInt64(&info.MessagesSent),

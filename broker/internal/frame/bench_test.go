@@ -68,18 +68,23 @@ func TestExchangeDoesNotAllocate(t *testing.T) {
 	turn := func() {
 		next = next%65535 + 1
 		body[3], body[4] = byte(next>>8), byte(next)
-		e.FromClient(publish, body)
+		as := next ^ 0x8000
+		packetID[0], packetID[1] = byte(as>>8), byte(as)
+		e.FromClient(publish, body, as)
+		e.FromServer(ack(TypePubrec), packetID)
+		e.FromServer(ack(TypePubcomp), packetID)
 		e.FromServer(publish, body)
+		e.FromClient(Header{Type: TypeSubscribe, Flags: 0b0010}, body[3:], as)
+		e.FromServer(Header{Type: TypeSuback}, packetID)
 		if next <= 64 {
 			return
 		}
 		oldest := next - 64
 		packetID[0], packetID[1] = byte(oldest>>8), byte(oldest)
-		for _, typ := range []Type{TypePubrec, TypePubrel, TypePubcomp} {
-			e.FromClient(ack(typ), packetID)
-			e.FromServer(ack(typ), packetID)
-			e.FromClient(ack(typ), packetID)
-		}
+		e.FromClient(ack(TypePubrec), packetID, 0)
+		e.FromServer(ack(TypePubrel), packetID)
+		e.FromClient(ack(TypePubcomp), packetID, 0)
+		e.FromClient(ack(TypePubrel), packetID, 0)
 	}
 	for range 200 {
 		turn()
@@ -123,7 +128,7 @@ func BenchmarkExchange(b *testing.B) {
 	qos0 := Header{Type: TypePublish, Remaining: 67}
 	qos1 := Header{Type: TypePublish, Flags: 0b0010, Remaining: 69}
 	puback := Header{Type: TypePuback, Remaining: 2}
-	body := append(append(s("t"), 0, 7), make([]byte, 64)...)
+	body := append(append(s("t"), 0, 7, 0, 9), make([]byte, 62)...)
 	b.Run("PUBLISH QoS 0 from the broker", func(b *testing.B) {
 		e := NewExchange(Level5, 100, 100)
 		for b.Loop() {
@@ -132,11 +137,20 @@ func BenchmarkExchange(b *testing.B) {
 			}
 		}
 	})
+	b.Run("PUBLISH QoS 1 from the client and PUBACK", func(b *testing.B) {
+		e := NewExchange(Level5, 100, 100)
+		b.ReportAllocs()
+		for b.Loop() {
+			if e.FromClient(qos1, body, 9).Action != Pass || e.FromServer(puback, body[5:7]).Action != Replace {
+				b.Fatal("refused")
+			}
+		}
+	})
 	b.Run("PUBLISH QoS 1 from the broker and PUBACK", func(b *testing.B) {
 		e := NewExchange(Level5, 100, 100)
 		b.ReportAllocs()
 		for b.Loop() {
-			if e.FromServer(qos1, body).Action != Pass || e.FromClient(puback, body[3:5]).Action != Pass {
+			if e.FromServer(qos1, body).Action != Pass || e.FromClient(puback, body[3:5], 0).Action != Pass {
 				b.Fatal("refused")
 			}
 		}
@@ -148,7 +162,7 @@ func BenchmarkExchange(b *testing.B) {
 		}
 		b.ReportAllocs()
 		for b.Loop() {
-			if e.FromServer(qos1, body).Action != Pass || e.FromClient(puback, body[3:5]).Action != Pass {
+			if e.FromServer(qos1, body).Action != Pass || e.FromClient(puback, body[3:5], 0).Action != Pass {
 				b.Fatal("refused")
 			}
 		}

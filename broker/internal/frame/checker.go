@@ -30,6 +30,7 @@ type Config struct {
 type Checker struct {
 	config        Config
 	version       byte
+	named         byte // the level that CONNECT named, spoken here or not
 	connected     bool // a CONNECT has passed
 	accepted      bool // the server has answered it with success
 	disconnected  bool // a DISCONNECT has passed
@@ -52,6 +53,15 @@ func NewChecker(c Config) *Checker {
 // the CONNECT was then refused for something else. It is 0 before, and when the
 // level is none of these.
 func (c *Checker) Version() byte { return c.version }
+
+// Named returns the protocol level that CONNECT named, whatever it is; 0 before.
+func (c *Checker) Named() byte { return c.named }
+
+// Connected reports whether a CONNECT has passed.
+func (c *Checker) Connected() bool { return c.connected }
+
+// Accepted reports whether the server has accepted it.
+func (c *Checker) Accepted() bool { return c.accepted }
 
 // Accept says that the server has sent a CONNACK with a reason code below 0x80.
 // From then on packets may be as large as Config.MaxPacket, and a client that
@@ -85,10 +95,10 @@ func (c *Checker) Check(h Header, body []byte) error {
 // header checks the fixed header, the order of packets, and the sizes that
 // follow from both.
 func (c *Checker) header(h Header) *Violation {
-	if v := c.flags(h); v != nil {
+	if v := c.order(h.Type); v != nil {
 		return v
 	}
-	if v := c.order(h.Type); v != nil {
+	if v := c.flags(h); v != nil {
 		return v
 	}
 	if c.version == Level5 && h.overlong() {
@@ -200,7 +210,7 @@ func (c *Checker) body(h Header, body []byte) *Violation {
 // connect checks a CONNECT and keeps what the packets after it are judged by.
 func (c *Checker) connect(r *reader, h Header) {
 	view := r.connect()
-	c.version = view.Version
+	c.version, c.named = view.Version, r.named
 	switch {
 	case r.bad != nil:
 		return

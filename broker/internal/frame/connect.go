@@ -43,6 +43,8 @@ type Connect struct {
 	flags         byte // as the standard of its level would have them
 	flagsAt       int  // where they lie in the body
 	willPayloadAt int  // where the length of the will's payload lies
+	passwordAt    int  // where that of the password lies
+	passwordSize  int
 }
 
 // Will is the will message of a CONNECT (section 3.1.2.5).
@@ -85,7 +87,7 @@ func (r *reader) connect() (c Connect) {
 	if c.flags&flagWill != 0 {
 		r.will(&c, size)
 	}
-	r.credentials(&c)
+	r.credentials(&c, size)
 	r.end()
 	return c
 }
@@ -97,6 +99,9 @@ func (r *reader) level() byte {
 	level := r.byte("the protocol level")
 	if r.bad != nil {
 		return 0
+	}
+	if string(name) == "MQTT" || string(name) == "MQIsdp" {
+		r.named = level
 	}
 	switch {
 	case string(name) == "MQTT" && (level == Level311 || level == Level5),
@@ -162,6 +167,9 @@ func (r *reader) connectProperties(c *Connect) {
 // ([MQTT-3.1.3-3]).
 func (r *reader) clientID(c *Connect) {
 	c.ClientID = r.text("the client identifier") // MQTT-3.1.3-4
+	if r.badText && c.Version == Level5 {
+		r.bad.Code = codeClientIDNotValid // MQTT-3.1.3-8; it says which text is meant
+	}
 	if len(c.ClientID) > 0 {
 		return
 	}
@@ -196,15 +204,16 @@ func (r *reader) will(c *Connect, size int) {
 	}
 }
 
-// credentials reads user name and password.
-func (r *reader) credentials(c *Connect) {
+// credentials reads user name and password, of a body of the given size.
+func (r *reader) credentials(c *Connect, size int) {
 	c.HasUsername = r.flagged(c, flagUsername)
 	if c.HasUsername {
 		c.Username = r.text("the user name") // MQTT-3.1.3-12; 3.1.1: MQTT-3.1.3-11
 	}
 	c.HasPassword = r.flagged(c, flagPassword)
 	if c.HasPassword {
-		r.binary("the password") // section 3.1.3.6
+		c.passwordAt = size - len(r.b)
+		c.passwordSize = len(r.binary("the password")) // section 3.1.3.6
 	}
 }
 

@@ -18,12 +18,40 @@ func TestConnectFirstAndOnce(t *testing.T) {
 		{"DISCONNECT comes first", 4, packet(0xE0), protocol, "MQTT-3.1.0-1"},
 		{"AUTH comes first", 5, packet(0xF0, x("18"), none), protocol, "MQTT-3.1.0-1"},
 		{"CONNACK comes first", 5, packet(0x20, x("000000")), protocol, "section 2.1.2"},
+		{"PINGREQ comes first, with flag 1", 4, packet(0xC1), protocol, "MQTT-3.1.0-1"},
+		{"PUBREL comes first, without its flags", 4, packet(0x60, id(1)), protocol, "MQTT-3.1.0-1"},
+		{"PUBLISH comes first, with QoS 3", 4, packet(0x36, s("t"), id(1)), protocol, "MQTT-3.1.0-1"},
+		{"a request of HTTP comes first", 4, x("4745"), protocol, "MQTT-3.1.0-1"},
 	})
 	check(t, []row{
 		{"a second CONNECT", 3, connect31(0x02, s("id")), protocol, "MQTT-3.1.0-2"},
 		{"a second CONNECT", 4, connect311(0x02, s("id")), protocol, "MQTT-3.1.0-2"},
 		{"a second CONNECT", 5, connect5(0x02, none, s("id")), protocol, "MQTT-3.1.0-2"},
+		{"a second CONNECT with flag 1", 5, append([]byte{0x11}, connect5(0x02, none, s("id"))[1:]...), protocol, "MQTT-3.1.0-2"},
 	})
+}
+
+// TestProgress is what a Checker tells of where its connection is.
+func TestProgress(t *testing.T) {
+	c := NewChecker(Config{})
+	at := func(connected, accepted bool) {
+		t.Helper()
+		if c.Connected() != connected || c.Accepted() != accepted {
+			t.Errorf("connected %v, accepted %v, want %v, %v", c.Connected(), c.Accepted(), connected, accepted)
+		}
+	}
+	c.Accept() // there is nothing to accept
+	at(false, false)
+	if verdict(t, c, connect311(0x03, s("id"))) == nil {
+		t.Fatal("accepted")
+	}
+	at(false, false)
+	if v := verdict(t, c, connect311(0x02, s("id"))); v != nil {
+		t.Fatal(v)
+	}
+	at(true, false)
+	c.Accept()
+	at(true, true)
 }
 
 func TestConnectProtocol(t *testing.T) {
@@ -115,16 +143,20 @@ func TestConnectClientID(t *testing.T) {
 		{"a byte order mark is a character", 5, connect5(0x02, none, s("\uFEFFid")), ok, "MQTT-1.5.4-3"},
 		{"a line feed is left to the hook", 4, connect311(0x02, s("a\nb")), ok, "section 1.5.3"},
 		{"U+0000", 4, connect311(0x02, s("a\x00b")), malformed, "MQTT-1.5.3-2"},
-		{"U+0000", 5, connect5(0x02, none, s("a\x00b")), malformed, "MQTT-1.5.4-2"},
+		{"U+0000", 5, connect5(0x02, none, s("a\x00b")), badID, "MQTT-1.5.4-2"},
 		{"a byte that no UTF-8 has", 4, connect311(0x02, s("a\xFFb")), malformed, "MQTT-1.5.3-1"},
-		{"a sequence cut off", 5, connect5(0x02, none, s("a\xE2\x82")), malformed, "MQTT-1.5.4-1"},
-		{"a continuation byte alone", 5, connect5(0x02, none, s("\x80")), malformed, "MQTT-1.5.4-1"},
-		{"the surrogate U+D800", 5, connect5(0x02, none, s("\xED\xA0\x80")), malformed, "MQTT-1.5.4-1"},
+		{"a sequence cut off", 5, connect5(0x02, none, s("a\xE2\x82")), badID, "MQTT-1.5.4-1"},
+		{"a continuation byte alone", 5, connect5(0x02, none, s("\x80")), badID, "MQTT-1.5.4-1"},
+		{"the surrogate U+D800", 5, connect5(0x02, none, s("\xED\xA0\x80")), badID, "MQTT-1.5.4-1"},
 		{"the surrogate U+DFFF", 4, connect311(0x02, s("\xED\xBF\xBF")), malformed, "MQTT-1.5.3-1"},
-		{"an overlong slash", 5, connect5(0x02, none, s("\xC0\xAF")), malformed, "MQTT-1.5.4-1"},
+		{"an overlong slash", 5, connect5(0x02, none, s("\xC0\xAF")), badID, "MQTT-1.5.4-1"},
 		{"U+0000 as Java writes it", 3, connect31(0x02, s("\xC0\x80")), malformed, "MQTT-1.5.3-1"},
-		{"beyond U+10FFFF", 5, connect5(0x02, none, s("\xF4\x90\x80\x80")), malformed, "MQTT-1.5.4-1"},
+		{"beyond U+10FFFF", 5, connect5(0x02, none, s("\xF4\x90\x80\x80")), badID, "MQTT-1.5.4-1"},
 		{"it is shorter than it says", 4, connect311(0x02, x("0003"), raw("id")), malformed, "MQTT-4.8.0-1"},
+		{"it is shorter than it says", 5, connect5(0x02, none, x("0003"), raw("\xFFd")), malformed, "MQTT-4.13.1-1"},
+		{"a will topic that is no text is another matter", 5, connect5(0x06, none, s("id"), none, s("a\x00"), s("")), malformed, "MQTT-1.5.4-2"},
+		{"so is a property before it", 5, connect5(0x02, props(userProp("\xFF", "")), s("\xFF")), malformed, "MQTT-1.5.4-1"},
+		{"a control character", 5, connect5(0x02, none, s("a\nb")), ok, "section 1.5.4"},
 		{"it says 65535 bytes", 5, connect5(0x02, none, x("FFFF"), raw("id")), malformed, "MQTT-4.13.1-1"},
 		{"a byte behind", 3, connect31(0x02, s("id"), x("00")), malformed, "MQTT-4.8.0-1"},
 		{"a byte behind", 4, connect311(0x02, s("id"), x("00")), malformed, "MQTT-4.8.0-1"},
@@ -173,8 +205,8 @@ func TestConnectWill(t *testing.T) {
 		{"response topic with a wildcard", 5, w5(props(propText(0x08, "a/+")), s("will"), s("")), malformed, "MQTT-3.3.2-14"},
 		{"response topic twice", 5, w5(props(propText(0x08, "a"), propText(0x08, "a")), s("will"), s("")), protocol, "section 3.3.2.3.5"},
 		{"correlation data twice", 5, w5(props(propText(0x09, "a"), propText(0x09, "a")), s("will"), s("")), protocol, "section 3.3.2.3.6"},
-		{"a topic alias", 5, w5(props(prop16(0x23, 1)), s("will"), s("")), malformed, "section 2.2.2.2"},
-		{"a session expiry", 5, w5(props(prop32(0x11, 1)), s("will"), s("")), malformed, "section 2.2.2.2"},
+		{"a topic alias", 5, w5(props(prop16(0x23, 1)), s("will"), s("")), protocol, "section 2.2.2.2"},
+		{"a session expiry", 5, w5(props(prop32(0x11, 1)), s("will"), s("")), protocol, "section 2.2.2.2"},
 		{"a property cut off", 5, w5(props(x("18000000")), s("will"), s("")), malformed, "MQTT-4.13.1-1"},
 		{"properties longer than the packet", 5, connect5(0x06, none, s("id"), x("40"), s("will"), s("")), malformed, "MQTT-4.13.1-1"},
 	})
@@ -244,13 +276,13 @@ func TestConnectProperties(t *testing.T) {
 		{"authentication data before the method", 5, c5(propText(0x16, "x"), propText(0x15, "a")), ok, "section 3.1.2.11.10"},
 		{"empty authentication data", 5, c5(propText(0x15, "a"), propText(0x16, "")), ok, "section 3.1.2.11.10"},
 		{"authentication data twice", 5, c5(propText(0x15, "a"), propText(0x16, "x"), propText(0x16, "x")), protocol, "section 3.1.2.11.10"},
-		{"a property of a will", 5, c5(prop32(0x18, 1)), malformed, "section 2.2.2.2"},
-		{"a property of CONNACK", 5, c5(propText(0x12, "id")), malformed, "section 2.2.2.2"},
-		{"server keep alive", 5, c5(prop16(0x13, 60)), malformed, "section 2.2.2.2"},
-		{"a property of PUBLISH", 5, c5(prop16(0x23, 1)), malformed, "section 2.2.2.2"},
-		{"a subscription identifier", 5, c5(x("0B01")), malformed, "section 2.2.2.2"},
-		{"a reason string", 5, c5(propText(0x1F, "why")), malformed, "section 2.2.2.2"},
-		{"a server reference", 5, c5(propText(0x1C, "other")), malformed, "section 2.2.2.2"},
+		{"a property of a will", 5, c5(prop32(0x18, 1)), protocol, "section 2.2.2.2"},
+		{"a property of CONNACK", 5, c5(propText(0x12, "id")), protocol, "section 2.2.2.2"},
+		{"server keep alive", 5, c5(prop16(0x13, 60)), protocol, "section 2.2.2.2"},
+		{"a property of PUBLISH", 5, c5(prop16(0x23, 1)), protocol, "section 2.2.2.2"},
+		{"a subscription identifier", 5, c5(x("0B01")), protocol, "section 2.2.2.2"},
+		{"a reason string", 5, c5(propText(0x1F, "why")), protocol, "section 2.2.2.2"},
+		{"a server reference", 5, c5(propText(0x1C, "other")), protocol, "section 2.2.2.2"},
 		{"property 0", 5, c5(x("00")), malformed, "section 2.2.2.2"},
 		{"property 0x7F", 5, c5(x("7F00")), malformed, "section 2.2.2.2"},
 		{"a property of two bytes", 5, c5(x("910000000000")), malformed, "section 2.2.2.2"},
@@ -278,20 +310,26 @@ func TestVersionIsKnownWhenConnectFails(t *testing.T) {
 		name   string
 		packet []byte
 		want   byte
+		named  byte
 	}{
-		{"level 5, a reserved flag", connect5(0x03, none, s("id")), Level5},
-		{"level 4, an empty client identifier", connect311(0x00, s("")), Level311},
-		{"level 3, bytes left over", connect31(0x02, s("id"), x("00")), Level31},
-		{"an unknown level", packet(0x10, s("MQTT"), x("0602"), u16(0), s("id")), 0},
-		{"an unknown protocol", packet(0x10, s("HTTP"), x("0502"), u16(0), s("id")), 0},
+		{"level 5, a reserved flag", connect5(0x03, none, s("id")), Level5, 5},
+		{"level 5, header flags", append([]byte{0x11}, connect5(0x02, none, s("id"))[1:]...), Level5, 5},
+		{"level 4, an empty client identifier", connect311(0x00, s("")), Level311, 4},
+		{"level 3, bytes left over", connect31(0x02, s("id"), x("00")), Level31, 3},
+		{"an unknown level", packet(0x10, s("MQTT"), x("0602"), u16(0), s("id")), 0, 6},
+		{"level 3 under the name of level 4", packet(0x10, s("MQTT"), x("0302"), u16(0), s("id")), 0, 3},
+		{"level 4 under the name of level 3", packet(0x10, s("MQIsdp"), x("0402"), u16(0), s("id")), 0, 4},
+		{"the level of a bridge", packet(0x10, s("MQTT"), x("8402"), u16(0), s("id")), 0, 0x84},
+		{"an unknown protocol", packet(0x10, s("HTTP"), x("0502"), u16(0), s("id")), 0, 0},
+		{"a name without a level", packet(0x10, s("MQTT")), 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := NewChecker(Config{})
 			if verdict(t, c, tt.packet) == nil {
 				t.Fatal("accepted")
 			}
-			if c.Version() != tt.want {
-				t.Errorf("Version() = %d, want %d", c.Version(), tt.want)
+			if c.Version() != tt.want || c.Named() != tt.named {
+				t.Errorf("version %d, named %d, want %d, %d", c.Version(), c.Named(), tt.want, tt.named)
 			}
 			c.Accept()
 			if verdict(t, c, packet(0xC0)) == nil {

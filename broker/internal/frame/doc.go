@@ -28,9 +28,10 @@
 // too long, bad UTF-8, flags that contradict each other and misplaced wildcards
 // are 0x81; forbidden values and packets out of order are 0x82.
 //
-// Where the standard does say so, other brokers sometimes differ. A property
-// that its packet cannot have is 0x81 by section 2.2.2.2; mochi is not alone in
-// having 0x82.
+// Where the standard does say so, we follow it, with one exception: a property
+// that exists but has no place in its packet is 0x81 by section 2.2.2.2. Other
+// brokers, and the test sequences that are published for brokers, have 0x82 for
+// it, and it is what clients are tested against, so it is ours, too.
 //
 // # Where the standard leaves a choice
 //

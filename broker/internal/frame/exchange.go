@@ -15,7 +15,7 @@ const (
 	Drop                  // forget it
 	Answer                // forget it and send Verdict.Ack back to the sender
 	Replace               // hand Verdict.Ack on in its place
-	Hold                  // keep it, and offer it again when Verdict.Freed is set
+	Hold                  // forget it: Next names it when its time has come
 	Close                 // close the connection for Verdict.Violation
 )
 
@@ -23,11 +23,14 @@ const (
 type Verdict struct {
 	Action    Action
 	Ack       Ack        // for Answer and Replace
+	ID        uint16     // for Pass: the packet identifier to hand it on with; 0: its own
+	First     bool       // for Pass: a PUBLISH that the client has never been sent
 	Freed     bool       // the client can take one more PUBLISH of QoS 1 or 2
 	Violation *Violation // for Close
 }
 
-// Ack is a PUBACK, PUBREC, PUBREL or PUBCOMP.
+// Ack is an answer that consists of a packet identifier and a reason code:
+// PUBACK, PUBREC, PUBREL or PUBCOMP.
 type Ack struct {
 	Type     Type
 	PacketID uint16
@@ -53,25 +56,43 @@ func (a Ack) Append(b []byte, version byte) []byte {
 // every packet: those of the client after Check, those of the broker before
 // they are sent.
 //
-// It stands in for the broker where mochi (v2.7.9) cannot keep the two
-// directions apart, having one table of packet identifiers for both. An
-// acknowledgement that mochi would take for one of the other direction does not
-// reach it. When a client gives a message the identifier of one on its way to
-// it, which it may, mochi forgets the latter; Exchange sees that one through to
-// its end, but nobody will send it again should the connection break.
+// It stands in for the broker where mochi (v2.7.9) is wrong:
 //
-// A message that the broker never answers counts until the connection ends.
+//   - Mochi has one table of packet identifiers for both directions, so that a
+//     message from the client pushes one to the client out. Here a request of the
+//     client (PUBLISH, SUBSCRIBE, UNSUBSCRIBE) goes to the broker under another
+//     identifier, which the caller has from the broker itself, and the answer
+//     comes back under the client's.
+//   - Messages of QoS 2 from the client are acknowledged to their end by mochi at
+//     once: whoever hands a PUBLISH of QoS 2 on hands a PUBREL on behind it. What
+//     remembers that a message was received until the client releases it is the
+//     Exchange.
+//   - Mochi freezes over a client's Receive Maximum and is told of none. The
+//     Exchange holds messages back instead; see Next.
 //
-// Both methods may be called at the same time. An idle Exchange holds no memory
-// of its own; an open message takes four bytes.
+// The broker has to answer requests in their order; mochi does. Both directions
+// may be judged at the same time. An idle Exchange holds no memory of its own; an
+// open message takes four bytes.
 type Exchange struct {
 	version byte
 	outMax  int // what the client takes
 	inMax   int // what we take
 
-	mu  sync.Mutex
-	out flights // messages to the client
-	in  flights // messages from the client
+	mu    sync.Mutex
+	out   flights   // to the client, by the identifiers of the broker
+	in    flights   // from the client, by the client's
+	asked []request // what the broker has not answered, oldest first
+	held  []uint16  // to the client, waiting for room, oldest first
+	due   uint16    // taken from held, and about to come from the broker again
+}
+
+// request is a packet of the client that the broker has to answer.
+type request struct {
+	typ       Type
+	qos       byte
+	id        uint16 // the client's identifier
+	as        uint16 // the one it was handed on with
+	dealtWith bool
 }
 
 // NewExchange returns the Exchange of a connection of the given protocol level.
@@ -82,23 +103,94 @@ func NewExchange(version byte, clientMax, serverMax uint16) *Exchange {
 	return &Exchange{version: version, outMax: int(clientMax), inMax: int(serverMax)}
 }
 
-// FromClient judges a packet of the client that has passed Check.
-func (e *Exchange) FromClient(h Header, body []byte) Verdict {
+// Resume goes on with what an earlier connection of the session left open, which
+// counts against no Receive Maximum (section 4.9). The earlier one must be over.
+func (e *Exchange) Resume(earlier *Exchange) {
+	received, sent := earlier.Open()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range received {
+		e.in.add(id, awaitPubrel, false)
+	}
+	for _, o := range sent {
+		e.out.add(o.ID, o.stage, false)
+	}
+}
+
+// Sent is a message that the client was sent and has not answered to the end.
+type Sent struct {
+	ID    uint16
+	stage stage
+}
+
+// Open returns what a session has to remember of its connection: the identifiers
+// of QoS 2 messages that were received and not released, and the messages that
+// were sent and not acknowledged.
+func (e *Exchange) Open() (received []uint16, sent []Sent) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, f := range e.in.list {
+		if f.stage == awaitPubrel {
+			received = append(received, f.id)
+		}
+	}
+	for _, r := range e.asked {
+		if r.qos == 2 && r.dealtWith {
+			received = append(received, r.id)
+		}
+	}
+	for _, f := range e.out.list {
+		sent = append(sent, Sent{f.id, f.stage})
+	}
+	return received, sent
+}
+
+// Restore opens what was written down of a session before a restart.
+func (e *Exchange) Restore(received []uint16, sent []Sent) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range received {
+		if e.in.find(id) == nil {
+			e.in.add(id, awaitPubrel, false)
+		}
+	}
+	for _, o := range sent {
+		if e.out.find(o.ID) == nil {
+			e.out.add(o.ID, o.stage, false)
+		}
+	}
+}
+
+// SentPublish and SentPubrel say how far a message was, for Restore.
+func SentPublish(id uint16, qos byte) Sent { return Sent{id, awaiting(qos)} }
+
+// SentPubrel is a message for which PUBREL was sent last.
+func SentPubrel(id uint16) Sent { return Sent{id, awaitPubcomp} }
+
+// FromClient judges a packet of the client that has passed Check. as is the
+// identifier that a request is handed on with; it must not be in use in the
+// broker.
+func (e *Exchange) FromClient(h Header, body []byte, as uint16) Verdict {
 	if h.Type == TypePublish && h.QoS() == 0 {
 		return Verdict{}
 	}
 	id := PacketID(h, body)
+	if id == 0 {
+		return Verdict{}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch h.Type {
 	case TypePublish:
-		return e.publishIn(h.QoS(), id)
+		return e.publishIn(h.QoS(), id, as)
+	case TypeSubscribe, TypeUnsubscribe:
+		return e.subscribeIn(h.Type, id, as)
 	case TypePuback:
 		return e.pubackIn(id)
 	case TypePubrec:
 		return e.pubrecIn(id, ReasonCode(h, body))
 	case TypePubrel:
-		return e.pubrelIn(id, ReasonCode(h, body))
+		return e.pubrelIn(id)
 	case TypePubcomp:
 		return e.pubcompIn(id)
 	default:
@@ -106,18 +198,55 @@ func (e *Exchange) FromClient(h Header, body []byte) Verdict {
 	}
 }
 
+// Settle says that the broker has dealt with every packet it was handed: if its
+// answer is lost with the connection, a message of QoS 2 has been received.
+func (e *Exchange) Settle() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.asked {
+		e.asked[i].dealtWith = true
+	}
+}
+
+// Refuse judges a PUBLISH that the broker shall not see. MQTT 5 is told code. A
+// client of level 3 or 4 can only be told that it has arrived ([MQTT-3.3.5-2]).
+func (e *Exchange) Refuse(h Header, body []byte, code byte) Verdict {
+	if h.QoS() == 0 {
+		return Verdict{Action: Drop}
+	}
+	id := PacketID(h, body)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	v := e.publishIn(h.QoS(), id, id)
+	if v.Action != Pass {
+		return v
+	}
+	e.asked = e.asked[:len(e.asked)-1]
+	switch {
+	case h.QoS() == 1:
+		e.in.remove(id)
+		return answer(TypePuback, id, code)
+	case e.version == Level5: // MQTT-4.3.3-9: the identifier is free again
+		e.in.remove(id)
+		return answer(TypePubrec, id, code)
+	default:
+		e.in.find(id).stage = awaitPubrel
+		return answer(TypePubrec, id, codeSuccess)
+	}
+}
+
 // publishIn judges a PUBLISH of QoS 1 or 2 from the client.
-func (e *Exchange) publishIn(qos byte, id uint16) Verdict {
+func (e *Exchange) publishIn(qos byte, id, as uint16) Verdict {
 	open := e.in.find(id)
 	switch {
 	case open == nil && e.in.counted >= e.inMax:
 		return e.close(codeReceiveMaximum, clause{"MQTT-3.3.4-7", "MQTT-4.8.0-1"}, "the client has more messages outstanding than it may")
 	case open == nil:
 		e.in.add(id, awaiting(qos), true)
-		return Verdict{}
+		e.asked = append(e.asked, request{typ: TypePublish, qos: qos, id: id, as: as})
+		return Verdict{ID: as}
 	case open.stage == awaiting(qos):
-		// Sent again before it was answered: the broker answers both, in turn.
-		return Verdict{}
+		return Verdict{Action: Drop} // sent again before it was answered, which it will be
 	case open.stage == awaitPubrel && qos == 2:
 		// MQTT-4.3.3-10: until PUBREL, the same identifier means the same
 		// message; it is acknowledged and not delivered again. (3.1.1: section
@@ -132,82 +261,65 @@ func (e *Exchange) publishIn(qos byte, id uint16) Verdict {
 	}
 }
 
-// shadowed reports whether mochi's entry for id is that of a message from the
-// client, whatever there is on its way to it: such a message always came second,
-// and pushed the other out.
-func (e *Exchange) shadowed(id uint16) bool { return e.in.find(id) != nil }
+// subscribeIn judges a SUBSCRIBE or UNSUBSCRIBE. Its identifier may be that of an
+// open message, too: mochi would answer 0x91, and other brokers do not care.
+func (e *Exchange) subscribeIn(t Type, id, as uint16) Verdict {
+	if len(e.asked) >= e.inMax+spare {
+		return e.close(codeReceiveMaximum, clause{"section 4.13.2", "MQTT-4.8.0-1"}, "the client asks faster than it is answered")
+	}
+	e.asked = append(e.asked, request{typ: t, id: id, as: as})
+	return Verdict{ID: as}
+}
 
 // pubackIn judges a PUBACK from the client.
 func (e *Exchange) pubackIn(id uint16) Verdict {
 	open := e.out.find(id)
 	switch {
 	case open == nil:
-		// No clause says what to do, and PUBACK has no answer. It is not handed
-		// on: mochi would end an exchange of the other direction with it.
-		return Verdict{Action: Drop}
+		return Verdict{Action: Drop} // no clause says what to do, and PUBACK has no answer
 	case open.stage != awaitPuback:
 		return e.outOfOrder("PUBACK", open.stage)
 	}
-	return e.complete(id)
-}
-
-// complete ends the exchange of a message to the client.
-func (e *Exchange) complete(id uint16) Verdict {
-	v := Verdict{Freed: e.out.remove(id)}
-	if e.shadowed(id) {
-		v.Action = Drop
-	}
-	return v
+	return Verdict{Freed: e.out.remove(id)}
 }
 
 // pubrecIn judges a PUBREC from the client.
 func (e *Exchange) pubrecIn(id uint16, code byte) Verdict {
 	open := e.out.find(id)
 	switch {
-	case open == nil && e.shadowed(id):
-		// Unknown, but mochi would take it for the other direction. Section
-		// 3.6.2.1 has the answer; 3.1.1 has a PUBREL for every PUBREC
+	case open == nil && code >= 0x80:
+		return Verdict{Action: Drop} // as below for a message that is open
+	case open == nil:
+		// Section 3.6.2.1 has the answer; 3.1.1 has a PUBREL for every PUBREC
 		// ([MQTT-4.3.3-1]).
 		return answer(TypePubrel, id, codePacketIDNotFound)
-	case open == nil:
-		return Verdict{} // mochi answers the same
 	case open.stage == awaitPubrec && code >= 0x80:
 		// MQTT-4.3.3-4: no PUBREL follows; section 4.9: the quota is free again.
-		return e.complete(id)
-	case open.stage == awaitPubrec && e.shadowed(id):
-		open.stage = awaitPubcomp
-		return answer(TypePubrel, id, codeSuccess)
+		return Verdict{Freed: e.out.remove(id)}
 	case open.stage == awaitPubrec:
 		open.stage = owePubrel
 		return Verdict{}
 	case open.stage == owePubrel && code < 0x80:
 		return Verdict{Action: Drop} // the PUBREL is on its way
 	case open.stage == awaitPubcomp && code < 0x80:
-		// MQTT-4.3.3-4: PUBREL again. Not by mochi, which would count the PUBREC
-		// against what the client may send.
-		return answer(TypePubrel, id, codeSuccess)
+		return answer(TypePubrel, id, codeSuccess) // MQTT-4.3.3-4: once more
 	default:
 		return e.outOfOrder("PUBREC", open.stage)
 	}
 }
 
-// pubrelIn judges a PUBREL from the client.
-func (e *Exchange) pubrelIn(id uint16, code byte) Verdict {
+// pubrelIn judges a PUBREL from the client. None reaches the broker.
+func (e *Exchange) pubrelIn(id uint16) Verdict {
 	open := e.in.find(id)
 	switch {
-	case open == nil && e.out.find(id) != nil:
-		// Unknown, but mochi would drop the message of the other direction.
+	case open == nil:
 		// Section 3.7.2.1; 3.1.1: [MQTT-4.3.3-2] has a PUBCOMP for every PUBREL.
 		return answer(TypePubcomp, id, codePacketIDNotFound)
-	case open == nil:
-		return Verdict{} // mochi answers the same, or knows it from before
 	case open.stage != awaitPubrel:
 		return e.outOfOrder("PUBREL", owePubrel)
-	case code != codeSuccess:
-		// MQTT-4.3.3-11: PUBCOMP answers it whatever its code; mochi's does not.
-		return replace(TypePubrel, id, codeSuccess)
 	}
-	return Verdict{}
+	e.in.remove(id)
+	return answer(TypePubcomp, id, codeSuccess) // MQTT-4.3.3-11: whatever its code
 }
 
 // pubcompIn judges a PUBCOMP from the client.
@@ -215,12 +327,11 @@ func (e *Exchange) pubcompIn(id uint16) Verdict {
 	open := e.out.find(id)
 	switch {
 	case open == nil:
-		// As for PUBACK. It also is the last word on a PUBREL with 0x92.
-		return Verdict{Action: Drop}
+		return Verdict{Action: Drop} // as for PUBACK; it also is the last word on a PUBREL with 0x92
 	case open.stage != awaitPubcomp:
 		return e.outOfOrder("PUBCOMP", open.stage)
 	}
-	return e.complete(id)
+	return Verdict{Freed: e.out.remove(id)}
 }
 
 // awaiting is the stage that a PUBLISH of QoS 1 or 2 begins with.

@@ -1,188 +1,488 @@
 package frame
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
 )
 
+// wire is a packet on its way. PUBLISH has its QoS as code; message says which
+// one it is, which its payload would.
+type wire struct {
+	Ack
+	message int
+	again   bool // PUBLISH: DUP
+}
+
+func (w wire) frame() (Header, []byte) {
+	if w.Type == TypePublish {
+		return Header{Type: w.Type, Flags: w.Code << 1, Remaining: 6}, append(append(s("t"), id(w.PacketID)...), 0)
+	}
+	body := id(w.PacketID)
+	if w.Code != 0 {
+		body = append(body, w.Code)
+	}
+	return Header{Type: w.Type, Flags: w.Type.flags(), Remaining: len(body)}, body
+}
+
+// message is a message at the one who sends it, until its exchange is complete.
+type message struct {
+	number   int
+	qos      byte
+	released bool // PUBREC has come: PUBREL is what is sent again
+	sent     bool // on any connection
+}
+
 // peers are a client and a broker that obey the standard, with an Exchange
-// between them and a queue for each direction.
+// between them. The broker deals with each packet at once, and writes its answers
+// when it likes; between the client and the Exchange there is a network.
 type peers struct {
-	e        *Exchange
-	toServer []Ack // PUBLISH stands as TypePublish with the QoS as code
-	toClient []Ack
-	held     []Ack
-	sent     [2]map[uint16]bool // open messages, by direction: 0 from the client
-	unacked  int                // what the client has received and not answered finally
+	version              byte
+	clientMax, serverMax uint16
+	e                    *Exchange
+	numbers              int // messages so far
+
+	// The client.
+	fromClient, toClient []wire
+	sending              map[uint16]*message // PUBLISH
+	asking               map[uint16]Type     // SUBSCRIBE and UNSUBSCRIBE
+	unanswered           map[uint16]bool     // what this connection has sent, for the server's Receive Maximum
+	received             map[uint16]int      // QoS 2, not released
+	window               map[uint16]bool     // what this connection has received, for the client's Receive Maximum
+	latest               int                 // number of the last message that this connection has received
+	seen                 map[int]int         // how often a QoS 2 message to the client was taken
+
+	// The broker.
+	lastID    uint16
+	inflight  map[uint16]*message // to the client
+	asked     map[uint16]bool     // the identifiers of requests that are not answered
+	answers   []wire              // not written yet
+	delivered map[int]int         // how often a message from the client was
+	refused   map[int]bool        // messages that the client was told are refused
 }
 
-func (p *peers) header(a Ack) (Header, []byte) {
-	if a.Type == TypePublish {
-		return Header{Type: a.Type, Flags: a.Code << 1, Remaining: 6}, append(append(s("t"), id(a.PacketID)...), 0)
-	}
-	body := id(a.PacketID)
-	if a.Code != 0 {
-		body = append(body, a.Code)
-	}
-	return Header{Type: a.Type, Flags: a.Type.flags(), Remaining: len(body)}, body
-}
-
-// TestExchangeLetsConformingPeersTalk is the law behind the tables: between
-// peers that obey the standard every packet passes, unless it has to wait for
-// the client's Receive Maximum, which is never exceeded, or is about one of two
-// messages that share an identifier; and when all is said, nothing is
-// remembered.
+// TestExchangeLetsConformingPeersTalk is the law behind the tables. Peers that
+// obey the standard are never told that they do not; every packet comes out under
+// the identifier by which its receiver knows it; identifiers of the broker are in
+// use once; the client's Receive Maximum is never exceeded; messages reach the
+// client in order; QoS 2 is exactly once, over any number of connections; and
+// when all is said, nothing is remembered.
 func TestExchangeLetsConformingPeersTalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		clientMax := rapid.Uint16Range(1, 5).Draw(t, "client receive maximum")
-		serverMax := rapid.Uint16Range(1, 5).Draw(t, "server receive maximum")
-		p := &peers{e: NewExchange(Level5, clientMax, serverMax), sent: [2]map[uint16]bool{{}, {}}}
+		p := &peers{
+			version:   rapid.SampledFrom([]byte{Level31, Level311, Level5}).Draw(t, "level"),
+			serverMax: rapid.Uint16Range(1, 5).Draw(t, "server receive maximum"),
+			lastID:    rapid.SampledFrom([]uint16{0, 5, 65530}).Draw(t, "last identifier"),
+			sending:   map[uint16]*message{}, received: map[uint16]int{}, seen: map[int]int{},
+			inflight: map[uint16]*message{}, delivered: map[int]int{}, refused: map[int]bool{},
+		}
+		p.connect(t)
 		t.Repeat(map[string]func(*rapid.T){
-			"client publishes": func(t *rapid.T) {
-				a := p.publish(t, 0)
-				if len(p.sent[0]) > int(serverMax) {
-					delete(p.sent[0], a.PacketID)
-					t.Skip("not allowed")
-				}
-				p.fromClient(t, a)
-			},
-			"broker publishes": func(t *rapid.T) {
-				p.held = append(p.held, p.publish(t, 1))
-				p.flush(t)
-			},
-			"broker reads": func(t *rapid.T) { p.serverReads(t) },
-			"client reads": func(t *rapid.T) { p.clientReads(t) },
-			"": func(t *rapid.T) {
-				if p.unacked > int(clientMax) {
-					t.Fatalf("the client has %d messages outstanding and takes %d", p.unacked, clientMax)
-				}
-			},
+			"client publishes":    p.clientPublishes,
+			"client subscribes":   p.clientSubscribes,
+			"broker publishes":    p.brokerPublishes,
+			"broker reads":        p.brokerReads,
+			"broker answers":      p.brokerAnswers,
+			"client reads":        p.clientReads,
+			"a message is pruned": p.prune,
+			"connection breaks":   p.connect,
+			"":                    p.withinLimits,
 		})
-		for len(p.toServer)+len(p.toClient) > 0 {
-			p.serverReads(t)
+		for len(p.fromClient)+len(p.toClient)+len(p.answers) > 0 {
+			p.brokerReads(t)
+			p.brokerAnswers(t)
 			p.clientReads(t)
 		}
-		if len(p.sent[0])+len(p.sent[1]) > 0 {
-			t.Fatalf("never completed: from the client %v, to it %v", p.sent[0], p.sent[1])
-		}
-		if len(p.held) > 0 || len(p.e.in.list) > 0 || len(p.e.out.list) > 0 || p.e.in.counted+p.e.out.counted > 0 {
-			t.Fatalf("left over: held %v, in %v, out %v", p.held, p.e.in, p.e.out)
-		}
+		p.nothingIsLeft(t)
 	})
 }
 
-// publish makes a message with an identifier that is free in its direction.
-func (p *peers) publish(t *rapid.T, direction int) Ack {
-	free := rapid.Uint16Range(1, 20).Filter(func(id uint16) bool { return !p.sent[direction][id] })
-	if len(p.sent[direction]) > 15 {
-		t.Skip("enough for now")
+// connect begins a connection of the session, and ends the one before.
+func (p *peers) connect(t *rapid.T) {
+	earlier := p.e
+	p.clientMax = rapid.Uint16Range(1, 5).Draw(t, "client receive maximum") // another, if it likes
+	p.e = NewExchange(p.version, p.clientMax, p.serverMax)
+	if earlier != nil {
+		p.e.Resume(earlier)
 	}
-	a := Ack{Type: TypePublish, PacketID: free.Draw(t, "identifier"), Code: rapid.ByteRange(1, 2).Draw(t, "QoS")}
-	p.sent[direction][a.PacketID] = true
-	return a
-}
-
-func (p *peers) fromClient(t *rapid.T, a Ack) {
-	v := p.e.FromClient(p.header(a))
-	both := p.sent[0][a.PacketID] && p.sent[1][a.PacketID]
-	switch {
-	case v.Action == Pass:
-		p.toServer = append(p.toServer, a)
-	case both && v.Action == Drop && v.Freed: // the end, which mochi is not told
-		delete(p.sent[1], a.PacketID)
-	case both && v.Action == Answer && v.Ack.Type == TypePubrel: // or the middle
-		p.toClient = append(p.toClient, v.Ack)
-	default:
-		t.Fatalf("client sends %+v: %v", a, v)
+	p.fromClient, p.toClient, p.answers = nil, nil, nil
+	p.asked, p.asking, p.unanswered, p.window, p.latest = map[uint16]bool{}, map[uint16]Type{}, map[uint16]bool{}, map[uint16]bool{}, 0
+	// Both send again what is not complete, in order ([MQTT-4.4.0-1], section 4.6).
+	for _, id := range inOrder(p.sending) {
+		m := p.sending[id]
+		if m.released {
+			p.fromClient = append(p.fromClient, wire{Ack: Ack{TypePubrel, id, 0}})
+			continue
+		}
+		p.unanswered[id] = true
+		p.fromClient = append(p.fromClient, wire{Ack{TypePublish, id, m.qos}, m.number, true})
 	}
-	if v.Freed {
-		p.flush(t)
-	}
-}
-
-func (p *peers) fromServer(t *rapid.T, a Ack) {
-	if v := p.e.FromServer(p.header(a)); v.Action != Pass {
-		t.Fatalf("broker sends %+v: %v", a, v)
-	}
-	p.toClient = append(p.toClient, a)
-}
-
-// flush sends held messages until one has to wait.
-func (p *peers) flush(t *rapid.T) {
-	for len(p.held) > 0 {
-		a := p.held[0]
-		switch v := p.e.FromServer(p.header(a)); v.Action {
-		case Pass:
-			p.toClient, p.held = append(p.toClient, a), p.held[1:]
-			p.unacked++
-		case Hold:
-			return
-		default:
-			t.Fatalf("broker sends %+v: %v", a, v)
+	for _, id := range inOrder(p.inflight) {
+		if p.inflight[id].released {
+			p.brokerSends(t, wire{Ack: Ack{TypePubrel, id, 0}})
+		} else {
+			p.offer(t, id, false)
 		}
 	}
 }
 
-// serverReads lets the broker answer one packet.
-func (p *peers) serverReads(t *rapid.T) {
-	if len(p.toServer) == 0 {
-		return
+// inOrder returns the identifiers of messages in the order of the messages.
+func inOrder(messages map[uint16]*message) []uint16 {
+	return slices.SortedFunc(maps.Keys(messages), func(a, b uint16) int { return cmp.Compare(messages[a].number, messages[b].number) })
+}
+
+func (p *peers) next() int {
+	p.numbers++
+	return p.numbers
+}
+
+// clientID draws an identifier that is free at the client. The broker may well
+// use it.
+func (p *peers) clientID(t *rapid.T) uint16 {
+	if len(p.sending)+len(p.asking) > 10 {
+		t.Skip("enough for now")
 	}
-	a := p.toServer[0]
-	p.toServer = p.toServer[1:]
-	refuse := rapid.Bool().Draw(t, "broker refuses")
-	switch {
-	case a.Type == TypePublish && a.Code == 1:
-		delete(p.sent[0], a.PacketID)
-		p.fromServer(t, Ack{TypePuback, a.PacketID, 0})
-	case a.Type == TypePublish && refuse:
-		delete(p.sent[0], a.PacketID)
-		p.fromServer(t, Ack{TypePubrec, a.PacketID, 0x87})
-	case a.Type == TypePublish:
-		p.fromServer(t, Ack{TypePubrec, a.PacketID, 0})
-	case a.Type == TypePubrel:
-		delete(p.sent[0], a.PacketID)
-		p.fromServer(t, Ack{TypePubcomp, a.PacketID, 0})
-	case a.Type == TypePubrec && a.Code == 0:
-		p.fromServer(t, Ack{TypePubrel, a.PacketID, 0})
-	default: // PUBACK, PUBCOMP, a PUBREC that refuses: the identifier is free
-		delete(p.sent[1], a.PacketID)
+	return rapid.Uint16Range(1, 20).Filter(func(id uint16) bool {
+		return p.sending[id] == nil && p.asking[id] == 0
+	}).Draw(t, "identifier")
+}
+
+func (p *peers) clientPublishes(t *rapid.T) {
+	if len(p.unanswered) >= int(p.serverMax) {
+		t.Skip("not allowed")
+	}
+	id, m := p.clientID(t), &message{number: p.next(), qos: rapid.ByteRange(1, 2).Draw(t, "QoS")}
+	p.sending[id], p.unanswered[id] = m, true
+	p.fromClient = append(p.fromClient, wire{Ack{TypePublish, id, m.qos}, m.number, false})
+}
+
+func (p *peers) clientSubscribes(t *rapid.T) {
+	id, typ := p.clientID(t), rapid.SampledFrom([]Type{TypeSubscribe, TypeUnsubscribe}).Draw(t, "type")
+	p.asking[id] = typ
+	p.fromClient = append(p.fromClient, wire{Ack: Ack{typ, id, 0}})
+}
+
+// brokerID returns the next identifier that is not in use, as mochi does.
+func (p *peers) brokerID() uint16 {
+	for {
+		p.lastID = max(p.lastID+1, 1)
+		if p.inflight[p.lastID] == nil && !p.asked[p.lastID] {
+			return p.lastID
+		}
 	}
 }
 
-// clientReads lets the client answer one packet.
+func (p *peers) brokerPublishes(t *rapid.T) {
+	if len(p.inflight) > 12 {
+		t.Skip("enough for now")
+	}
+	id := p.brokerID()
+	p.inflight[id] = &message{number: p.next(), qos: rapid.ByteRange(1, 2).Draw(t, "QoS")}
+	p.offer(t, id, false)
+}
+
+// offer has the broker send a message. One that was released by Next has room.
+func (p *peers) offer(t *rapid.T, id uint16, released bool) {
+	m := p.inflight[id]
+	w := wire{Ack{TypePublish, id, m.qos}, m.number, m.sent}
+	v := p.e.FromServer(w.frame())
+	switch {
+	case v.Action == Hold && !released:
+		return
+	case v.Action != Pass || v.ID != 0 || v.First == m.sent:
+		t.Fatalf("broker sends %+v (sent before: %v): %v", w, m.sent, v)
+	}
+	m.sent = true
+	p.window[id] = true
+	p.toClient = append(p.toClient, w)
+}
+
+// release sends what has waited, while others publish.
+func (p *peers) release(t *rapid.T) {
+	for {
+		id, again, ok := p.e.Next()
+		if !ok {
+			return
+		}
+		if len(p.inflight) < 12 && rapid.IntRange(0, 3).Draw(t, "others publish") == 0 {
+			p.brokerPublishes(t)
+		}
+		if m := p.inflight[id]; m != nil && !m.released {
+			if again != m.sent {
+				t.Fatalf("message %d is next, sent before: %v, want %v", id, again, m.sent)
+			}
+			p.offer(t, id, true)
+		}
+	}
+}
+
+// prune takes a message from the broker that the client was never sent.
+func (p *peers) prune(t *rapid.T) {
+	for _, id := range inOrder(p.inflight) {
+		if !p.inflight[id].sent && rapid.Bool().Draw(t, "this one") {
+			delete(p.inflight, id)
+			return
+		}
+	}
+	t.Skip("there is none")
+}
+
+// brokerAnswers writes the oldest answer.
+func (p *peers) brokerAnswers(t *rapid.T) {
+	if len(p.answers) == 0 {
+		return
+	}
+	w := p.answers[0]
+	p.answers = p.answers[1:]
+	if w.Type != TypePubrel && w.Type != TypePubcomp {
+		delete(p.asked, w.PacketID)
+	}
+	p.brokerSends(t, w)
+}
+
+// brokerSends sends an answer of the broker that passes, or what it stands for.
+func (p *peers) brokerSends(t *rapid.T, w wire) {
+	v := p.e.FromServer(w.frame())
+	switch {
+	case w.Type == TypePubcomp && v.Action == Drop:
+		return
+	case (w.Type == TypePuback || w.Type == TypePubrec) && v.Action == Replace:
+		w.Ack = v.Ack
+	case (w.Type == TypeSuback || w.Type == TypeUnsuback) && v.Action == Pass && v.ID != 0:
+		w.PacketID = v.ID
+	case w.Type == TypePubrel && v.Action == Pass && v.ID == 0:
+	default:
+		t.Fatalf("broker sends %+v: %v", w, v)
+	}
+	p.toClient = append(p.toClient, w)
+}
+
+// brokerReads takes one packet of the client from the network.
+func (p *peers) brokerReads(t *rapid.T) {
+	if len(p.fromClient) == 0 {
+		return
+	}
+	w := p.fromClient[0]
+	p.fromClient = p.fromClient[1:]
+	h, body := w.frame()
+	var v Verdict
+	as := p.brokerID()
+	refuse := w.Type == TypePublish && rapid.IntRange(0, 4).Draw(t, "not shown to the broker") == 0
+	if refuse {
+		v = p.e.Refuse(h, body, codeQuotaExceeded)
+	} else {
+		v = p.e.FromClient(h, body, as)
+	}
+	switch v.Action {
+	case Answer:
+		if refuse && p.version != Level5 && w.Code == 1 || v.Ack.Code >= 0x80 {
+			p.refused[w.message] = true
+		}
+		if refuse && w.Code == 2 && p.delivered[w.message] == 0 {
+			p.refused[w.message] = true
+		}
+		p.toClient = append(p.toClient, wire{Ack: v.Ack})
+	case Pass:
+		p.brokerHandles(t, w, v, as)
+		p.e.Settle()
+	case Drop:
+		if w.Type == TypePublish || v.Freed {
+			t.Fatalf("client sends %+v: %v", w, v)
+		}
+	default:
+		t.Fatalf("client sends %+v: %v", w, v)
+	}
+	if v.Freed {
+		p.release(t)
+	}
+}
+
+// brokerHandles is what the broker does with a packet. Others publish meanwhile.
+func (p *peers) brokerHandles(t *rapid.T, w wire, v Verdict, as uint16) {
+	if request := w.Type == TypePublish || w.Type == TypeSubscribe || w.Type == TypeUnsubscribe; request {
+		if v.ID != as {
+			t.Fatalf("client sends %+v: it is handed on as %d, want %d", w, v.ID, as)
+		}
+		p.asked[as] = true
+		if len(p.inflight) < 12 && rapid.IntRange(0, 2).Draw(t, "others publish") == 0 {
+			p.brokerPublishes(t)
+		}
+	}
+	switch w.Type {
+	case TypeSubscribe:
+		p.answer(wire{Ack: Ack{TypeSuback, as, 0}})
+	case TypeUnsubscribe:
+		p.answer(wire{Ack: Ack{TypeUnsuback, as, 0}})
+	case TypePublish:
+		code := byte(0)
+		if p.version == Level5 {
+			code = rapid.SampledFrom([]byte{0, 0x10, 0x87}).Draw(t, "answer")
+		}
+		if code < 0x80 {
+			p.delivered[w.message]++
+		} else {
+			p.refused[w.message] = true
+		}
+		receipt := TypePuback // which mochi also has for a QoS 2 message that a hook refuses
+		if w.Code == 2 && (code < 0x80 || rapid.Bool().Draw(t, "by PUBREC")) {
+			receipt = TypePubrec
+		}
+		p.answer(wire{Ack: Ack{receipt, as, code}})
+		if w.Code == 2 { // for the PUBREL that was handed on behind it
+			p.answer(wire{Ack: Ack{TypePubcomp, as, 0}})
+		}
+	case TypePubrec:
+		m := p.inflight[w.PacketID]
+		switch {
+		case m == nil:
+			t.Fatalf("the broker gets %+v of nothing", w)
+		case w.Code >= 0x80:
+			delete(p.inflight, w.PacketID)
+		default:
+			m.released = true
+			p.answer(wire{Ack: Ack{TypePubrel, w.PacketID, 0}})
+		}
+	case TypePuback, TypePubcomp:
+		if p.inflight[w.PacketID] == nil {
+			t.Fatalf("the broker gets %+v of nothing", w)
+		}
+		delete(p.inflight, w.PacketID)
+	default:
+		t.Fatalf("the broker gets %+v", w)
+	}
+}
+
+func (p *peers) answer(w wire) { p.answers = append(p.answers, w) }
+
+// clientReads takes one packet for the client from the network.
 func (p *peers) clientReads(t *rapid.T) {
 	if len(p.toClient) == 0 {
 		return
 	}
-	a := p.toClient[0]
+	w := p.toClient[0]
 	p.toClient = p.toClient[1:]
-	refuse := rapid.Bool().Draw(t, "client refuses")
-	switch {
-	case a.Type == TypePublish && a.Code == 1:
-		p.unacked--
-		p.fromClient(t, Ack{TypePuback, a.PacketID, 0})
-	case a.Type == TypePublish && refuse:
-		p.unacked--
-		p.fromClient(t, Ack{TypePubrec, a.PacketID, 0x83})
-	case a.Type == TypePublish:
-		p.fromClient(t, Ack{TypePubrec, a.PacketID, 0})
-	case a.Type == TypePubrel:
-		p.unacked--
-		p.fromClient(t, Ack{TypePubcomp, a.PacketID, 0})
-	case a.Type == TypePubrec && a.Code == 0:
-		p.fromClient(t, Ack{TypePubrel, a.PacketID, 0})
+	answer := func(typ Type, code byte) {
+		p.fromClient = append(p.fromClient, wire{Ack: Ack{typ, w.PacketID, code}})
+	}
+	switch w.Type {
+	case TypePublish:
+		if w.message <= p.latest {
+			t.Fatalf("message %d comes after message %d", w.message, p.latest)
+		}
+		p.latest = w.message
+		p.clientReceives(t, w, answer)
+	case TypePubrel:
+		delete(p.received, w.PacketID)
+		delete(p.window, w.PacketID)
+		answer(TypePubcomp, 0)
+	case TypeSuback, TypeUnsuback:
+		if got := p.asking[w.PacketID]; got != w.Type-1 {
+			t.Fatalf("the client gets %+v for %v", w, got)
+		}
+		delete(p.asking, w.PacketID)
 	default:
+		p.clientIsTold(t, w, answer)
+	}
+}
+
+// clientReceives takes a message.
+func (p *peers) clientReceives(t *rapid.T, w wire, answer func(Type, byte)) {
+	refuse := p.version == Level5 && rapid.IntRange(0, 3).Draw(t, "client refuses") == 0
+	number, known := p.received[w.PacketID]
+	switch {
+	case w.Code == 1:
+		delete(p.window, w.PacketID)
+		answer(TypePuback, 0)
+	case known && number != w.message:
+		t.Fatalf("message %d comes with the identifier of %d", w.message, number)
+	case !known && refuse:
+		delete(p.window, w.PacketID)
+		answer(TypePubrec, 0x83)
+	default:
+		if !known {
+			p.seen[w.message]++
+		}
+		p.received[w.PacketID] = w.message
+		answer(TypePubrec, 0)
+	}
+}
+
+// clientIsTold takes an acknowledgement.
+func (p *peers) clientIsTold(t *rapid.T, w wire, answer func(Type, byte)) {
+	m := p.sending[w.PacketID]
+	if m == nil {
+		t.Fatalf("the client gets %+v of nothing", w)
+	}
+	done := true
+	switch {
+	case w.Type == TypePuback && m.qos == 1:
+	case w.Type == TypePubrec && m.qos == 2 && !m.released:
+		if done = w.Code >= 0x80; !done {
+			m.released = true
+			answer(TypePubrel, 0)
+		}
+	case w.Type == TypePubcomp && m.released:
+	default:
+		t.Fatalf("the client gets %+v for %+v", w, m)
+	}
+	if !done {
+		return
+	}
+	delete(p.sending, w.PacketID)
+	delete(p.unanswered, w.PacketID)
+	switch got := p.delivered[m.number]; {
+	case got > 1 && m.qos == 2:
+		t.Fatalf("message %d was delivered %d times", m.number, got)
+	case got == 0 && !p.refused[m.number]:
+		t.Fatalf("message %d is acknowledged and was never delivered", m.number)
+	}
+}
+
+func (p *peers) withinLimits(t *rapid.T) {
+	if len(p.window) > int(p.clientMax) {
+		t.Fatalf("the client has %d messages outstanding and takes %d", len(p.window), p.clientMax)
+	}
+	for number, times := range p.seen {
+		if times > 1 {
+			t.Fatalf("the client has taken message %d %d times", number, times)
+		}
+	}
+	for id := range p.asked {
+		if p.inflight[id] != nil {
+			t.Fatalf("identifier %d is in use twice", id)
+		}
+	}
+}
+
+func (p *peers) nothingIsLeft(t *rapid.T) {
+	if len(p.sending)+len(p.asking)+len(p.received)+len(p.inflight)+len(p.window) > 0 {
+		t.Fatalf("never completed: from the client %v and %v, to it %v and %v", p.sending, p.asking, p.inflight, p.received)
+	}
+	received, sent := p.e.Open()
+	if len(received)+len(sent)+len(p.e.in.list)+len(p.e.held)+p.e.in.counted+p.e.out.counted > 0 || len(p.e.asked) > 0 {
+		t.Fatalf("left over: received %v, sent %v, held %v, asked %v", received, sent, p.e.held, p.e.asked)
 	}
 }
 
 // TestExchangeInBothDirectionsAtOnce is for the race detector.
 func TestExchangeInBothDirectionsAtOnce(t *testing.T) {
 	e := NewExchange(Level5, 10, 10)
+	fromClient := func(h Header, body []byte) {
+		if v := e.FromClient(h, body, 1000); v.ID == 1000 { // the broker answers at once
+			e.FromServer(Header{Type: TypePubrec}, id(1000))
+		}
+		e.Next()
+	}
+	fromServer := func(h Header, body []byte) {
+		e.FromServer(h, body)
+		e.Open()
+	}
 	var wg sync.WaitGroup
-	for _, from := range []func(Header, []byte) Verdict{e.FromClient, e.FromServer} {
+	for _, from := range []func(Header, []byte){fromClient, fromServer} {
 		wg.Go(func() {
 			for n := range uint16(1000) {
 				for _, typ := range []Type{TypePublish, TypePuback, TypePubrec, TypePubrel, TypePubcomp} {

@@ -6,25 +6,34 @@ import "encoding/binary"
 // 0 for one that has none. The packet has to be well formed for the answer to
 // mean anything; no body makes it panic.
 func PacketID(h Header, body []byte) uint16 {
+	at, ok := packetIDAt(h, body)
+	if !ok {
+		return 0
+	}
+	return binary.BigEndian.Uint16(body[at:])
+}
+
+// SetPacketID gives a packet another packet identifier, if it has one.
+func SetPacketID(h Header, body []byte, id uint16) {
+	if at, ok := packetIDAt(h, body); ok {
+		binary.BigEndian.PutUint16(body[at:], id)
+	}
+}
+
+// packetIDAt returns where in the body the packet identifier lies.
+func packetIDAt(h Header, body []byte) (at int, ok bool) {
 	switch h.Type {
 	case TypePublish:
 		if h.QoS() == 0 || len(body) < 2 {
-			return 0
+			return 0, false
 		}
-		n := 2 + int(binary.BigEndian.Uint16(body))
-		if n > len(body) {
-			return 0
-		}
-		body = body[n:]
+		at = 2 + int(binary.BigEndian.Uint16(body))
 	case TypePuback, TypePubrec, TypePubrel, TypePubcomp,
 		TypeSubscribe, TypeSuback, TypeUnsubscribe, TypeUnsuback:
 	default:
-		return 0
+		return 0, false
 	}
-	if len(body) < 2 {
-		return 0
-	}
-	return binary.BigEndian.Uint16(body)
+	return at, at+2 <= len(body)
 }
 
 // Topic returns the topic of a PUBLISH, as a part of body; it is empty when a

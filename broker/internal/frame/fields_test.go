@@ -1,6 +1,10 @@
 package frame
 
-import "testing"
+import (
+	"bytes"
+	"slices"
+	"testing"
+)
 
 func TestFields(t *testing.T) {
 	for _, tt := range []struct {
@@ -48,6 +52,18 @@ func TestFields(t *testing.T) {
 			}
 			if got := ReasonCode(h, body); got != tt.reason {
 				t.Errorf("ReasonCode = 0x%02X, want 0x%02X", got, tt.reason)
+			}
+			renamed := slices.Clone(body)
+			SetPacketID(h, renamed, 0xABCD)
+			want := uint16(0)
+			if tt.id != 0 {
+				want = 0xABCD
+			}
+			if got := PacketID(h, renamed); got != want {
+				t.Errorf("PacketID = %#X after SetPacketID, want %#X", got, want)
+			}
+			if SetPacketID(h, renamed, tt.id); !bytes.Equal(renamed, body) {
+				t.Errorf("SetPacketID has changed more than the identifier: % X, want % X", renamed, body)
 			}
 		})
 	}

@@ -81,7 +81,8 @@ func TestHeaderTable(t *testing.T) {
 		{"type 0 with flags is reserved", 5, packet(0x0A), protocol, "section 2.1.2"},
 		{"type 15 is reserved before level 5", 3, packet(0xF0), protocol, "section 2.2.1"},
 		{"type 15 is reserved before level 5", 4, packet(0xF0, x("1800")), protocol, "section 2.2.1"},
-		{"flags are looked at before the direction", 5, packet(0x91, id(1), x("00")), malformed, "MQTT-2.1.3-1"},
+		{"the direction is looked at before the flags", 4, packet(0x91, id(1), x("00")), protocol, "section 2.2.1"},
+		{"the direction is looked at before the flags", 5, packet(0x91, id(1), x("00")), protocol, "section 2.1.2"},
 
 		// Flags (section 2.1.3).
 		{"PINGREQ with flag 1", 4, packet(0xC1), malformed, "MQTT-2.2.2-2"},

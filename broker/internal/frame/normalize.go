@@ -1,14 +1,11 @@
 package frame
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "slices"
 
 // Normalize returns a packet that has passed Check in the form to hand on: one
 // that says the same and that mochi (v2.7.9) reads right. Nearly all packets
-// come back as they are; body is not changed, and is copied when it has to be
-// different.
+// come back as they are, with changed false; body is not changed, and is copied
+// when it has to be different.
 //
 //   - DISCONNECT of MQTT 5 without a property length (E0 01 rc) gets one: mochi
 //     overlooks the reason code of the short form, and with it the 0x04 that asks
@@ -18,41 +15,59 @@ import (
 //
 // The header is to be written with Header.Append, which makes a Remaining Length
 // that was longer than needed short.
-func (c *Checker) Normalize(h Header, body []byte) (Header, []byte) {
-	if h.Type != TypePublish {
-		h.Flags = h.Type.flags()
+func (c *Checker) Normalize(h Header, body []byte) (_ Header, _ []byte, changed bool) {
+	changed = h.overlong()
+	if flags := h.Type.flags(); h.Type != TypePublish && h.Flags != flags {
+		h.Flags, changed = flags, true
 	}
 	switch {
 	case h.Type == TypeDisconnect && len(body) == 1:
-		body = []byte{body[0], 0}
+		body, changed = []byte{body[0], 0}, true
 		h.Remaining = len(body)
 	case h.Type == TypeConnect && c.version == Level31:
 		if view, err := ParseConnect(body); err == nil && view.flags != body[view.flagsAt] {
-			body = slices.Clone(body)
+			body, changed = slices.Clone(body), true
 			body[view.flagsAt] = view.flags
 		}
 	}
-	return h, body
+	return h, body, changed
 }
 
-// PadWill gives a CONNECT whose will has an empty payload a payload of one zero
-// byte, and reports whether it did. An empty payload is legal, and how a
-// retained message is removed, but mochi (v2.7.9) refuses the CONNECT for it.
-// Who pads must see to it that the will is emptied again before it can be sent:
-// by setting Client.Properties.Will.Payload in the OnConnect hook.
-func PadWill(h Header, body []byte) (Header, []byte, bool) {
+// Padding says what Pad has given a CONNECT that it did not have.
+type Padding struct {
+	WillPayload bool
+	Password    bool
+}
+
+// Pad gives a CONNECT with an empty will payload or password one of a zero byte.
+// Both are legal empty, and an empty will is how a retained message is removed,
+// but mochi (v2.7.9) refuses the CONNECT for either. Who pads must see to it that
+// the OnConnect hook empties them again.
+func Pad(h Header, body []byte) (Header, []byte, Padding) {
+	var did Padding
 	if h.Type != TypeConnect {
-		return h, body, false
+		return h, body, did
 	}
 	view, err := ParseConnect(body)
-	if err != nil || !view.HasWill || len(view.Will.Payload) > 0 {
-		return h, body, false
+	if err != nil {
+		return h, body, did
 	}
-	padded := make([]byte, 0, len(body)+1)
-	padded = append(padded, body[:view.willPayloadAt]...)
-	padded = binary.BigEndian.AppendUint16(padded, 1)
-	padded = append(padded, 0)
-	padded = append(padded, body[view.willPayloadAt+2:]...)
-	h.Remaining = len(padded)
-	return h, padded, true
+	did.WillPayload = view.HasWill && len(view.Will.Payload) == 0
+	did.Password = view.HasPassword && view.passwordSize == 0
+	if did.Password { // the later one first: the other's place stays
+		body = padded(body, view.passwordAt)
+	}
+	if did.WillPayload {
+		body = padded(body, view.willPayloadAt)
+	}
+	h.Remaining = len(body)
+	return h, body, did
+}
+
+// padded returns body with a zero byte in the empty Binary Data at a place.
+func padded(body []byte, at int) []byte {
+	out := make([]byte, 0, len(body)+1)
+	out = append(out, body[:at]...)
+	out = append(out, 0, 1, 0)
+	return append(out, body[at+2:]...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,8 +74,9 @@ func TestNormalize(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := signedIn(t, Config{}, tt.version)
-			if got := normalized(t, c, tt.sent); !bytes.Equal(got, tt.got) {
-				t.Errorf("got % X, want % X", got, tt.got)
+			got, changed := normalized(t, c, tt.sent)
+			if !bytes.Equal(got, tt.got) || changed == bytes.Equal(tt.sent, tt.got) {
+				t.Errorf("got % X, changed %v, want % X", got, changed, tt.got)
 			}
 		})
 	}
@@ -93,8 +95,9 @@ func TestNormalize(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			sent := slices.Clone(tt.sent)
-			if got := normalized(t, NewChecker(Config{}), sent); !bytes.Equal(got, tt.got) {
-				t.Errorf("got % X, want % X", got, tt.got)
+			got, changed := normalized(t, NewChecker(Config{}), sent)
+			if !bytes.Equal(got, tt.got) || changed == bytes.Equal(tt.sent, tt.got) {
+				t.Errorf("got % X, changed %v, want % X", got, changed, tt.got)
 			}
 			if !bytes.Equal(sent, tt.sent) {
 				t.Error("the packet itself was changed")
@@ -104,7 +107,7 @@ func TestNormalize(t *testing.T) {
 				t.Fatal(v)
 			}
 			h, n, _ := ParseHeader(sent)
-			_, body := c.Normalize(h, sent[n:])
+			_, body, _ := c.Normalize(h, sent[n:])
 			if same, stays := &body[0] == &sent[n], bytes.Equal(tt.sent[n:], tt.got[n:]); same != stays {
 				t.Errorf("copied: %v, want %v", !same, !stays)
 			}
@@ -112,8 +115,9 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
-// normalized passes a packet through the Checker and Normalize.
-func normalized(t testing.TB, c *Checker, packet []byte) []byte {
+// normalized passes a packet through the Checker and Normalize, and returns
+// whether that says to have changed it.
+func normalized(t testing.TB, c *Checker, packet []byte) ([]byte, bool) {
 	t.Helper()
 	if v := verdict(t, c, packet); v != nil {
 		t.Fatal(v)
@@ -122,38 +126,70 @@ func normalized(t testing.TB, c *Checker, packet []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, body := c.Normalize(h, packet[n:])
+	h, body, changed := c.Normalize(h, packet[n:])
 	if h.Remaining != len(body) {
 		t.Errorf("the header says %d bytes, the body has %d", h.Remaining, len(body))
 	}
-	return append(h.Append(nil), body...)
+	return append(h.Append(nil), body...), changed
 }
 
-func TestPadWill(t *testing.T) {
+func TestPad(t *testing.T) {
+	will, password, both := Padding{WillPayload: true}, Padding{Password: true}, Padding{true, true}
+	properties := props(prop32(0x11, 1))
 	for _, tt := range []struct {
 		name      string
 		sent, got []byte
-		want      bool
+		want      Padding
 	}{
-		{"level 4", connect311(0x06, s("id"), s("t"), s("")), connect311(0x06, s("id"), s("t"), s("\x00")), true},
-		{"level 4 with a user name behind", connect311(0x86, s("id"), s("t"), s(""), s("u")), connect311(0x86, s("id"), s("t"), s("\x00"), s("u")), true},
+		{"an empty will at level 3", connect31(0x06, s("id"), s("t"), s("")), connect31(0x06, s("id"), s("t"), s("\x00")), will},
+		{"an empty will at level 4", connect311(0x06, s("id"), s("t"), s("")), connect311(0x06, s("id"), s("t"), s("\x00")), will},
+		{"an empty will before a user name", connect311(0x86, s("id"), s("t"), s(""), s("u")), connect311(0x86, s("id"), s("t"), s("\x00"), s("u")), will},
 		{
-			"level 5", connect5(0x06, props(prop32(0x11, 1)), s("id"), props(prop8(1, 1)), s("t"), s("")),
-			connect5(0x06, props(prop32(0x11, 1)), s("id"), props(prop8(1, 1)), s("t"), s("\x00")), true,
+			"an empty will before a password", connect311(0xC6, s("id"), s("t"), s(""), s("u"), s("p")),
+			connect311(0xC6, s("id"), s("t"), s("\x00"), s("u"), s("p")), will,
 		},
-		{"a will with a payload", connect311(0x06, s("id"), s("t"), s("p")), connect311(0x06, s("id"), s("t"), s("p")), false},
-		{"no will", connect311(0x02, s("id")), connect311(0x02, s("id")), false},
-		{"no CONNECT", packet(0x30, s("t"), s("")), packet(0x30, s("t"), s("")), false},
-		{"a CONNECT that is refused", connect311(0x07, s("id"), s("t"), s("")), connect311(0x07, s("id"), s("t"), s("")), false},
+		{
+			"an empty will at level 5", connect5(0x06, properties, s("id"), props(prop8(1, 1)), s("t"), s("")),
+			connect5(0x06, properties, s("id"), props(prop8(1, 1)), s("t"), s("\x00")), will,
+		},
+		{"an empty password at level 3", connect31(0xC2, s("id"), s("u"), s("")), connect31(0xC2, s("id"), s("u"), s("\x00")), password},
+		{"an empty password at level 4", connect311(0xC2, s("id"), s("u"), s("")), connect311(0xC2, s("id"), s("u"), s("\x00")), password},
+		{"an empty password behind an empty user name", connect311(0xC2, s("id"), s(""), s("")), connect311(0xC2, s("id"), s(""), s("\x00")), password},
+		{"an empty password without a user name", connect5(0x42, properties, s("id"), s("")), connect5(0x42, properties, s("id"), s("\x00")), password},
+		{
+			"an empty password behind a will", connect5(0xC6, none, s("id"), none, s("t"), s("p"), s("u"), s("")),
+			connect5(0xC6, none, s("id"), none, s("t"), s("p"), s("u"), s("\x00")), password,
+		},
+		{
+			"both at level 4", connect311(0xC6, s("id"), s("t"), s(""), s("u"), s("")),
+			connect311(0xC6, s("id"), s("t"), s("\x00"), s("u"), s("\x00")), both,
+		},
+		{
+			"both at level 5", connect5(0x46, properties, s("id"), none, s("t"), s(""), s("")),
+			connect5(0x46, properties, s("id"), none, s("t"), s("\x00"), s("\x00")), both,
+		},
+		{
+			"a length that takes another byte", connect311(0xC2, s("id"), s(strings.Repeat("u", 109)), s("")),
+			connect311(0xC2, s("id"), s(strings.Repeat("u", 109)), s("\x00")), password,
+		},
+		{"neither is empty", connect311(0xC6, s("id"), s("t"), s("p"), s("u"), s("\x00")), connect311(0xC6, s("id"), s("t"), s("p"), s("u"), s("\x00")), Padding{}},
+		{"there is neither", connect311(0x82, s("id"), s("")), connect311(0x82, s("id"), s("")), Padding{}},
+		{"the password is missing, as level 3 allows", connect31(0xC2, s("id"), s("u")), connect31(0xC2, s("id"), s("u")), Padding{}},
+		{"no CONNECT", packet(0x30, s("t"), s("")), packet(0x30, s("t"), s("")), Padding{}},
+		{"a CONNECT that is refused", connect311(0x07, s("id"), s("t"), s("")), connect311(0x07, s("id"), s("t"), s("")), Padding{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h, n, err := ParseHeader(tt.sent)
+			sent := slices.Clone(tt.sent)
+			h, n, err := ParseHeader(sent)
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, body, padded := PadWill(h, tt.sent[n:])
-			if got := append(h.Append(nil), body...); padded != tt.want || !bytes.Equal(got, tt.got) {
-				t.Errorf("got % X, %v, want % X, %v", got, padded, tt.got, tt.want)
+			h, body, did := Pad(h, sent[n:])
+			if got := append(h.Append(nil), body...); did != tt.want || !bytes.Equal(got, tt.got) {
+				t.Errorf("got % X, %+v, want % X, %+v", got, did, tt.got, tt.want)
+			}
+			if !bytes.Equal(sent, tt.sent) {
+				t.Error("the packet itself was changed")
 			}
 		})
 	}

@@ -150,19 +150,11 @@ func mochiDecode(version, first byte, body []byte) (p packets.Packet, err error)
 	if err != nil {
 		return p, err
 	}
-	if code := validate(); code != packets.CodeSuccess && !mochiIsWrong(&p) {
+	if code := validate(); code != packets.CodeSuccess {
 		return p, code
 	}
 	if !p.ReasonCodeValid() {
 		return p, fmt.Errorf("reason code 0x%02X", p.ReasonCode)
 	}
 	return p, nil
-}
-
-// mochiIsWrong reports what mochi refuses though it is legal: a will with an
-// empty payload (PadWill is for that) and an empty password.
-func mochiIsWrong(p *packets.Packet) bool {
-	c := p.Connect
-	return p.FixedHeader.Type == packets.Connect &&
-		(c.WillFlag && len(c.WillPayload) == 0 || c.PasswordFlag && len(c.Password) == 0)
 }

@@ -46,7 +46,7 @@ func (r *reader) property(at place, p *properties) {
 	id := r.byte("a property")
 	d := describe(id)
 	if d.places&at == 0 {
-		r.misplaced(id, at)
+		r.misplaced(id, at, d)
 		return
 	}
 	if p.has(id) && id != propUser {
@@ -58,15 +58,22 @@ func (r *reader) property(at place, p *properties) {
 	p.keep(id, r.value(d))
 }
 
-// misplaced refuses a property that this packet cannot have.
-func (r *reader) misplaced(id byte, at place) {
+// misplaced refuses a property that this packet cannot have. One that is cut off
+// is cut off in the first place.
+func (r *reader) misplaced(id byte, at place, d property) {
+	if d.name == "" {
+		r.fail(codeMalformed, clause{v5: "section 2.2.2.2"}, fmt.Sprintf("property 0x%02X is unknown", id))
+		return
+	}
+	r.value(property{d.name, d.section, d.kind.plain(), d.places})
 	switch {
 	case id == propSubscriptionID && at == inPublish:
 		r.fail(codeProtocolError, clause{v5: "MQTT-3.3.4-6"}, "a PUBLISH from a client has a Subscription Identifier")
 	case id == propServerReference && at == inDisconnect:
 		r.fail(codeProtocolError, clause{v5: "section 3.14.2.2.5"}, "a DISCONNECT from a client has a Server Reference")
 	default:
-		r.fail(codeMalformed, clause{v5: "section 2.2.2.2"}, fmt.Sprintf("property 0x%02X is unknown in this packet", id))
+		// Section 2.2.2.2 has Malformed Packet for it; see the package.
+		r.fail(codeProtocolError, clause{v5: "section 2.2.2.2"}, d.name+" has no place in this packet")
 	}
 }
 
@@ -82,6 +89,8 @@ type value struct {
 func (r *reader) value(d property) (v value) {
 	zero := false
 	switch d.kind {
+	case kindByte:
+		v.uint8 = r.byte(d.name)
 	case kindBool:
 		v.uint8 = r.byte(d.name)
 		if v.uint8 > 1 {
@@ -97,6 +106,8 @@ func (r *reader) value(d property) (v value) {
 	case kindNonzero32:
 		v.uint32 = r.uint32(d.name)
 		zero = v.uint32 == 0
+	case kindVar:
+		v.uint32 = r.varint(d.name)
 	case kindNonzeroVar:
 		v.uint32 = r.varint(d.name)
 		zero = v.uint32 == 0

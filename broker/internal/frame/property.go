@@ -1,27 +1,34 @@
 package frame
 
-// Property identifiers that a client may send, or that need a word of their own
-// when it does (section 2.2.2.2, table 2-4).
+// Property identifiers (section 2.2.2.2, table 2-4).
 const (
-	propPayloadFormat      byte = 0x01
-	propMessageExpiry      byte = 0x02
-	propContentType        byte = 0x03
-	propResponseTopic      byte = 0x08
-	propCorrelationData    byte = 0x09
-	propSubscriptionID     byte = 0x0B
-	propSessionExpiry      byte = 0x11
-	propAuthMethod         byte = 0x15
-	propAuthData           byte = 0x16
-	propRequestProblemInfo byte = 0x17
-	propWillDelay          byte = 0x18
-	propRequestResponse    byte = 0x19
-	propServerReference    byte = 0x1C
-	propReasonString       byte = 0x1F
-	propReceiveMaximum     byte = 0x21
-	propTopicAliasMaximum  byte = 0x22
-	propTopicAlias         byte = 0x23
-	propUser               byte = 0x26
-	propMaximumPacketSize  byte = 0x27
+	propPayloadFormat           byte = 0x01
+	propMessageExpiry           byte = 0x02
+	propContentType             byte = 0x03
+	propResponseTopic           byte = 0x08
+	propCorrelationData         byte = 0x09
+	propSubscriptionID          byte = 0x0B
+	propSessionExpiry           byte = 0x11
+	propAssignedClientID        byte = 0x12
+	propServerKeepAlive         byte = 0x13
+	propAuthMethod              byte = 0x15
+	propAuthData                byte = 0x16
+	propRequestProblemInfo      byte = 0x17
+	propWillDelay               byte = 0x18
+	propRequestResponse         byte = 0x19
+	propResponseInfo            byte = 0x1A
+	propServerReference         byte = 0x1C
+	propReasonString            byte = 0x1F
+	propReceiveMaximum          byte = 0x21
+	propTopicAliasMaximum       byte = 0x22
+	propTopicAlias              byte = 0x23
+	propMaximumQoS              byte = 0x24
+	propRetainAvailable         byte = 0x25
+	propUser                    byte = 0x26
+	propMaximumPacketSize       byte = 0x27
+	propWildcardAvailable       byte = 0x28
+	propSubscriptionIDAvailable byte = 0x29
+	propSharedAvailable         byte = 0x2A
 )
 
 // place is where properties stand; a set of places is an or of them.
@@ -45,11 +52,13 @@ const (
 type kind uint8
 
 const (
-	kindBool       kind = iota // a byte, 0 or 1
+	kindByte       kind = iota // a byte
+	kindBool                   // a byte, 0 or 1
 	kindUint16                 // Two Byte Integer
 	kindNonzero16              // Two Byte Integer, not 0
 	kindUint32                 // Four Byte Integer
 	kindNonzero32              // Four Byte Integer, not 0
+	kindVar                    // Variable Byte Integer
 	kindNonzeroVar             // Variable Byte Integer, not 0
 	kindText                   // UTF-8 Encoded String
 	kindTopic                  // the same, a topic name
@@ -58,7 +67,8 @@ const (
 )
 
 // property describes a property: its name, the section that limits its value
-// and forbids to repeat it, where it may stand when a client sends it.
+// and forbids to repeat it, where it may stand when a
+// client sends it.
 type property struct {
 	name    string
 	section string
@@ -106,7 +116,44 @@ func describe(id byte) property {
 		return property{"a User Property", "MQTT-1.5.7-1", kindPair, anywhere}
 	case propMaximumPacketSize:
 		return property{"the Maximum Packet Size", "section 3.1.2.11.4", kindNonzero32, inConnect}
+	// What only servers send has no place.
+	case propAssignedClientID:
+		return property{"the Assigned Client Identifier", "section 3.2.2.3.7", kindText, 0}
+	case propServerKeepAlive:
+		return property{"the Server Keep Alive", "section 3.2.2.3.14", kindUint16, 0}
+	case propResponseInfo:
+		return property{"the Response Information", "section 3.2.2.3.15", kindText, 0}
+	case propServerReference:
+		return property{"the Server Reference", "section 3.2.2.3.16", kindText, 0}
+	case propMaximumQoS:
+		return property{"the Maximum QoS", "section 3.2.2.3.4", kindBool, 0}
+	case propRetainAvailable:
+		return property{"Retain Available", "section 3.2.2.3.5", kindBool, 0}
+	case propWildcardAvailable:
+		return property{"Wildcard Subscription Available", "section 3.2.2.3.11", kindBool, 0}
+	case propSubscriptionIDAvailable:
+		return property{"Subscription Identifiers Available", "section 3.2.2.3.12", kindBool, 0}
+	case propSharedAvailable:
+		return property{"Shared Subscription Available", "section 3.2.2.3.13", kindBool, 0}
 	default:
-		return property{}
+		return property{} // unknown
+	}
+}
+
+// plain returns the kind without a limit on its value.
+func (k kind) plain() kind {
+	switch k {
+	case kindBool:
+		return kindByte
+	case kindNonzero16:
+		return kindUint16
+	case kindNonzero32:
+		return kindUint32
+	case kindNonzeroVar:
+		return kindVar
+	case kindTopic:
+		return kindText
+	default:
+		return k
 	}
 }

@@ -104,10 +104,10 @@ func TestPublishTable(t *testing.T) {
 		{"a topic alias of 0", 5, p5(props(prop16(0x23, 0)), ""), badAlias, "MQTT-3.3.2-8"},
 		{"a topic alias nobody offered", 5, p5(props(prop16(0x23, 1)), ""), badAlias, "MQTT-3.3.2-9"},
 		{"a topic alias nobody offered, without a topic", 5, packet(0x30, s(""), props(prop16(0x23, 1))), badAlias, "MQTT-3.3.2-9"},
-		{"a reason string", 5, p5(props(propText(0x1F, "why")), ""), malformed, "section 2.2.2.2"},
-		{"a session expiry", 5, p5(props(prop32(0x11, 1)), ""), malformed, "section 2.2.2.2"},
-		{"a will delay", 5, p5(props(prop32(0x18, 1)), ""), malformed, "section 2.2.2.2"},
-		{"an authentication method", 5, p5(props(propText(0x15, "a")), ""), malformed, "section 2.2.2.2"},
+		{"a reason string", 5, p5(props(propText(0x1F, "why")), ""), protocol, "section 2.2.2.2"},
+		{"a session expiry", 5, p5(props(prop32(0x11, 1)), ""), protocol, "section 2.2.2.2"},
+		{"a will delay", 5, p5(props(prop32(0x18, 1)), ""), protocol, "section 2.2.2.2"},
+		{"an authentication method", 5, p5(props(propText(0x15, "a")), ""), protocol, "section 2.2.2.2"},
 		{"an unknown property", 5, p5(props(x("7E00")), ""), malformed, "section 2.2.2.2"},
 		{"a property length larger than the packet", 5, packet(0x30, s("topic"), x("05"), prop8(0x01, 1)), malformed, "MQTT-4.13.1-1"},
 		{"a property length that cuts a property", 5, packet(0x30, s("topic"), x("01"), prop8(0x01, 1)), malformed, "MQTT-4.13.1-1"},
@@ -178,6 +178,14 @@ func TestRefuseControls(t *testing.T) {
 		{"U+FFFF", 4, topic("a\uFFFF"), malformed, "section 1.5.3"},
 		{"U+10FFFF", 4, topic("a\U0010FFFF"), malformed, "section 1.5.3"},
 		{"U+0001 in a user property", 5, packet(0x30, s("a"), props(userProp("k", "\x01"))), malformed, "section 1.5.4"},
+		{"U+0001 in a reason string", 5, packet(0x40, id(1), x("00"), props(propText(0x1F, "\x01"))), malformed, "section 1.5.4"},
 		{"U+0001 in a payload that says it is text", 5, packet(0x30, s("a"), props(prop8(0x01, 1)), x("01")), ok, "section 3.3.2.3.2"},
 	}, strict)
+	connect := func(*testing.T, byte) *Checker { return NewChecker(Config{RefuseControls: true}) }
+	checkAfter(t, []row{
+		{"U+000A in a client identifier", 4, connect311(0x02, s("a\nb")), malformed, "section 1.5.3"},
+		{"U+000A in a client identifier", 5, connect5(0x02, none, s("a\nb")), badID, "section 1.5.4"},
+		{"U+000A in a user name", 5, connect5(0x82, none, s("id"), s("a\nb")), malformed, "section 1.5.4"},
+		{"U+000A in a password", 5, connect5(0xC2, none, s("id"), s("u"), s("a\nb")), ok, "section 3.1.3.6"},
+	}, connect)
 }

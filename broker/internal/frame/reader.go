@@ -8,9 +8,11 @@ import "encoding/binary"
 type reader struct {
 	b        []byte // what is left
 	version  byte   // 0 until CONNECT has named it
+	named    byte   // what CONNECT has named, if it is spoken here or not
 	controls bool   // refuse control characters
 	users    int    // user properties that may still come
 	bad      *Violation
+	badText  bool // what is wrong is the characters of a text
 }
 
 // fail notes a violation, unless there is one already.

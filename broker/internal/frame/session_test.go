@@ -26,8 +26,8 @@ func TestDisconnectTable(t *testing.T) {
 		{"reason string twice", 5, d5(0x00, propText(0x1F, "a"), propText(0x1F, "a")), protocol, "section 3.4.2.2.2"},
 		{"a reason string that is not UTF-8", 5, d5(0x80, propText(0x1F, "\xFF")), malformed, "MQTT-1.5.4-1"},
 		{"a server reference", 5, d5(0x00, propText(0x1C, "other")), protocol, "section 3.14.2.2.5"},
-		{"a topic alias", 5, d5(0x00, prop16(0x23, 1)), malformed, "section 2.2.2.2"},
-		{"a will delay", 5, d5(0x04, prop32(0x18, 1)), malformed, "section 2.2.2.2"},
+		{"a topic alias", 5, d5(0x00, prop16(0x23, 1)), protocol, "section 2.2.2.2"},
+		{"a will delay", 5, d5(0x04, prop32(0x18, 1)), protocol, "section 2.2.2.2"},
 		{"a byte behind the properties", 5, packet(0xE0, x("0000"), x("00")), malformed, "MQTT-4.13.1-1"},
 		{"a property length too large", 5, packet(0xE0, x("0005")), malformed, "MQTT-4.13.1-1"},
 		{"an overlong property length", 5, packet(0xE0, x("008000")), malformed, "MQTT-1.5.5-1"},
@@ -59,6 +59,8 @@ func TestNothingFollowsDisconnect(t *testing.T) {
 		{"PUBACK", 5, packet(0x40, id(1)), protocol, "MQTT-3.14.4-1"},
 		{"a second DISCONNECT", 5, packet(0xE0), protocol, "MQTT-3.14.4-1"},
 		{"CONNECT", 4, connect311(0x02, s("id")), protocol, "MQTT-3.1.0-2"},
+		{"a PUBLISH of QoS 3", 5, packet(0x36, s("t"), id(1), none), protocol, "MQTT-3.14.4-1"},
+		{"a PINGREQ with flag 1", 5, packet(0xC1), protocol, "MQTT-3.14.4-1"},
 	}, left)
 	c := signedIn(t, Config{}, Level5)
 	if verdict(t, c, packet(0xE0, x("05"))) == nil {
@@ -133,7 +135,7 @@ func TestAuthTable(t *testing.T) {
 			{"method twice", 5, auth(0x18, method, method), protocol, "section 3.1.2.11.9"},
 			{"data twice", 5, auth(0x18, method, propText(0x16, "x"), propText(0x16, "x")), protocol, "section 3.1.2.11.10"},
 			{"reason string twice", 5, auth(0x18, method, propText(0x1F, "x"), propText(0x1F, "x")), protocol, "section 3.4.2.2.2"},
-			{"a session expiry", 5, auth(0x18, method, prop32(0x11, 1)), malformed, "section 2.2.2.2"},
+			{"a session expiry", 5, auth(0x18, method, prop32(0x11, 1)), protocol, "section 2.2.2.2"},
 			{"a byte behind the properties", 5, packet(0xF0, x("18"), props(method), x("00")), malformed, "MQTT-4.13.1-1"},
 			{"a property length too large", 5, packet(0xF0, x("187F"), method), malformed, "MQTT-4.13.1-1"},
 			{"flag 1, as some clients have it", 5, packet(0xF1, x("18"), props(method)), malformed, "MQTT-3.15.1-1"},

@@ -8,6 +8,7 @@ import (
 // text reads a UTF-8 Encoded String (section 1.5.4; 3.1.1: section 1.5.3).
 func (r *reader) text(what string) []byte {
 	b := r.binary(what)
+	fine := r.bad == nil
 	switch {
 	// MQTT-1.5.4-1: well formed, and no surrogates, which utf8.Valid takes for
 	// ill formed, as it does overlong forms.
@@ -18,6 +19,7 @@ func (r *reader) text(what string) []byte {
 	case r.controls && hasControl(b):
 		r.fail(codeMalformed, clause{"section 1.5.4", "section 1.5.3"}, what+" holds a control or non-character")
 	}
+	r.badText = fine && r.bad != nil
 	return b
 }
 

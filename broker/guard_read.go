@@ -1,0 +1,110 @@
+package broker
+
+import (
+	"net"
+	"time"
+)
+
+// fill reads more from the client: until there are want bytes that are not
+// judged, or at least some more.
+func (g *guard) fill(want int) error {
+	if err := g.await(true); err != nil {
+		return err
+	}
+	g.makeRoom(want)
+	if err := g.patience(); err != nil {
+		return err
+	}
+	n, err := g.conn.Read(g.buf[g.w:])
+	g.w += n
+	_ = g.await(false)
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// await sends what has been acknowledged, before the client is waited for.
+func (g *guard) await(client bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = client
+	return g.flush()
+}
+
+// makeRoom gives buf room for more bytes of a packet of want bytes. A large
+// packet gets a buffer that grows with what has arrived of it: it takes what the
+// client has sent twice over, not what it has promised.
+func (g *guard) makeRoom(want int) {
+	if g.r > 0 && (g.r == g.w || g.w == len(g.buf)) {
+		g.w = copy(g.buf, g.buf[g.r:g.w])
+		g.r = 0
+	}
+	small := g.b.cfg.ReadBuffer
+	switch {
+	case g.buf == nil:
+		g.buf = make([]byte, small)
+	case g.w == len(g.buf):
+		g.resize(min(2*len(g.buf), max(want, small)))
+	case len(g.buf) > small && g.w <= small && want <= small:
+		g.resize(small) // the large packet is over
+	}
+}
+
+func (g *guard) resize(n int) {
+	buf := make([]byte, n)
+	g.w = copy(buf, g.buf[g.r:g.w])
+	g.r, g.buf = 0, buf
+}
+
+// SetDeadline takes note that mochi allows the client a keep alive's time for
+// its next packet. The deadline itself is set when the client is waited for.
+func (g *guard) SetDeadline(time.Time) error {
+	g.timed = true
+	return nil
+}
+
+// patience sets the deadline for the next bytes from a client that is signed in:
+// one and a half times the keep alive ([MQTT-3.1.2-22]). That costs as much as a
+// small read, so a deadline that is off by little stands; it is the later by
+// that much.
+func (g *guard) patience() error {
+	if !g.timed {
+		return nil // that of the listener is in force
+	}
+	keepAlive := time.Duration(g.client.State.Keepalive) * time.Second * 3 / 2
+	now := time.Now()
+	switch {
+	case keepAlive == 0 && g.armed.IsZero():
+		g.armed = now
+		_ = g.SetReadDeadline(time.Time{})
+	case keepAlive > 0 && g.armed.Before(now.Add(keepAlive)):
+		g.armed = now.Add(keepAlive + keepAlive/16)
+		_ = g.SetReadDeadline(g.armed)
+	default:
+		return nil
+	}
+	if g.parting.Load() { // its deadline was the last word
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// awaitQuiet waits until mochi deals with nothing of the client any more, whose
+// connection has been closed; no longer than limit.
+func (g *guard) awaitQuiet(limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-g.quiet:
+	case <-timer.C:
+	}
+}
+
+// resume goes on with the session of an earlier connection.
+func (g *guard) resume(earlier *guard) {
+	mine, its := g.exchange.Load(), earlier.exchange.Load()
+	if mine != nil && its != nil {
+		mine.Resume(its)
+	}
+}

@@ -1,0 +1,242 @@
+package broker
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mqttwarden/broker/internal/frame"
+)
+
+// errFault ends a connection for a fault of ours.
+var errFault = errors.New("broker: a fault of the guard")
+
+// ackBuffer is how many bytes of acknowledgements wait for each other at most.
+const ackBuffer = 1 << 10
+
+// Write sends packets of mochi to the client, in the form that it expects. p
+// holds whole packets, as mochi writes them.
+func (g *guard) Write(p []byte) (written int, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// Mochi writes in a goroutine of its own, too, where nobody else recovers.
+	defer func() {
+		if fault := recover(); fault != nil {
+			g.b.logPanic(g.RemoteAddr(), fault)
+			_ = g.Close()
+			written, err = 0, errFault
+		}
+	}()
+	same := 0 // where those begin that go as they are, and have not gone yet
+	for at := 0; at < len(p); {
+		h, n, err := frame.ParseHeader(p[at:])
+		if err != nil || at+n+h.Remaining > len(p) {
+			return 0, errors.New("broker: half a packet from mochi")
+		}
+		packet := p[at : at+n+h.Remaining]
+		as, err := g.outgoing(h, packet, n)
+		if err != nil {
+			return 0, err
+		}
+		next := at + len(packet)
+		if len(as) != len(packet) || &as[0] != &packet[0] {
+			if err := g.write(p[same:at], as); err != nil {
+				return 0, err
+			}
+			same = next
+		}
+		at = next
+	}
+	if err := g.write(p[same:]); err != nil {
+		return 0, err
+	}
+	if g.waiting { // whoever else would flush waits for the client
+		return len(p), g.flush()
+	}
+	return len(p), nil
+}
+
+// outgoing returns what the client is sent for a packet of mochi, whose header
+// has n bytes: the packet itself, another one, or nothing.
+func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
+	switch h.Type {
+	case frame.TypePublish:
+		if h.QoS() == 0 {
+			return packet, nil
+		}
+	case frame.TypePingresp:
+		return packet, nil
+	case frame.TypeConnack:
+		return g.connack(h, packet, n)
+	default:
+	}
+	e := g.exchange.Load()
+	if e == nil {
+		return nil, errors.New("broker: a packet before CONNECT")
+	}
+	v := e.FromServer(h, packet[n:])
+	switch v.Action {
+	case frame.Drop, frame.Hold:
+		return nil, nil
+	case frame.Replace:
+		return nil, g.acknowledge(v.Ack)
+	default:
+	}
+	if v.First && h.Dup() {
+		// Mochi marks all that waited for a session as sent again, also what the
+		// client gets for the first time ([MQTT-3.3.1-1]).
+		packet = bytes.Clone(packet)
+		packet[0] &^= 0b1000
+	}
+	if v.ID != 0 {
+		packet = bytes.Clone(packet)
+		frame.SetPacketID(h, packet[n:], v.ID)
+	}
+	switch h.Type {
+	case frame.TypeSuback, frame.TypeUnsuback, frame.TypeDisconnect: // they keep their place among the answers
+		packet = append(g.acks[:len(g.acks):len(g.acks)], packet...)
+		g.acks = g.acks[:0]
+	default:
+	}
+	return packet, nil
+}
+
+// connack returns a CONNACK from which MQTT 5 learns how large its packets may be
+// (section 3.2.2.3.6), which mochi does not say.
+func (g *guard) connack(h frame.Header, packet []byte, n int) ([]byte, error) {
+	const flagsAndCode = 2
+	body := packet[n:]
+	if len(body) < flagsAndCode || body[1] != packets.CodeSuccess.Code {
+		return packet, nil
+	}
+	g.checker.Accept()
+	switch g.checker.Version() {
+	case frame.Level31: // which has no Session Present
+		packet = bytes.Clone(packet)
+		packet[n] = 0
+	case frame.Level5:
+		size, sn := binary.Uvarint(body[flagsAndCode:])
+		if sn <= 0 {
+			return nil, errors.New("broker: CONNACK without properties")
+		}
+		properties := body[flagsAndCode+sn:]
+		out := binary.AppendUvarint(append([]byte(nil), body[:flagsAndCode]...), size+5)
+		out = append(append(out, properties...), 0x27) // Maximum Packet Size
+		out = binary.BigEndian.AppendUint32(out, g.b.cfg.MaxPacketSize)
+		h.Remaining = len(out)
+		packet = append(h.Append(nil), out...)
+	}
+	return packet, nil
+}
+
+// answer sends the client what it gets instead of an answer of mochi.
+func (g *guard) answer(a frame.Ack) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_ = g.acknowledge(a) // a connection that is gone is noticed by the next Read
+}
+
+// acknowledge puts an acknowledgement with those that are sent when mochi has
+// dealt with all that has come from the client: many in one write.
+func (g *guard) acknowledge(a frame.Ack) error {
+	if g.acks == nil {
+		g.acks = make([]byte, 0, 64)
+	}
+	g.acks = a.Append(g.acks, g.checker.Version())
+	if len(g.acks) >= ackBuffer {
+		return g.flush()
+	}
+	return nil
+}
+
+// flush sends the acknowledgements.
+func (g *guard) flush() error {
+	if len(g.acks) == 0 {
+		return nil
+	}
+	acks := g.acks
+	g.acks = g.acks[:0]
+	return g.write(acks)
+}
+
+// write writes each of bunches, if there is anything in it.
+func (g *guard) write(bunches ...[]byte) error {
+	for _, b := range bunches {
+		if len(b) == 0 {
+			continue
+		}
+		if _, err := g.conn.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release has mochi send the messages that waited for room, as long as there is
+// some. Those that do not wait any more, such as after a loss of rights, are
+// passed over.
+func (g *guard) release() {
+	for {
+		id, again, ok := g.exchange.Load().Next()
+		if !ok {
+			return
+		}
+		pk, waits := g.client.State.Inflight.Get(id)
+		if !waits || pk.FixedHeader.Type != packets.Publish {
+			continue
+		}
+		pk.FixedHeader.Dup = again
+		_ = g.client.WritePacket(pk)
+	}
+}
+
+// refuse tells the client why it is refused, as far as its version has words for
+// it, and has mochi end the connection.
+func (g *guard) refuse(h frame.Header, err error) error {
+	g.refusing = true
+	v, ok := errors.AsType[*frame.Violation](err)
+	if !ok {
+		return err
+	}
+	g.b.violations[v.Code].Add(1)
+	g.b.log.Debug("packet refused", "remote", g.RemoteAddr().String(), "packet", h.Type.String(), "reason", v.Error())
+	words := g.lastWords(h, v)
+	if words != nil {
+		_ = g.SetWriteDeadline(time.Now().Add(g.b.cfg.LastWords)) // also unblocks who writes now
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_ = g.flush()
+	_ = g.write(words)
+	return errRefused
+}
+
+// lastWords returns what a client that broke a rule is told: MQTT 5 the reason
+// code in CONNACK or DISCONNECT (section 4.13), MQTT 3 two kinds of refusal of a
+// CONNECT (section 3.2.2.3), and nothing else.
+func (g *guard) lastWords(h frame.Header, v *frame.Violation) []byte {
+	version := g.checker.Version()
+	switch {
+	case h.Type == frame.TypeConnect && !g.checker.Connected():
+		switch {
+		case v.Code == packets.ErrUnsupportedProtocolVersion.Code && g.checker.Named() == 0:
+			return nil // it is another protocol ([MQTT-3.1.2-1])
+		case version == frame.Level5 || v.Code == packets.ErrUnsupportedProtocolVersion.Code && !isLevel3(g.checker.Named()):
+			return []byte{byte(frame.TypeConnack) << 4, 3, 0, v.Code, 0}
+		case v.Code == packets.ErrUnsupportedProtocolVersion.Code:
+			return []byte{byte(frame.TypeConnack) << 4, 2, 0, packets.Err3UnsupportedProtocolVersion.Code}
+		case v.Code == packets.ErrClientIdentifierNotValid.Code:
+			return []byte{byte(frame.TypeConnack) << 4, 2, 0, packets.Err3ClientIdentifierNotValid.Code}
+		}
+	case version == frame.Level5 && g.checker.Accepted():
+		return []byte{byte(frame.TypeDisconnect) << 4, 2, v.Code, 0}
+	}
+	return nil
+}
+
+// isLevel3 reports whether level is one of MQTT 3, whose CONNACK has no room for
+// properties.
+func isLevel3(level byte) bool { return level == frame.Level31 || level == frame.Level311 }

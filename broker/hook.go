@@ -1,0 +1,201 @@
+package broker
+
+import (
+	"bytes"
+	"math"
+	"strings"
+	"sync/atomic"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// hook is the only hook that mochi has: the one that decides about everything,
+// which Start was given, with what the broker itself does at the same events
+// around it. Two hooks would be asked in turn, and any yes would count.
+type hook struct {
+	mqtt.Hook
+	b *Broker
+}
+
+// Provides implements mqtt.Hook.
+func (h *hook) Provides(event byte) bool {
+	switch event {
+	case mqtt.OnConnect, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
+		mqtt.OnSelectSubscribers, mqtt.OnQosPublish, mqtt.OnSubscribe, mqtt.OnSubscribed:
+		return true
+	case mqtt.OnPacketProcessed: // asked at every packet, so only when there is a use for it
+		return h.b.parents.Load() > 0 || h.Hook.Provides(event)
+	default:
+		return h.Hook.Provides(event)
+	}
+}
+
+// OnConnect implements mqtt.Hook.
+func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
+	g := guardOf(cl)
+	if g == nil {
+		return packets.ErrUnspecifiedError
+	}
+	g.client = cl
+	if g.padded.WillPayload {
+		pk.Connect.WillPayload, cl.Properties.Will.Payload = nil, nil
+	}
+	if g.padded.Password {
+		pk.Connect.Password = nil
+	}
+	if h.Hook.Provides(mqtt.OnConnect) {
+		if err := h.Hook.OnConnect(cl, pk); err != nil {
+			return err
+		}
+	}
+	// The guard keeps to the Receive Maximum of both sides. Mochi counts some
+	// messages against the wrong side, loses others, and deadlocks with its own
+	// lock (Inflight.NextImmediate) over what the client takes.
+	cl.Properties.Props.ReceiveMaximum = 0
+	cl.State.Inflight.ResetSendQuota(0)
+	cl.State.Inflight.ResetReceiveQuota(math.MaxInt32)
+	// A message that waits would have lost its topic, which it is judged by.
+	cl.Properties.Props.TopicAliasMaximum = 0
+	return nil
+}
+
+// OnSessionEstablish implements mqtt.Hook: mochi is about to take over what
+// lives under the client ID.
+func (h *hook) OnSessionEstablish(cl *mqtt.Client, pk packets.Packet) {
+	if h.Hook.Provides(mqtt.OnSessionEstablish) {
+		h.Hook.OnSessionEstablish(cl, pk)
+	}
+	old, ok := h.b.srv.Clients.Get(cl.ID)
+	if !ok || old == cl {
+		return
+	}
+	h.b.Kick(old, packets.ErrSessionTakenOver) // [MQTT-3.1.4-3]; mochi's own would wait for it
+	from := guardOf(old)
+	if from == nil {
+		return
+	}
+	from.awaitQuiet(h.b.cfg.LastWords)
+	if pk.Connect.Clean || old.Properties.Clean && old.Properties.ProtocolVersion < 5 {
+		return // mochi drops the state
+	}
+	h.b.dropReceipts(old)
+	for _, waits := range old.State.Inflight.GetAll(false) {
+		if waits.FixedHeader.Type == packets.Publish {
+			h.b.dropTooLargeFor(cl, old, &waits)
+		}
+	}
+	guardOf(cl).resume(from)
+}
+
+// dropReceipts removes from what waits for a client the receipts for its own
+// messages. The guard remembers those; mochi would send them again.
+func (b *Broker) dropReceipts(cl *mqtt.Client) {
+	for _, pk := range cl.State.Inflight.GetAll(false) {
+		switch pk.FixedHeader.Type {
+		case packets.Publish, packets.Pubrel:
+		default:
+			if cl.State.Inflight.Delete(pk.PacketID) {
+				atomic.AddInt64(&b.srv.Info.Inflight, -1)
+			}
+		}
+	}
+}
+
+// OnSessionEstablished implements mqtt.Hook: CONNACK is out.
+func (h *hook) OnSessionEstablished(cl *mqtt.Client, pk packets.Packet) {
+	cl.State.Inflight.ResetReceiveQuota(math.MaxInt32) // an inherited one has mochi's
+	if h.Hook.Provides(mqtt.OnSessionEstablished) {
+		h.Hook.OnSessionEstablished(cl, pk)
+	}
+}
+
+// OnSelectSubscribers implements mqtt.Hook. A filter that begins with a wildcard
+// matches no topic that begins with $ ([MQTT-4.7.2-1]); mochi overlooks that for
+// shared subscriptions.
+func (h *hook) OnSelectSubscribers(subs *mqtt.Subscribers, pk packets.Packet) *mqtt.Subscribers {
+	if strings.HasPrefix(pk.TopicName, "$") {
+		for filter := range subs.Shared {
+			if _, rest, _ := strings.Cut(filter, "/"); beginsWithWildcard(rest) {
+				delete(subs.Shared, filter)
+			}
+		}
+	}
+	if h.Hook.Provides(mqtt.OnSelectSubscribers) {
+		return h.Hook.OnSelectSubscribers(subs, pk)
+	}
+	return subs
+}
+
+// beginsWithWildcard reports whether the filter behind a share name does.
+func beginsWithWildcard(shared string) bool {
+	_, filter, _ := strings.Cut(shared, "/")
+	return strings.HasPrefix(filter, "+") || strings.HasPrefix(filter, "#")
+}
+
+// OnQosPublish implements mqtt.Hook: a message of QoS 1 or 2 waits for a client
+// from now on, or is about to be sent again.
+func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, sent int64, resends int) {
+	if g := guardOf(cl); g != nil && pk.FixedHeader.Type == packets.Publish && !pk.FixedHeader.Dup {
+		g.lastID.Store(uint32(pk.PacketID))
+		if h.b.dropTooLargeFor(cl, cl, &pk) {
+			return
+		}
+	}
+	if h.Hook.Provides(mqtt.OnQosPublish) {
+		h.Hook.OnQosPublish(cl, pk, sent, resends)
+	}
+}
+
+// dropTooLargeFor drops a message that waits in a session and is larger than its
+// client takes, as if it had been acknowledged ([MQTT-3.1.2-25]), and reports
+// whether it did. Mochi does not send it, but lets it wait for ever, and breaks
+// off the next connection over it.
+func (b *Broker) dropTooLargeFor(cl, session *mqtt.Client, pk *packets.Packet) bool {
+	most := cl.Properties.Props.MaximumPacketSize
+	if most == 0 {
+		return false
+	}
+	var size bytes.Buffer
+	as := *pk
+	as.ProtocolVersion = cl.Properties.ProtocolVersion
+	if err := as.PublishEncode(&size); err == nil && size.Len() <= int(most) {
+		return false
+	}
+	if session.State.Inflight.Delete(pk.PacketID) {
+		atomic.AddInt64(&b.srv.Info.Inflight, -1)
+	}
+	atomic.AddInt64(&b.srv.Info.MessagesDropped, 1)
+	return true
+}
+
+// OnSubscribe implements mqtt.Hook.
+func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	if h.Hook.Provides(mqtt.OnSubscribe) {
+		pk = h.Hook.OnSubscribe(cl, pk)
+	}
+	if g := guardOf(cl); g != nil {
+		g.noteParents(&pk)
+	}
+	return pk
+}
+
+// OnSubscribed implements mqtt.Hook: SUBACK is about to be sent.
+func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
+	if h.Hook.Provides(mqtt.OnSubscribed) {
+		h.Hook.OnSubscribed(cl, pk, codes)
+	}
+	if g := guardOf(cl); g != nil {
+		g.dropRefused(codes)
+	}
+}
+
+// OnPacketProcessed implements mqtt.Hook.
+func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
+	if h.Hook.Provides(mqtt.OnPacketProcessed) {
+		h.Hook.OnPacketProcessed(cl, pk, err)
+	}
+	if g := guardOf(cl); g != nil && pk.FixedHeader.Type == packets.Subscribe && g.parents != nil {
+		h.sendParents(g)
+	}
+}
