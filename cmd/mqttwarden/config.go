@@ -74,6 +74,9 @@ type serveFlags struct {
 type limitFlags struct {
 	Connections    string `default:"10000" help:"MQTT connections at once."`
 	Packet         string `default:"262144" help:"Largest MQTT packet from a client, in bytes."`
+	ConnectPacket  string `default:"8192" help:"Largest MQTT packet from a client that is not signed in, in bytes."`
+	PublishRate    string `default:"10000" help:"Messages a second that one client may publish in the long run; 0 for no limit."`
+	PublishBurst   string `default:"20000" help:"Messages that one client may publish at once."`
 	ConnectTimeout string `default:"5s" help:"From accept to a whole CONNECT, TLS handshake included."`
 	WriteTimeout   string `default:"10s" help:"One write to a client that does not read."`
 	SessionExpiry  string `default:"24h" help:"Longest life of a session without a connection."`
@@ -115,7 +118,8 @@ type config struct {
 
 type limits struct {
 	connections, storedSessions                 int
-	packet                                      uint32
+	packet, connectPacket                       uint32
+	publishRate, publishBurst                   int
 	pending                                     int32
 	inflight                                    uint16
 	connectTimeout, writeTimeout, sessionExpiry time.Duration
@@ -280,6 +284,9 @@ func (f *limitFlags) parse(p *parser) limits {
 	return limits{
 		connections:    number[int](p, "limits-connections", f.Connections, 1, 10_000_000),
 		packet:         number[uint32](p, "limits-packet", f.Packet, 1024, 256<<20),
+		connectPacket:  number[uint32](p, "limits-connect-packet", f.ConnectPacket, 256, 1<<20),
+		publishRate:    number[int](p, "limits-publish-rate", f.PublishRate, 0, 10_000_000),
+		publishBurst:   number[int](p, "limits-publish-burst", f.PublishBurst, 1, 100_000_000),
 		connectTimeout: p.duration("limits-connect-timeout", f.ConnectTimeout, 100*time.Millisecond, time.Minute),
 		writeTimeout:   p.duration("limits-write-timeout", f.WriteTimeout, 100*time.Millisecond, time.Minute),
 		sessionExpiry:  p.duration("limits-session-expiry", f.SessionExpiry, 0, 30*24*time.Hour),

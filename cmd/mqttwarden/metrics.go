@@ -31,8 +31,12 @@ func (a *app) metrics() http.Handler {
 			reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: m.name, Help: m.help}, m.read))
 		}
 	}
-	reg.MustRegister(refusals{a, prometheus.NewDesc("mqttwarden_connects_refused_total",
-		"CONNECT packets refused, by reason code of MQTT 5.", []string{"code"}, nil)})
+	reg.MustRegister(
+		refusals{"mqttwarden_connects_refused_total", "CONNECT packets refused, by reason code of MQTT 5.",
+			func() map[byte]uint64 { return a.hook.Stats().Refused }},
+		refusals{"mqttwarden_mqtt_packets_refused_total", "Packets that were malformed, out of order or over a limit and ended a connection, by reason code of MQTT 5.",
+			func() map[byte]uint64 { return a.broker.Stats().PacketsRefused }},
+	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
 
@@ -47,6 +51,9 @@ func (a *app) brokerMetrics() []metric {
 		{"mqttwarden_mqtt_inflight_messages", "QoS 1 and 2 messages under way or waiting.", false, func() float64 { return float64(b.Stats().Inflight) }},
 		{"mqttwarden_mqtt_connections_refused_total", "Connections refused because there were too many.", true, func() float64 { return float64(b.Stats().ConnectionsRefused) }},
 		{"mqttwarden_mqtt_handshakes_failed_total", "TLS handshakes that failed.", true, func() float64 { return float64(b.Stats().HandshakesFailed) }},
+		{"mqttwarden_mqtt_rates_exceeded_total", "Connections ended because their client published faster than it may.", true, func() float64 { return float64(b.Stats().RatesExceeded) }},
+		{"mqttwarden_mqtt_topics_reserved_total", "Publishes refused because their topic begins with $.", true, func() float64 { return float64(b.Stats().TopicsReserved) }},
+		{"mqttwarden_mqtt_topics_refused_total", "Publishes refused because their topic is too long or too deep.", true, func() float64 { return float64(b.Stats().TopicsRefused) }},
 		{"mqttwarden_mqtt_panics_total", "Faults of ours that ended a connection.", true, func() float64 { return float64(b.Stats().Panics) }},
 		{"mqttwarden_mqtt_messages_received_total", "MQTT packets received.", true, func() float64 { return float64(b.Stats().MessagesReceived) }},
 		{"mqttwarden_mqtt_messages_sent_total", "MQTT packets sent.", true, func() float64 { return float64(b.Stats().MessagesSent) }},
@@ -108,18 +115,22 @@ func (a *app) expiring() float64 {
 	return float64(n)
 }
 
-// refusals collects the refused CONNECTs, one series for each code met.
+// refusals collects what was refused, one series for each reason code met.
 type refusals struct {
-	app  *app
-	desc *prometheus.Desc
+	name, help string
+	read       func() map[byte]uint64
+}
+
+func (r refusals) desc() *prometheus.Desc {
+	return prometheus.NewDesc(r.name, r.help, []string{"code"}, nil)
 }
 
 // Describe implements prometheus.Collector.
-func (r refusals) Describe(ch chan<- *prometheus.Desc) { ch <- r.desc }
+func (r refusals) Describe(ch chan<- *prometheus.Desc) { ch <- r.desc() }
 
 // Collect implements prometheus.Collector.
 func (r refusals) Collect(ch chan<- prometheus.Metric) {
-	for code, n := range r.app.hook.Stats().Refused {
-		ch <- prometheus.MustNewConstMetric(r.desc, prometheus.CounterValue, float64(n), fmt.Sprintf("0x%02X", code))
+	for code, n := range r.read() {
+		ch <- prometheus.MustNewConstMetric(r.desc(), prometheus.CounterValue, float64(n), fmt.Sprintf("0x%02X", code))
 	}
 }

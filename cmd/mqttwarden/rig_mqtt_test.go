@@ -14,18 +14,19 @@ import (
 
 // Reason codes of MQTT 5 (section 2.4) that the tests want to see.
 const (
-	success        = 0x00
-	protocolError  = 0x82
-	badClientID    = 0x85
-	badCredentials = 0x86
-	notAuthorized  = 0x87
-	unavailable    = 0x88
-	serverBusy     = 0x89
-	shuttingDown   = 0x8B
-	badAuthMethod  = 0x8C
-	takenOver      = 0x8E
-	quotaExceeded  = 0x97
-	administrative = 0x98
+	success         = 0x00
+	protocolError   = 0x82
+	badClientID     = 0x85
+	badCredentials  = 0x86
+	malformedPacket = 0x81
+	notAuthorized   = 0x87
+	unavailable     = 0x88
+	serverBusy      = 0x89
+	shuttingDown    = 0x8B
+	badAuthMethod   = 0x8C
+	takenOver       = 0x8E
+	quotaExceeded   = 0x97
+	administrative  = 0x98
 )
 
 // as is the CONNECT of a user that was made by user.

@@ -105,17 +105,7 @@ func NewExchange(version byte, clientMax, serverMax uint16) *Exchange {
 
 // Resume goes on with what an earlier connection of the session left open, which
 // counts against no Receive Maximum (section 4.9). The earlier one must be over.
-func (e *Exchange) Resume(earlier *Exchange) {
-	received, sent := earlier.Open()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, id := range received {
-		e.in.add(id, awaitPubrel, false)
-	}
-	for _, o := range sent {
-		e.out.add(o.ID, o.stage, false)
-	}
-}
+func (e *Exchange) Resume(earlier *Exchange) { e.Restore(earlier.Open()) }
 
 // Sent is a message that the client was sent and has not answered to the end.
 type Sent struct {
@@ -145,17 +135,18 @@ func (e *Exchange) Open() (received []uint16, sent []Sent) {
 	return received, sent
 }
 
-// Restore opens what was written down of a session before a restart.
+// Restore opens what was written down of a session before a restart. Of what a
+// client never finishes, it goes on with so much.
 func (e *Exchange) Restore(received []uint16, sent []Sent) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, id := range received {
-		if e.in.find(id) == nil {
+		if e.in.find(id) == nil && len(e.in.list) < e.inMax+spare {
 			e.in.add(id, awaitPubrel, false)
 		}
 	}
 	for _, o := range sent {
-		if e.out.find(o.ID) == nil {
+		if e.out.find(o.ID) == nil && len(e.out.list) < e.outMax+spare {
 			e.out.add(o.ID, o.stage, false)
 		}
 	}
@@ -265,7 +256,7 @@ func (e *Exchange) publishIn(qos byte, id, as uint16) Verdict {
 // open message, too: mochi would answer 0x91, and other brokers do not care.
 func (e *Exchange) subscribeIn(t Type, id, as uint16) Verdict {
 	if len(e.asked) >= e.inMax+spare {
-		return e.close(codeReceiveMaximum, clause{"section 4.13.2", "MQTT-4.8.0-1"}, "the client asks faster than it is answered")
+		return e.close(codeQuotaExceeded, clause{"section 4.13.2", "MQTT-4.8.0-1"}, "the client asks faster than it is answered")
 	}
 	e.asked = append(e.asked, request{typ: t, id: id, as: as})
 	return Verdict{ID: as}

@@ -107,7 +107,15 @@ func (e *Exchange) answered(as uint16, typ Type) (request, bool) {
 		if r.as != as || r.typ != typ {
 			continue
 		}
+		for _, skipped := range e.asked[:i] {
+			if skipped.typ == TypePublish {
+				e.in.remove(skipped.id)
+			}
+		}
 		e.asked = e.asked[:copy(e.asked, e.asked[i+1:])]
+		if len(e.asked) == 0 && cap(e.asked) > 64 {
+			e.asked = nil // the memory of a burst is not kept
+		}
 		return r, true
 	}
 	return request{}, false
