@@ -32,10 +32,14 @@ func (a *app) metrics() http.Handler {
 		}
 	}
 	reg.MustRegister(
-		refusals{"mqttwarden_connects_refused_total", "CONNECT packets refused, by reason code of MQTT 5.",
-			func() map[byte]uint64 { return a.hook.Stats().Refused }},
-		refusals{"mqttwarden_mqtt_packets_refused_total", "Packets that were malformed, out of order or over a limit and ended a connection, by reason code of MQTT 5.",
-			func() map[byte]uint64 { return a.broker.Stats().PacketsRefused }},
+		refusals{
+			"mqttwarden_connects_refused_total", "CONNECT packets refused, by reason code of MQTT 5.",
+			func() map[byte]uint64 { return a.hook.Stats().Refused },
+		},
+		refusals{
+			"mqttwarden_mqtt_packets_refused_total", "Packets that were malformed, out of order or over a limit and ended a connection, by reason code of MQTT 5.",
+			func() map[byte]uint64 { return a.broker.Stats().PacketsRefused },
+		},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
