@@ -53,8 +53,7 @@ func newSessions(maxStored int, patience time.Duration) *sessions {
 // on, and gives it hold of its client ID. It waits for others of the same user
 // to be through with the ID. An ID that is another user's is refused.
 func (r *sessions) join(ctx context.Context, s *session) error {
-	patience := time.NewTimer(r.patience)
-	defer patience.Stop()
+	var patience <-chan time.Time // made when it is needed, which is rare
 	for {
 		r.mu.Lock()
 		sl := r.slot(s.id)
@@ -75,9 +74,12 @@ func (r *sessions) join(ctx context.Context, s *session) error {
 		}
 		holder, free := sl.busy, sl.free
 		r.mu.Unlock()
+		if patience == nil {
+			patience = time.After(r.patience)
+		}
 		select {
 		case <-free:
-		case <-patience.C:
+		case <-patience:
 			_ = holder.Close() // the latest wins, as in any takeover [MQTT-3.1.4-3]
 		case <-ctx.Done():
 			return fmt.Errorf("%w: client ID is busy", packets.ErrServerUnavailable)

@@ -202,7 +202,7 @@ func (g *guard) judgeConnect(h frame.Header, packet []byte) error {
 	g.exchange.Store(frame.NewExchange(view.Version, view.ReceiveMaximum, g.b.cfg.ReceiveMaximum))
 	g.ready = packet
 	h, body, changed := g.checker.Normalize(h, body)
-	if h, body, g.padded = frame.Pad(h, body); changed || g.padded != (frame.Padding{}) {
+	if h, body, g.padded = frame.Pad(h, body, &view); changed || g.padded != (frame.Padding{}) {
 		g.ready = append(h.Append(nil), body...)
 	}
 	return nil

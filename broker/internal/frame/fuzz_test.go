@@ -60,10 +60,10 @@ func converse(stream []byte) int {
 				panic("ParseConnect refuses what Check accepts: " + err.Error())
 			}
 			e = NewExchange(c.Version(), view.ReceiveMaximum, 8)
+			Pad(h, body, &view)
 		}
 		exchange(e, h, body, n)
 		c.Normalize(h, body)
-		Pad(h, body)
 		Topic(h, body)
 		c.Accept()
 	}
@@ -172,7 +172,7 @@ func readsTheSame(t rapid.TB, version, first byte, body []byte) {
 	if same := bytes.Equal(before, append(h.Append(nil), body...)); changed == same {
 		t.Fatalf("% X normalized to %+v % X: changed is %v", before, h, body, changed)
 	}
-	h, body, _ = Pad(h, body) // mochi has no empty will or password
+	h, body, _ = pad(h, body) // mochi has no empty will or password
 	got, err := mochiDecode(c.Version(), h.Append(nil)[0], body)
 	if err != nil {
 		t.Fatalf("%v % X passed, and mochi says: %v", h.Type, body, err)

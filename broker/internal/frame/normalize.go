@@ -39,19 +39,12 @@ type Padding struct {
 	Password    bool
 }
 
-// Pad gives a CONNECT with an empty will payload or password one of a zero byte.
-// Both are legal empty, and an empty will is how a retained message is removed,
-// but mochi (v2.7.9) refuses the CONNECT for either. Who pads must see to it that
-// the OnConnect hook empties them again.
-func Pad(h Header, body []byte) (Header, []byte, Padding) {
+// Pad gives a CONNECT, which says view, one of a zero byte where its will payload
+// or password is empty. Both are legal empty, and an empty will is how a retained
+// message is removed, but mochi (v2.7.9) refuses the CONNECT for either. Who pads
+// must see to it that the OnConnect hook empties them again.
+func Pad(h Header, body []byte, view *Connect) (Header, []byte, Padding) {
 	var did Padding
-	if h.Type != TypeConnect {
-		return h, body, did
-	}
-	view, err := ParseConnect(body)
-	if err != nil {
-		return h, body, did
-	}
 	did.WillPayload = view.HasWill && len(view.Will.Payload) == 0
 	did.Password = view.HasPassword && view.passwordSize == 0
 	if did.Password { // the later one first: the other's place stays
