@@ -36,9 +36,14 @@ type Broker struct {
 	reserved   atomic.Uint64      // publishes to topics of the broker
 	topics     atomic.Uint64      // publishes to topics that are too long or too deep
 
-	refused atomic.Uint64 // connections above MaxConnections
-	failed  atomic.Uint64 // TLS handshakes
-	panics  atomic.Uint64
+	admission *admission
+
+	refused     atomic.Uint64 // connections above MaxConnections
+	misled      atomic.Uint64 // PROXY headers that were not there, not right or not to be believed
+	failed      atomic.Uint64 // TLS handshakes
+	notUpgraded atomic.Uint64 // HTTP requests
+	panics      atomic.Uint64
+	full        rarely // says that a limit is reached
 }
 
 // New binds all listeners; nobody is served before Start. A broker that is not
@@ -49,10 +54,11 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{
-		cfg:     cfg,
-		log:     log,
-		closing: make(chan struct{}),
-		conns:   make(map[*conn]struct{}),
+		cfg:       cfg,
+		log:       log,
+		closing:   make(chan struct{}),
+		conns:     make(map[*conn]struct{}),
+		admission: newAdmission(cfg),
 		srv: mqtt.New(&mqtt.Options{
 			Capabilities:             cfg.capabilities(),
 			ClientNetReadBufferSize:  16, // the guard reads ahead
@@ -132,7 +138,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		b.each((*conn).cut)
+		b.each((*conn).drop)
 		return fmt.Errorf("broker: shutdown: %w", ctx.Err())
 	}
 }

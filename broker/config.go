@@ -3,6 +3,9 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"path"
+	"strings"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -12,11 +15,23 @@ import (
 // is its default.
 type Config struct {
 	Listeners []Listener
+	// TrustedProxies are the networks whose word about the address of a client
+	// is taken: the PROXY header, and X-Forwarded-For before a WebSocket.
+	TrustedProxies []netip.Prefix
 
-	ConnectTimeout time.Duration // from accept to a whole CONNECT, TLS handshake included; 5 s
+	ConnectTimeout time.Duration // from accept to a whole CONNECT, PROXY header and all handshakes included; 5 s
 	WriteTimeout   time.Duration // for one write to a client, which is cut when it takes longer; 10 s
 	LastWords      time.Duration // for the DISCONNECT to a client that is being cut; 200 ms
 	MaxConnections int           // at a time, signed in or not; 50,000
+
+	// Half-open is a connection from accept to the CONNACK that lets its client
+	// in. One too many is closed at once.
+	MaxHalfOpen           int // in all; 1,000
+	MaxHalfOpenPerAddress int // of one IPv4 address, or the first 64 bits of an IPv6 address; 100
+	// MaxConnectionsPerAddress is how many clients of one such address may be
+	// signed in. There is no limit by default: a whole plant may come from one
+	// address, that of its router.
+	MaxConnectionsPerAddress int
 
 	MaxPacketSize    uint32        // largest packet a client may send, in bytes; 256 KiB
 	MaxConnectPacket uint32        // the same before it has signed in; 8 KiB
@@ -37,6 +52,27 @@ type Listener struct {
 	Name    string // unique; for the log and Addr
 	Address string // host:port; port 0 picks a free one
 	TLS     *TLS   // nil: plain TCP
+	// WebSocket has MQTT carried in a WebSocket (MQTT 5 section 6). Nil: by the
+	// connection itself.
+	WebSocket *WebSocket
+	// ProxyProtocol has every connection begin with a PROXY header, version 1
+	// or 2, in which a proxy tells who its client is. Only those from
+	// TrustedProxies are served, and only with the header. Anybody else is
+	// turned away: who reaches this listener past its proxy has got round
+	// whatever that proxy is there for, and a header that is optional lets a
+	// proxy that lost its setting pass for the client of everybody.
+	ProxyProtocol bool
+}
+
+// WebSocket says which upgrades a listener accepts.
+type WebSocket struct {
+	Paths []string // "/mqtt" and "/"
+	// Origins are patterns (path.Match) of hosts whose pages may connect, with
+	// a port if it matters, "*" for any. A browser tells the origin of its page,
+	// and lends it the client certificate; other programs tell none and are not
+	// asked. The pages of the host that the request names always may, whatever
+	// port they came from.
+	Origins []string
 }
 
 // withDefaults returns c with its zero values replaced.
@@ -45,6 +81,8 @@ func (c Config) withDefaults() Config {
 	or(&c.WriteTimeout, 10*time.Second)
 	or(&c.LastWords, 200*time.Millisecond)
 	or(&c.MaxConnections, 50_000)
+	or(&c.MaxHalfOpen, 1000)
+	or(&c.MaxHalfOpenPerAddress, 100)
 	or(&c.MaxPacketSize, 256<<10)
 	or(&c.MaxConnectPacket, 8<<10)
 	or(&c.MaxQueued, 512)
@@ -78,6 +116,12 @@ func (c Config) validate() error {
 		if l.TLS != nil && l.TLS.Certificate == nil {
 			errs = append(errs, fmt.Errorf("broker: listener %s: TLS needs a certificate", l.Name))
 		}
+		if l.ProxyProtocol && len(c.TrustedProxies) == 0 {
+			errs = append(errs, fmt.Errorf("broker: listener %s: ProxyProtocol needs TrustedProxies", l.Name))
+		}
+		if l.WebSocket != nil {
+			errs = append(errs, l.WebSocket.validate(l.Name))
+		}
 	}
 	for _, d := range []struct {
 		name     string
@@ -97,9 +141,40 @@ func (c Config) validate() error {
 	for _, n := range []struct {
 		name  string
 		value int64
-	}{{"MaxConnections", int64(c.MaxConnections)}, {"MaxQueued", int64(c.MaxQueued)}, {"ReadBuffer", int64(c.ReadBuffer)}} {
+	}{
+		{"MaxConnections", int64(c.MaxConnections)},
+		{"MaxHalfOpen", int64(c.MaxHalfOpen)},
+		{"MaxHalfOpenPerAddress", int64(c.MaxHalfOpenPerAddress)},
+		{"MaxQueued", int64(c.MaxQueued)},
+		{"ReadBuffer", int64(c.ReadBuffer)},
+	} {
 		if n.value < 1 {
 			errs = append(errs, fmt.Errorf("broker: %s is %d: must be at least 1", n.name, n.value))
+		}
+	}
+	if c.MaxConnectionsPerAddress < 0 {
+		errs = append(errs, fmt.Errorf("broker: MaxConnectionsPerAddress is %d: must be at least 0, which is no limit", c.MaxConnectionsPerAddress))
+	}
+	return errors.Join(errs...)
+}
+
+func (w *WebSocket) withDefaults() *WebSocket {
+	if w == nil || len(w.Paths) > 0 {
+		return w
+	}
+	return &WebSocket{Paths: []string{"/mqtt", "/"}, Origins: w.Origins}
+}
+
+func (w *WebSocket) validate(listener string) error {
+	var errs []error
+	for _, p := range w.Paths {
+		if !strings.HasPrefix(p, "/") {
+			errs = append(errs, fmt.Errorf("broker: listener %s: path %q: must begin with a slash", listener, p))
+		}
+	}
+	for _, o := range w.Origins {
+		if _, err := path.Match(o, ""); err != nil || o == "" || strings.Contains(o, "/") {
+			errs = append(errs, fmt.Errorf("broker: listener %s: origin %q: must be a pattern of host or host:port, as in *.example.com", listener, o))
 		}
 	}
 	return errors.Join(errs...)

@@ -12,33 +12,72 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// conn is a client's connection as mochi and the hook see it.
+// conn is a client's connection as mochi and the hook see it: a stream of MQTT,
+// whatever it comes over. Each layer reads from the one before it:
+//
+//	raw ─▶ ahead (PROXY header) ─▶ tls ─▶ web (WebSocket)
+//
+// All are put together at accept, so that it can be closed at any time; what has
+// to be shaken hands about is done in the goroutine that serves it.
 type conn struct {
-	net.Conn
-	raw     net.Conn              // below TLS
-	tls     *tls.Conn             // nil on plain TCP
-	ca      func() *x509.CertPool // trusted for clients
-	timeout time.Duration         // for one write
-	last    time.Duration         // for last words to be written, and again to be read
-	born    time.Time
+	net.Conn                       // the uppermost layer
+	raw      net.Conn              // the socket
+	ahead    *ahead                // nil without a PROXY header
+	tls      *tls.Conn             // nil without TLS
+	web      *stream               // nil without WebSocket
+	remote   net.Addr              // of the client, as far as it is known yet
+	ca       func() *x509.CertPool // trusted for clients
+	timeout  time.Duration         // for one write
+	last     time.Duration         // for last words to be written, and again to be read
+	born     time.Time
+
+	admission *admission
+	visit     visit // guarded by admission
 
 	armed    atomic.Int64 // when the write deadline was last set, since born
 	final    atomic.Int64 // the write deadline for good, since born; 0: none
 	answered atomic.Bool  // something was written
+	greeted  atomic.Bool  // a CONNACK that lets the client in was written
 	parting  atomic.Bool  // last words were spoken: nothing more is read for mochi
 
 	mu    sync.Mutex
 	after []func()
 }
 
-func newConn(nc net.Conn, l *listener, cfg Config) *conn {
-	c := &conn{Conn: nc, raw: nc, ca: l.ca, timeout: cfg.WriteTimeout, last: cfg.LastWords, born: time.Now()}
+func newConn(nc net.Conn, l *listener, cfg Config, a *admission) *conn {
+	c := &conn{
+		Conn: nc, raw: nc, remote: nc.RemoteAddr(), ca: l.ca, admission: a,
+		timeout: cfg.WriteTimeout, last: cfg.LastWords, born: time.Now(),
+	}
+	if l.proxied {
+		c.ahead = &ahead{Conn: c.Conn}
+		c.Conn = c.ahead
+	}
 	if l.tls != nil {
-		c.tls = tls.Server(nc, l.tls)
+		c.tls = tls.Server(c.Conn, l.tls)
 		c.Conn = c.tls
+	}
+	if l.web != nil {
+		c.web = &stream{Conn: c.Conn}
+		c.Conn = c.web
 	}
 	return c
 }
+
+// RemoteAddr returns the client's address: behind a trusted proxy, what that says.
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
+
+// signedIn says that the client has been let in.
+func (c *conn) signedIn() {
+	if !c.greeted.Swap(true) {
+		c.admission.signedIn(&c.visit)
+	}
+}
+
+// seat reports whether there is room for one more client of this address, and
+// counts this one from then on; MQTT 5 answers 0x97 if not. A connection that is
+// about to be taken over still has its seat.
+func (c *conn) seat() bool { return c.admission.seat(&c.visit) }
 
 // PeerCertificates returns the certificates that the client has shown, none or a
 // chain whose first key it has proven to hold.
@@ -81,6 +120,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	if !c.answered.Swap(true) {
 		p = plainConnack(p)
 	}
+	if !c.greeted.Load() && letsIn(p) {
+		c.signedIn()
+	}
 	c.arm()
 	n, err := c.Conn.Write(p)
 	if err != nil {
@@ -114,27 +156,60 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 // writes have their own.
 func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
+// SetReadDeadline sets the deadline for reads, unless last words were spoken:
+// nobody reads any more then.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	err := c.Conn.SetReadDeadline(t)
+	if c.parting.Load() { // perhaps just now
+		return c.raw.SetReadDeadline(past)
+	}
+	return err
+}
+
 // Close closes the connection. After last words, for which SetWriteDeadline was
 // called, only our half is closed and linger does the rest: a socket that is
-// closed with unread data in it takes back what the client has not read.
+// closed with unread data in it takes back what the client has not read. Over
+// WebSocket a close frame is always owed (RFC 6455 section 7.1.2).
 func (c *conn) Close() error {
+	if c.web != nil {
+		c.owe()
+	}
 	if c.final.Load() == 0 {
 		return c.cut()
 	}
 	if c.parting.Swap(true) {
 		return nil
 	}
-	if c.tls != nil {
-		_ = c.tls.CloseWrite()
-	}
-	if half, ok := c.raw.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
+	if c.web == nil {
+		c.closeWrite()
 	}
 	return c.raw.SetReadDeadline(past) // wakes mochi's reader
 }
 
 // past is a deadline that is over.
 var past = time.Unix(1, 0)
+
+// owe gives a closing handshake the time of last words, unless there is a final
+// deadline already.
+func (c *conn) owe() {
+	deadline := time.Now().Add(c.last)
+	if c.final.CompareAndSwap(0, max(1, int64(deadline.Sub(c.born)))) {
+		_ = c.Conn.SetWriteDeadline(deadline)
+	}
+}
+
+// closeWrite closes our half. TLS would wait five seconds for a client that does
+// not read its closing alert.
+func (c *conn) closeWrite() {
+	if c.tls != nil {
+		limit := time.AfterFunc(c.last, func() { _ = c.raw.Close() })
+		_ = c.tls.CloseWrite()
+		limit.Stop()
+	}
+	if half, ok := c.raw.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}
 
 // cut closes the connection at once. The closing alert of TLS does not wait
 // long for a client that does not read.
@@ -147,12 +222,24 @@ func (c *conn) cut() error {
 	return c.tls.Close()
 }
 
+// drop closes the socket and nothing more.
+func (c *conn) drop() error { return c.raw.Close() }
+
 // linger waits, after last words, for the client to close its half, and ends
-// the connection.
+// the connection. It takes at most twice as long as last words.
 func (c *conn) linger() {
 	if c.parting.Load() {
+		limit := time.AfterFunc(2*c.last, func() { _ = c.raw.Close() })
+		defer limit.Stop()
 		_ = c.raw.SetReadDeadline(time.Now().Add(c.last))
-		_, _ = io.Copy(io.Discard, c.raw)
+		if c.web != nil && c.web.open() {
+			c.web.goodbye()
+		} else {
+			if c.web != nil {
+				c.closeWrite()
+			}
+			_, _ = io.Copy(io.Discard, c.raw)
+		}
 	}
 	_ = c.cut()
 }
@@ -180,4 +267,17 @@ func plainConnack(p []byte) []byte {
 		code = packets.Err3ClientIdentifierNotValid.Code
 	}
 	return []byte{p[0], p[1], p[2], code}
+}
+
+// letsIn reports whether p is a CONNACK that lets the client in. That has the
+// code 0 in all versions.
+func letsIn(p []byte) bool {
+	if len(p) == 0 || p[0] != packets.Connack<<4 {
+		return false
+	}
+	rest := p[1:]
+	for len(rest) > 0 && rest[0] >= 0x80 { // the length has a further byte
+		rest = rest[1:]
+	}
+	return len(rest) > 2 && rest[2] == packets.CodeSuccess.Code
 }

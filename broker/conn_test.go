@@ -33,7 +33,8 @@ func pair(tb testing.TB, cfg Config) (c *conn, peer net.Conn) {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { nc.Close(); peer.Close() })
-	return newConn(nc, &listener{}, cfg.withDefaults()), peer
+	cfg = cfg.withDefaults()
+	return newConn(nc, &listener{}, cfg, newAdmission(cfg)), peer
 }
 
 func TestWriteToAClientThatDoesNotRead(t *testing.T) {
@@ -136,24 +137,92 @@ func TestLingerIsBounded(t *testing.T) {
 	}
 }
 
-func TestClosingAlertDoesNotWaitForAClientThatDoesNotRead(t *testing.T) {
-	ours, theirs := net.Pipe() // has no buffer
-	defer theirs.Close()
-	cfg := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}, SessionTicketsDisabled: true}
-	c := newConn(ours, &listener{tls: cfg}, Config{LastWords: 20 * time.Millisecond})
+// overTLS returns a connection to a client that reads nothing after the
+// handshake, through no buffer at all. stuck is closed when somebody has begun
+// to write to it.
+func overTLS(tb testing.TB) (c *conn, stuck chan struct{}) {
+	tb.Helper()
+	ours, theirs := net.Pipe()
+	tb.Cleanup(func() { theirs.Close() })
+	cfg := &tls.Config{Certificates: []tls.Certificate{selfSigned(tb)}, SessionTicketsDisabled: true}
+	c = newConn(ours, &listener{tls: cfg}, Config{LastWords: 20 * time.Millisecond, WriteTimeout: time.Hour}, newAdmission(Config{}))
 	peer := tls.Client(theirs, &tls.Config{InsecureSkipVerify: true})
 	shaken := make(chan error, 1)
-	go func() { shaken <- peer.HandshakeContext(t.Context()) }()
-	if err := c.tls.HandshakeContext(t.Context()); err != nil {
-		t.Fatal(err)
+	go func() { shaken <- peer.HandshakeContext(tb.Context()) }()
+	if err := c.tls.HandshakeContext(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	if err := <-shaken; err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
+	stuck = make(chan struct{})
+	go func() {
+		_, _ = theirs.Read(make([]byte, 1)) // of a record that has more
+		close(stuck)
+	}()
+	return c, stuck
+}
+
+func TestClosingAlertDoesNotWaitForAClientThatDoesNotRead(t *testing.T) {
+	c, _ := overTLS(t)
 	before := time.Now()
 	_ = c.Close()
 	if took := time.Since(before); took > 3*time.Second {
 		t.Errorf("it took %v", took)
+	}
+}
+
+// Last words over TLS to a client whose buffers are full: the closing alert of
+// TLS has a time-out of its own, of five seconds.
+func TestCloseAfterLastWordsDoesNotWaitForAClientThatDoesNotRead(t *testing.T) {
+	c, stuck := overTLS(t)
+	go func() { _, _ = c.Write([]byte("is never read")) }()
+	<-stuck
+	before := time.Now()
+	_ = c.SetWriteDeadline(before.Add(20 * time.Millisecond))
+	_ = c.Close()
+	c.linger()
+	if took := time.Since(before); took > 3*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// Mochi moves the deadline for reads on before each packet. If it does so while
+// the connection is being closed, its reader must not wait for the client.
+func TestKeepAliveDoesNotWakeAfterLastWords(t *testing.T) {
+	c, _ := pair(t, Config{})
+	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+	_ = c.Close()
+	_ = c.SetDeadline(time.Now().Add(time.Hour))
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("err = %v, want net.ErrClosed", err)
+	}
+}
+
+func TestConnackSaysWhoIsSignedIn(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		p    []byte
+		want bool
+	}{
+		{"MQTT 3, accepted", []byte{0x20, 2, 0, 0}, true},
+		{"MQTT 3, accepted with a session", []byte{0x20, 2, 1, 0}, true},
+		{"MQTT 3, refused", []byte{0x20, 2, 0, 5}, false},
+		{"MQTT 5, accepted", []byte{0x20, 3, 0, 0, 0}, true},
+		{"MQTT 5, accepted, with more than 127 bytes", append([]byte{0x20, 0x83, 0x01, 0, 0, 0x80, 0x01}, make([]byte, 128)...), true},
+		{"MQTT 5, refused", []byte{0x20, 3, 0, 0x87, 0}, false},
+		{"MQTT 5, a further step of signing in", []byte{0xF0, 2, 0x18, 0}, false},
+		{"nothing", nil, false},
+		{"cut off", []byte{0x20, 0x80}, false},
+	} {
+		c, _ := pair(t, Config{MaxConnectionsPerAddress: 1})
+		if !c.admission.arrive(&c.visit) || !c.admission.locate(&c.visit, c.RemoteAddr()) || !c.seat() {
+			t.Fatal("refused")
+		}
+		_, _ = c.Write(tt.p)
+		if got := c.admission.open() == 0; got != tt.want {
+			t.Errorf("%s: signed in: %t, want %t", tt.name, got, tt.want)
+		}
 	}
 }
 

@@ -7,26 +7,39 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime/debug"
+	"slices"
+	"sync/atomic"
 	"time"
 )
 
 // listener is a bound address.
 type listener struct {
 	net.Listener
-	name string
-	tls  *tls.Config // nil: plain TCP
-	ca   func() *x509.CertPool
+	name    string
+	proxied bool        // connections begin with a PROXY header
+	tls     *tls.Config // nil: plain TCP
+	ca      func() *x509.CertPool
+	web     *WebSocket // nil: MQTT without one
 }
 
+// keepAlive finds out within two minutes that a peer is gone, for those clients
+// that have no keep alive of MQTT.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}
+
 func listen(l Listener) (*listener, error) {
-	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", l.Address)
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	ln, err := lc.Listen(context.Background(), "tcp", l.Address)
 	if err != nil {
 		return nil, fmt.Errorf("broker: listener %s: %w", l.Name, err)
 	}
-	bound := &listener{Listener: ln, name: l.Name}
+	bound := &listener{Listener: ln, name: l.Name, proxied: l.ProxyProtocol, web: l.WebSocket.withDefaults()}
 	if l.TLS != nil {
 		bound.tls, bound.ca = l.TLS.config(), l.TLS.ClientCAs
+		if l.WebSocket != nil {
+			bound.tls.NextProtos = []string{"http/1.1"} // WebSocket is no part of HTTP/2 here
+		}
 	}
 	return bound, nil
 }
@@ -61,51 +74,134 @@ func (b *Broker) accept(l *listener) {
 	}
 }
 
-// welcome serves a connection in a goroutine of its own.
+// welcome serves a connection in a goroutine of its own, or closes it.
 func (b *Broker) welcome(l *listener, nc net.Conn) {
-	c := newConn(nc, l, b.cfg)
-	if !b.admit(c) {
+	c := newConn(nc, l, b.cfg, b.admission)
+	if !b.mayCome(l, c) {
+		b.admission.leave(&c.visit)
 		_ = nc.Close()
 		return
 	}
 	go b.serve(l, c)
 }
 
+// mayCome reports whether there is room for the connection, and counts it in. It
+// knows the client's address unless a proxy is to tell it.
+func (b *Broker) mayCome(l *listener, c *conn) bool {
+	switch {
+	case l.proxied && !b.isProxy(c.remote):
+		b.misled.Add(1)
+		b.log.Debug("connection refused: it does not come from a trusted proxy", "listener", l.name, "remote", c.remote.String())
+		return false
+	case !b.admission.arrive(&c.visit):
+		b.tellFull(l, c, "MaxHalfOpen", b.cfg.MaxHalfOpen)
+		return false
+	case !l.proxied && !b.locate(l, c):
+		return false
+	case !b.admit(c):
+		b.tellFull(l, c, "MaxConnections", b.cfg.MaxConnections)
+		return false
+	}
+	return true
+}
+
+// locate counts the connection for the address of its client, unless that is
+// still to come: X-Forwarded-For follows in the upgrade.
+func (b *Broker) locate(l *listener, c *conn) bool {
+	if c.web != nil && !c.web.asked && b.isProxy(c.remote) {
+		return true
+	}
+	if !b.admission.locate(&c.visit, c.remote) {
+		b.tellFull(l, c, "MaxHalfOpenPerAddress", b.cfg.MaxHalfOpenPerAddress)
+		return false
+	}
+	return true
+}
+
+// isProxy reports whether addr is that of a trusted proxy.
+func (b *Broker) isProxy(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && within(plain(tcp.AddrPort().Addr()), b.cfg.TrustedProxies)
+}
+
+// tellFull logs that a limit turns connections away, and not each of them.
+func (b *Broker) tellFull(l *listener, c *conn, limit string, value int) {
+	if b.full.now() {
+		b.log.Warn("connections are refused: a limit is reached", "limit", limit, "value", value,
+			"listener", l.name, "remote", c.remote.String())
+	}
+}
+
+// rarely is for what should be told at most once a minute.
+type rarely struct{ last atomic.Int64 }
+
+func (r *rarely) now() bool {
+	now, last := time.Now().Unix(), r.last.Load()
+	return now-last >= 60 && r.last.CompareAndSwap(last, now)
+}
+
 // serve runs one connection from accept to its end. A panic, in mochi or in the
 // hook, ends this connection and no other.
 func (b *Broker) serve(l *listener, c *conn) {
 	defer b.dismiss(c)
+	defer b.admission.leave(&c.visit)
 	b.contain(c, func() { b.attach(l, c) })
 	_ = c.Close()
 	b.contain(c, c.finish)
-	c.linger()
+	b.contain(c, c.linger)
 }
 
 // attach prepares a connection and hands it to mochi until it ends.
 func (b *Broker) attach(l *listener, c *conn) {
 	deadline := time.Now().Add(b.cfg.ConnectTimeout)
 	_ = c.SetReadDeadline(deadline) // mochi replaces it once the hook has let the client in
+	if err := b.prepare(l, c, deadline); err != nil {
+		b.log.Debug("connection refused", "listener", l.name, "remote", c.remote.String(), "err", err)
+		return
+	}
+	g := newGuard(b, c)
+	defer g.over()
+	if err := b.srv.EstablishConnection(l.name, g); err != nil {
+		b.log.Debug("connection ended", "listener", l.name, "remote", c.remote.String(), "err", err)
+	}
+}
+
+// prepare does what comes before MQTT.
+func (b *Broker) prepare(l *listener, c *conn, deadline time.Time) error {
+	if c.ahead != nil {
+		remote, err := c.ahead.header()
+		if err != nil {
+			b.misled.Add(1)
+			return fmt.Errorf("PROXY header: %w", err)
+		}
+		if c.remote = remote; !b.locate(l, c) {
+			return errFull
+		}
+	}
 	if c.tls != nil {
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)
 		defer cancel()
 		if err := c.tls.HandshakeContext(ctx); err != nil {
 			b.failed.Add(1)
-			b.log.Debug("TLS handshake failed", "listener", l.name, "remote", c.RemoteAddr().String(), "err", err)
-			return
+			return fmt.Errorf("TLS handshake: %w", err)
 		}
 	}
-	g := newGuard(b, c)
-	defer g.over()
-	if err := b.srv.EstablishConnection(l.name, g); err != nil {
-		b.log.Debug("connection ended", "listener", l.name, "remote", c.RemoteAddr().String(), "err", err)
+	if c.web != nil {
+		if err := b.upgrade(l, c); err != nil {
+			b.notUpgraded.Add(1)
+			return fmt.Errorf("WebSocket upgrade: %w", err)
+		}
 	}
+	return nil
 }
+
+var errFull = errors.New("too many connections of this address are half-open")
 
 // contain runs f and survives its panic.
 func (b *Broker) contain(c *conn, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			b.logPanic(c.RemoteAddr(), p)
+			b.logPanic(c.remote, p)
 		}
 	}()
 	f()
@@ -115,4 +211,8 @@ func (b *Broker) contain(c *conn, f func()) {
 func (b *Broker) logPanic(remote net.Addr, p any) {
 	b.panics.Add(1)
 	b.log.Error("connection ended by a panic", "remote", remote.String(), "panic", p, "stack", string(debug.Stack()))
+}
+
+func within(addr netip.Addr, nets []netip.Prefix) bool {
+	return slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Contains(addr) })
 }

@@ -2,26 +2,32 @@ package broker
 
 import "sync/atomic"
 
-// Stats are counts of the broker. All but the first five only grow.
+// Stats are counts of the broker. All but the first six only grow.
 type Stats struct {
 	Connections   int   // open now, signed in or not
+	HalfOpen      int   // open now, not signed in
 	Clients       int64 // signed in now
 	Subscriptions int64 // now
 	Retained      int64 // messages, now
 	Inflight      int64 // messages of QoS 1 and 2 under way or waiting, now
 
-	ConnectionsRefused uint64          // above MaxConnections
-	HandshakesFailed   uint64          // of TLS
-	PacketsRefused     map[byte]uint64 // that ended a connection, by reason code of MQTT 5
-	RatesExceeded      uint64          // connections ended for publishing too fast
-	TopicsReserved     uint64          // publishes to topics that begin with $
-	TopicsRefused      uint64          // publishes to topics that are too long or too deep
-	Panics             uint64          // that ended a connection
-	MessagesReceived   int64
-	MessagesSent       int64
-	MessagesDropped    int64 // because a client read too slowly
-	BytesReceived      int64
-	BytesSent          int64
+	ConnectionsRefused     uint64          // above MaxConnections
+	HalfOpenRefused        uint64          // above MaxHalfOpen
+	AddressHalfOpenRefused uint64          // above MaxHalfOpenPerAddress
+	AddressRefused         uint64          // above MaxConnectionsPerAddress
+	ProxyHeadersRefused    uint64          // missing, malformed, or not from a trusted proxy
+	HandshakesFailed       uint64          // of TLS
+	UpgradesRefused        uint64          // that should have begun a WebSocket; other HTTP requests are among them
+	PacketsRefused         map[byte]uint64 // that ended a connection, by reason code of MQTT 5
+	RatesExceeded          uint64          // connections ended for publishing too fast
+	TopicsReserved         uint64          // publishes to topics that begin with $
+	TopicsRefused          uint64          // publishes to topics that are too long or too deep
+	Panics                 uint64          // that ended a connection
+	MessagesReceived       int64
+	MessagesSent           int64
+	MessagesDropped        int64 // because a client read too slowly
+	BytesReceived          int64
+	BytesSent              int64
 }
 
 // Stats returns the counts as they are now.
@@ -37,22 +43,28 @@ func (b *Broker) Stats() Stats {
 		}
 	}
 	return Stats{
-		Connections:        connections,
-		Clients:            atomic.LoadInt64(&info.ClientsConnected),
-		Subscriptions:      atomic.LoadInt64(&info.Subscriptions),
-		Retained:           atomic.LoadInt64(&info.Retained),
-		Inflight:           atomic.LoadInt64(&info.Inflight),
-		ConnectionsRefused: b.refused.Load(),
-		HandshakesFailed:   b.failed.Load(),
-		PacketsRefused:     refused,
-		RatesExceeded:      b.rated.Load(),
-		TopicsReserved:     b.reserved.Load(),
-		TopicsRefused:      b.topics.Load(),
-		Panics:             b.panics.Load(),
-		MessagesReceived:   atomic.LoadInt64(&info.MessagesReceived),
-		MessagesSent:       atomic.LoadInt64(&info.MessagesSent),
-		MessagesDropped:    atomic.LoadInt64(&info.MessagesDropped) + atomic.LoadInt64(&info.InflightDropped),
-		BytesReceived:      atomic.LoadInt64(&info.BytesReceived),
-		BytesSent:          atomic.LoadInt64(&info.BytesSent),
+		Connections:            connections,
+		HalfOpen:               b.admission.open(),
+		Clients:                atomic.LoadInt64(&info.ClientsConnected),
+		Subscriptions:          atomic.LoadInt64(&info.Subscriptions),
+		Retained:               atomic.LoadInt64(&info.Retained),
+		Inflight:               atomic.LoadInt64(&info.Inflight),
+		ConnectionsRefused:     b.refused.Load(),
+		HalfOpenRefused:        b.admission.refused.Load(),
+		AddressHalfOpenRefused: b.admission.refusedHalfOpen.Load(),
+		AddressRefused:         b.admission.refusedSeat.Load(),
+		ProxyHeadersRefused:    b.misled.Load(),
+		UpgradesRefused:        b.notUpgraded.Load(),
+		HandshakesFailed:       b.failed.Load(),
+		PacketsRefused:         refused,
+		RatesExceeded:          b.rated.Load(),
+		TopicsReserved:         b.reserved.Load(),
+		TopicsRefused:          b.topics.Load(),
+		Panics:                 b.panics.Load(),
+		MessagesReceived:       atomic.LoadInt64(&info.MessagesReceived),
+		MessagesSent:           atomic.LoadInt64(&info.MessagesSent),
+		MessagesDropped:        atomic.LoadInt64(&info.MessagesDropped) + atomic.LoadInt64(&info.InflightDropped),
+		BytesReceived:          atomic.LoadInt64(&info.BytesReceived),
+		BytesSent:              atomic.LoadInt64(&info.BytesSent),
 	}
 }

@@ -73,6 +73,7 @@ var homes = []home{
 	{"github.com/mochi-mqtt/server/v2/hooks/auth", []string{"cmd/bench"}, anywhere},
 	{"github.com/eclipse/paho.golang", cmd, anywhere},
 	{"github.com/coder/websocket", []string{"broker"}, cmd},
+	{"github.com/pires/go-proxyproto", []string{"broker"}, cmd},
 	{"github.com/gorilla/websocket", nowhere, nowhere}, // mochi brings it for a listener we do not use
 
 	// Stores and caches.
