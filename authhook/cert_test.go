@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,9 +35,36 @@ func TestCertificatesAreJudgedByWhomeverTheConfigNames(t *testing.T) {
 	r.dial(5).MustConnect(mqtttest.Connect{ClientID: "c"})
 }
 
-// certificate returns what a client shows that has proven to hold the key of a
-// certificate of that name, which ends in an hour.
-func certificate(tb testing.TB, name string, trusted bool) *peer {
+func TestCertificatesThatNobodyJudgesCountForNothing(t *testing.T) {
+	r := newRig(t, func(cfg *authhook.Config) { cfg.Certificate = nil })
+	r.user("gw1")
+	cert := certificate(t, "gw1", true)
+	r.change("gw1", func(rec *registry.Record) {
+		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
+		rec.User.Fingerprints = []registry.Fingerprint{{SHA256: fingerprint(cert)}}
+	})
+	r.cert.Store(cert)
+	if code := r.dial(5).Connect(mqtttest.Connect{ClientID: "c"}).ReasonCode; code != 0x86 {
+		t.Errorf("CONNACK %#02x, want 0x86", code)
+	}
+}
+
+// outsider is the organization of certificates that judge does not trust.
+const outsider = "outsider"
+
+// judge stands for the trust anchors.
+func judge(chain []*x509.Certificate) *registry.Certificate {
+	return &registry.Certificate{
+		SHA256:     fingerprint(chain[0]),
+		CommonName: chain[0].Subject.CommonName,
+		Trusted:    !slices.Contains(chain[0].Subject.Organization, outsider),
+		NotBefore:  chain[0].NotBefore,
+		NotAfter:   chain[0].NotAfter,
+	}
+}
+
+// certificate returns a certificate of that name, which ends in an hour.
+func certificate(tb testing.TB, name string, trusted bool) *x509.Certificate {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -48,6 +76,9 @@ func certificate(tb testing.TB, name string, trusted bool) *peer {
 		NotBefore:    time.Now().Add(-time.Minute),
 		NotAfter:     time.Now().Add(time.Hour),
 	}
+	if !trusted {
+		template.Subject.Organization = []string{outsider}
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		tb.Fatal(err)
@@ -56,7 +87,7 @@ func certificate(tb testing.TB, name string, trusted bool) *peer {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &peer{cert: cert, trusted: trusted}
+	return cert
 }
 
 func fingerprint(cert *x509.Certificate) string {

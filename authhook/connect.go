@@ -2,8 +2,6 @@ package authhook
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"net"
@@ -133,20 +131,10 @@ func (h *Hook) attempt(conn Conn, cl *mqtt.Client, pk *packets.Packet) registry.
 // shown none.
 func (h *Hook) certificate(conn Conn) *registry.Certificate {
 	chain := conn.PeerCertificates()
-	switch {
-	case len(chain) == 0:
+	if len(chain) == 0 || h.cfg.Certificate == nil {
 		return nil
-	case h.cfg.Certificate != nil:
-		return h.cfg.Certificate(chain)
 	}
-	sum := sha256.Sum256(chain[0].Raw)
-	return &registry.Certificate{
-		SHA256:     hex.EncodeToString(sum[:]),
-		CommonName: registry.NameFromCertificate(chain[0], registry.MapCommonName),
-		Trusted:    conn.PeerTrusted(),
-		NotBefore:  chain[0].NotBefore,
-		NotAfter:   chain[0].NotAfter,
-	}
+	return h.cfg.Certificate(chain)
 }
 
 // address returns the IP address of a, invalid if it has none.

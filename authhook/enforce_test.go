@@ -3,6 +3,7 @@ package authhook_test
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -195,11 +196,11 @@ func TestSessionOfAnotherCertificateInheritsOnlyWhatItMayRead(t *testing.T) {
 	r.user("fleet", read("${cert.cn}/#"), read("all"))
 	r.user("pub", both("#"))
 	var sums []registry.Fingerprint
-	var certs []*peer
+	var certs []*x509.Certificate
 	for _, cn := range []string{"gw1", "gw2"} {
 		p := certificate(t, cn, false)
 		certs = append(certs, p)
-		sums = append(sums, registry.Fingerprint{SHA256: fingerprint(p.cert)})
+		sums = append(sums, registry.Fingerprint{SHA256: fingerprint(p)})
 	}
 	r.change("fleet", func(rec *registry.Record) {
 		rec.User.Fingerprints = sums
@@ -238,7 +239,7 @@ func TestCertificates(t *testing.T) {
 	r.user("gw3", both("#"))
 	pinned := certificate(t, "whatever", false)
 	for name, sums := range map[string][]registry.Fingerprint{
-		"gw1": nil, "gw2": {{SHA256: fingerprint(pinned.cert)}},
+		"gw1": nil, "gw2": {{SHA256: fingerprint(pinned)}},
 	} {
 		r.change(name, func(rec *registry.Record) {
 			rec.User.GrantTypes, rec.User.Fingerprints = byCertificate, sums
@@ -246,7 +247,7 @@ func TestCertificates(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		cert *peer
+		cert *x509.Certificate
 		user string // in CONNECT
 		want byte
 		as   string
@@ -334,7 +335,7 @@ func TestCertificateEndsByItself(t *testing.T) {
 	c.MustConnect(mqtttest.Connect{ClientID: "c"})
 	r.hook.Sweep(t.Context(), r.clock.Now())
 	c.Ping()
-	r.hook.Sweep(t.Context(), p.cert.NotAfter.Add(time.Second))
+	r.hook.Sweep(t.Context(), p.NotAfter.Add(time.Second))
 	if code := c.ExpectEnd(); code != 0x98 {
 		t.Errorf("DISCONNECT %#02x, want 0x98", code)
 	}
@@ -346,7 +347,7 @@ func TestARenewedCertificateEndsWithItsOverlap(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("gw1", both("#"))
 	p := certificate(t, "gw1", true)
-	sum := sha256.Sum256(p.cert.Raw)
+	sum := sha256.Sum256(p.Raw)
 	register := func(until time.Time) {
 		r.change("gw1", func(rec *registry.Record) {
 			rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}

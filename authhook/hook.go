@@ -41,7 +41,7 @@ type Config struct {
 	SignIn     SignIn
 	TokenAlive registry.TokenAlive
 	// Certificate judges what a client has shown in the TLS handshake, such as
-	// registry.Anchors does. Nil: its common name, trusted if the broker says so.
+	// registry.Anchors does. Nil: it counts for nothing.
 	Certificate func(chain []*x509.Certificate) *registry.Certificate
 	Now         func() time.Time
 	Log         *slog.Logger

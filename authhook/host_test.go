@@ -21,15 +21,9 @@ type host struct {
 	srv   *mqtt.Server
 	ln    net.Listener
 	conns sync.WaitGroup
-	cert  atomic.Pointer[peer] // what the next connections show
+	cert  atomic.Pointer[x509.Certificate] // what the next connections show
 
 	panics atomic.Int64
-}
-
-// peer is a certificate that a connection shows.
-type peer struct {
-	cert    *x509.Certificate
-	trusted bool
 }
 
 func newHost(tb testing.TB) *host {
@@ -67,7 +61,7 @@ func (h *host) start(tb testing.TB, hook mqtt.Hook) {
 			if err != nil {
 				return
 			}
-			h.conns.Go(func() { h.serve(&conn{Conn: nc, peer: h.cert.Load()}) })
+			h.conns.Go(func() { h.serve(&conn{Conn: nc, cert: h.cert.Load()}) })
 		}
 	})
 	tb.Cleanup(func() {
@@ -157,7 +151,7 @@ func (h *host) Publish(clientID string, pk packets.Packet) error {
 // conn implements authhook.Conn.
 type conn struct {
 	net.Conn
-	peer  *peer
+	cert  *x509.Certificate
 	mu    sync.Mutex
 	after []func()
 }
@@ -165,13 +159,11 @@ type conn struct {
 var _ authhook.Conn = (*conn)(nil)
 
 func (c *conn) PeerCertificates() []*x509.Certificate {
-	if c.peer == nil {
+	if c.cert == nil {
 		return nil
 	}
-	return []*x509.Certificate{c.peer.cert}
+	return []*x509.Certificate{c.cert}
 }
-
-func (c *conn) PeerTrusted() bool { return c.peer != nil && c.peer.trusted }
 
 func (c *conn) Finally(f func()) {
 	c.mu.Lock()

@@ -62,11 +62,12 @@ func newRig(tb testing.TB, change func(*authhook.Config)) *rig {
 	r.follower = registry.NewFollower(registry.FollowerConfig{Poll: time.Hour, Now: time.Now, Log: log}, r.store)
 	principals := registry.NewPrincipals(r.store, 1000, func() bool { return true })
 	cfg := authhook.Config{
-		Host:       r.host,
-		SignIn:     tokenUsers{registry.NewSignIn(principals, passwords{}, nil, nil, r.clock.Now), r.store},
-		TokenAlive: r.store.tokenAlive,
-		Now:        r.clock.Now,
-		Log:        log,
+		Host:        r.host,
+		SignIn:      tokenUsers{registry.NewSignIn(principals, passwords{}, nil, nil, r.clock.Now), r.store},
+		TokenAlive:  r.store.tokenAlive,
+		Certificate: judge,
+		Now:         r.clock.Now,
+		Log:         log,
 	}
 	if change != nil {
 		change(&cfg)

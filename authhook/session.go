@@ -20,9 +20,6 @@ type Conn interface {
 	// PeerCertificates returns what the client has shown, none or a chain whose
 	// first key it has proven to hold.
 	PeerCertificates() []*x509.Certificate
-	// PeerTrusted reports whether that chains to a CA that the broker trusts for
-	// clients. It is asked only without a Config.Certificate.
-	PeerTrusted() bool
 	// Finally has f called once when the broker is through with the connection,
 	// however it ended, in the goroutine that served it.
 	Finally(f func())

@@ -20,15 +20,14 @@ import (
 // All are put together at accept, so that it can be closed at any time; what has
 // to be shaken hands about is done in the goroutine that serves it.
 type conn struct {
-	net.Conn                       // the uppermost layer
-	raw      net.Conn              // the socket
-	ahead    *ahead                // nil without a PROXY header
-	tls      *tls.Conn             // nil without TLS
-	web      *stream               // nil without WebSocket
-	remote   net.Addr              // of the client, as far as it is known yet
-	ca       func() *x509.CertPool // trusted for clients
-	timeout  time.Duration         // for one write
-	last     time.Duration         // for last words to be written, and again to be read
+	net.Conn               // the uppermost layer
+	raw      net.Conn      // the socket
+	ahead    *ahead        // nil without a PROXY header
+	tls      *tls.Conn     // nil without TLS
+	web      *stream       // nil without WebSocket
+	remote   net.Addr      // of the client, as far as it is known yet
+	timeout  time.Duration // for one write
+	last     time.Duration // for last words to be written, and again to be read
 	born     time.Time
 
 	admission *admission
@@ -46,7 +45,7 @@ type conn struct {
 
 func newConn(nc net.Conn, l *listener, cfg Config, a *admission) *conn {
 	c := &conn{
-		Conn: nc, raw: nc, remote: nc.RemoteAddr(), ca: l.ca, admission: a,
+		Conn: nc, raw: nc, remote: nc.RemoteAddr(), admission: a,
 		timeout: cfg.WriteTimeout, last: cfg.LastWords, born: time.Now(),
 	}
 	if l.proxied {
@@ -86,13 +85,6 @@ func (c *conn) PeerCertificates() []*x509.Certificate {
 		return nil
 	}
 	return c.tls.ConnectionState().PeerCertificates
-}
-
-// PeerTrusted reports whether the client's certificate chains to a CA of
-// TLS.ClientCAs now.
-func (c *conn) PeerTrusted() bool {
-	chain := c.PeerCertificates()
-	return len(chain) > 0 && trusted(chain, c.ca)
 }
 
 // Finally has f called once when mochi is through with the connection, however

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -20,8 +19,7 @@ type listener struct {
 	name    string
 	proxied bool        // connections begin with a PROXY header
 	tls     *tls.Config // nil: plain TCP
-	ca      func() *x509.CertPool
-	web     *WebSocket // nil: MQTT without one
+	web     *WebSocket  // nil: MQTT without one
 }
 
 // keepAlive finds out within two minutes that a peer is gone, for those clients
@@ -36,7 +34,7 @@ func listen(l Listener) (*listener, error) {
 	}
 	bound := &listener{Listener: ln, name: l.Name, proxied: l.ProxyProtocol, web: l.WebSocket.withDefaults()}
 	if l.TLS != nil {
-		bound.tls, bound.ca = l.TLS.config(), l.TLS.ClientCAs
+		bound.tls = l.TLS.config()
 		if l.WebSocket != nil {
 			bound.tls.NextProtos = []string{"http/1.1"} // WebSocket is no part of HTTP/2 here
 		}

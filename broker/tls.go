@@ -1,22 +1,18 @@
 package broker
 
-import (
-	"crypto/tls"
-	"crypto/x509"
-)
+import "crypto/tls"
 
-// TLS says how a listener speaks TLS, 1.2 or newer. Both functions are asked for
-// each connection, so what they return may change while the broker runs.
+// TLS says how a listener speaks TLS, 1.2 or newer.
 //
 // A client certificate that chains to nothing we trust does not end the
 // handshake: a user may have registered that very certificate. The handshake
-// proves that the peer holds its key; the hook decides what that is worth.
+// proves that the peer holds its key; the hook decides what that is worth, each
+// time anew. That holds for a resumed session of TLS, too (RFC 8446 section 2.2):
+// it brings the certificate of the one before.
 type TLS struct {
-	// Certificate returns the certificate of the broker.
+	// Certificate returns the certificate of the broker. It is asked for each
+	// connection, so what it returns may change while the broker runs.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// ClientCAs returns the CAs that client certificates are trusted by. Nil,
-	// or no pool: none is, as far as the broker can tell the hook.
-	ClientCAs func() *x509.CertPool
 	// ClientAuth says whether clients must show a certificate.
 	ClientAuth ClientAuth
 }
@@ -44,26 +40,4 @@ func (t *TLS) config() *tls.Config {
 		c.ClientAuth = tls.RequestClientCert
 	}
 	return c
-}
-
-// trusted reports whether the first of certs chains to one of the CAs now, and
-// may be a client's (RFC 5280 section 4.2.1.12).
-func trusted(certs []*x509.Certificate, ca func() *x509.CertPool) bool {
-	if ca == nil {
-		return false
-	}
-	roots := ca()
-	if roots == nil {
-		return false // Verify would take the system's
-	}
-	between := x509.NewCertPool()
-	for _, c := range certs[1:] {
-		between.AddCert(c)
-	}
-	_, err := certs[0].Verify(x509.VerifyOptions{
-		Roots:         roots,
-		Intermediates: between,
-		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	return err == nil
 }

@@ -7,11 +7,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -79,33 +76,18 @@ func (a *authority) client(tb testing.TB, usage x509.ExtKeyUsage, end time.Time)
 	})
 }
 
-// seen is what the hook saw of a client's certificate.
-type seen struct {
-	name    string
-	trusted bool
-}
-
-// secure starts a broker that speaks TLS and tells what it sees of its clients.
-func secure(tb testing.TB, ca *authority, change func(*broker.TLS)) (*started, chan seen) {
+// secure starts a broker that speaks TLS and tells whose certificate it sees of
+// its clients.
+func secure(tb testing.TB, ca *authority, change func(*broker.TLS)) (*started, chan string) {
 	tb.Helper()
-	saw := make(chan seen, 1)
+	saw := make(chan string, 1)
 	hook := &open{connect: func(cl *mqtt.Client, _ packets.Packet) error {
-		var s seen
-		conn := cl.Net.Conn.(interface {
-			PeerCertificates() []*x509.Certificate
-			PeerTrusted() bool
-		})
-		if chain := conn.PeerCertificates(); len(chain) > 0 {
-			s.name = chain[0].Subject.CommonName
-		}
-		s.trusted = conn.PeerTrusted()
-		saw <- s
+		saw <- shown(cl)
 		return nil
 	}}
 	cert := ca.server(tb)
 	settings := &broker.TLS{
 		Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil },
-		ClientCAs:   func() *x509.CertPool { return ca.pool },
 	}
 	if change != nil {
 		change(settings)
@@ -114,6 +96,16 @@ func secure(tb testing.TB, ca *authority, change func(*broker.TLS)) (*started, c
 		cfg.Listeners[0].TLS = settings
 		cfg.ConnectTimeout = time.Second
 	}), saw
+}
+
+// shown returns the name in the certificate that a client has shown, none if it
+// has shown none.
+func shown(cl *mqtt.Client) string {
+	chain := cl.Net.Conn.(interface{ PeerCertificates() []*x509.Certificate }).PeerCertificates()
+	if len(chain) == 0 {
+		return ""
+	}
+	return chain[0].Subject.CommonName
 }
 
 func dialTLS(tb testing.TB, b *started, ca *authority, cert *tls.Certificate) (*client, error) {
@@ -129,29 +121,6 @@ func dialTLS(tb testing.TB, b *started, ca *authority, cert *tls.Certificate) (*
 	return over(tb, conn, 5), nil
 }
 
-// Without CAs of ours, the system's must not do. (It comes first: the system's
-// are read once.)
-func TestCAsOfTheSystemAreNotTrusted(t *testing.T) {
-	ca, public := newAuthority(t), newAuthority(t)
-	file := filepath.Join(t.TempDir(), "public.pem")
-	block := &pem.Block{Type: "CERTIFICATE", Bytes: public.cert.Raw}
-	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("SSL_CERT_FILE", file)
-	for name, pool := range map[string]func() *x509.CertPool{"no function": nil, "no pool": func() *x509.CertPool { return nil }} {
-		b, saw := secure(t, ca, func(s *broker.TLS) { s.ClientCAs = pool })
-		c, err := dialTLS(t, b, ca, public.client(t, x509.ExtKeyUsageClientAuth, time.Now().Add(time.Hour)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.connect("c", nil)
-		if got := <-saw; got.trusted {
-			t.Errorf("%s: trusted", name)
-		}
-	}
-}
-
 func TestClientCertificates(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
 	later := time.Now().Add(time.Hour)
@@ -159,13 +128,13 @@ func TestClientCertificates(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		cert *tls.Certificate
-		want seen
+		want string
 	}{
-		{"none", nil, seen{}},
-		{"of our CA", ca.client(t, x509.ExtKeyUsageClientAuth, later), seen{"gw1", true}},
-		{"of another CA", other.client(t, x509.ExtKeyUsageClientAuth, later), seen{"gw1", false}},
-		{"of our CA, for servers", ca.client(t, x509.ExtKeyUsageServerAuth, later), seen{"gw1", false}},
-		{"of our CA, expired", ca.client(t, x509.ExtKeyUsageClientAuth, time.Now().Add(-time.Minute)), seen{"gw1", false}},
+		{"none", nil, ""},
+		{"of our CA", ca.client(t, x509.ExtKeyUsageClientAuth, later), "gw1"},
+		{"of another CA", other.client(t, x509.ExtKeyUsageClientAuth, later), "gw1"},
+		{"of our CA, for servers", ca.client(t, x509.ExtKeyUsageServerAuth, later), "gw1"},
+		{"of our CA, expired", ca.client(t, x509.ExtKeyUsageClientAuth, time.Now().Add(-time.Minute)), "gw1"},
 	} {
 		c, err := dialTLS(t, b, ca, tt.cert)
 		if err != nil {
@@ -173,25 +142,43 @@ func TestClientCertificates(t *testing.T) {
 		}
 		c.connect("c", nil)
 		if got := <-saw; got != tt.want {
-			t.Errorf("%s: saw %+v, want %+v", tt.name, got, tt.want)
+			t.Errorf("%s: saw %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }
 
-func TestTrustedCAsMayChange(t *testing.T) {
-	ca, other := newAuthority(t), newAuthority(t)
-	var pool atomic.Pointer[x509.CertPool]
-	b, saw := secure(t, ca, func(s *broker.TLS) { s.ClientCAs = pool.Load })
-	cert := other.client(t, x509.ExtKeyUsageClientAuth, time.Now().Add(time.Hour))
-	for _, now := range []*x509.CertPool{nil, ca.pool, other.pool, ca.pool} {
-		pool.Store(now)
-		c, err := dialTLS(t, b, ca, cert)
-		if err != nil {
-			t.Fatal(err)
+// TestAResumedSessionIsJudgedAnew has clients come back with a ticket of TLS,
+// which stands for the certificate they have shown before.
+func TestAResumedSessionIsJudgedAnew(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		var revoked atomic.Bool
+		saw := make(chan string, 1)
+		var d doors
+		d = openDoors(t, &open{connect: func(cl *mqtt.Client, _ packets.Packet) error {
+			saw <- shown(cl)
+			if revoked.Load() {
+				_ = d.Refuse(cl, packets.ErrNotAuthorized)
+				return packets.ErrNotAuthorized
+			}
+			return nil
+		}}, nil)
+		cfg := &tls.Config{
+			RootCAs: d.ca.pool, ServerName: "127.0.0.1", MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(1),
+			Certificates: []tls.Certificate{*d.ca.client(t, x509.ExtKeyUsageClientAuth, time.Now().Add(time.Hour))},
 		}
-		c.connect("c", nil)
-		if got, want := (<-saw).trusted, now == other.pool; got != want {
-			t.Errorf("trusted: %t, want %t", got, want)
+		for i, want := range []byte{0, 0, 0x87} {
+			revoked.Store(want != 0)
+			secure := tls.Client(d.socket(t, "mqtts", "", nil), cfg)
+			c := over(t, secure, 5)
+			if code := c.connect("c", nil); code != want {
+				t.Errorf("CONNACK %#02x, want %#02x", code, want)
+			}
+			if resumed := secure.ConnectionState().DidResume; resumed != (i > 0) {
+				t.Errorf("connection %d was resumed: %t", i+1, resumed)
+			}
+			if got := <-saw; got != "gw1" {
+				t.Errorf("connection %d: saw %q, want gw1", i+1, got)
+			}
 		}
 	}
 }
@@ -209,8 +196,8 @@ func TestClientCertificateMayBeRequired(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.connect("c", nil)
-	if got := <-saw; got != (seen{"gw1", false}) {
-		t.Errorf("saw %+v", got)
+	if got := <-saw; got != "gw1" {
+		t.Errorf("saw %q", got)
 	}
 }
 
@@ -222,8 +209,8 @@ func TestClientCertificateMayBeIgnored(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.connect("c", nil)
-	if got := <-saw; got != (seen{}) {
-		t.Errorf("saw %+v, want nothing", got)
+	if got := <-saw; got != "" {
+		t.Errorf("saw %q, want nothing", got)
 	}
 }
 

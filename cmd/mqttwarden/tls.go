@@ -67,7 +67,7 @@ func (a *app) mqttListeners(c config) []broker.Listener {
 	}
 	if c.mqtts != "" {
 		ls = append(ls, broker.Listener{Name: "mqtts", Address: c.mqtts, TLS: &broker.TLS{
-			Certificate: a.certificate.get, ClientCAs: a.anchors.Pool, ClientAuth: c.tlsClientAuth.broker(),
+			Certificate: a.certificate.get, ClientAuth: c.tlsClientAuth.broker(),
 		}})
 	}
 	return ls
