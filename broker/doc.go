@@ -9,7 +9,8 @@
 //
 // A connection passes these layers on its way to mochi:
 //
-//	socket ─▶ TLS ─▶ conn (deadlines, certificate) ─▶ guard ─▶ mochi ─▶ the hook
+//	socket ─▶ [PROXY header] ─▶ [TLS] ─▶ [WebSocket]
+//	  ─▶ conn (deadlines, certificate, address) ─▶ guard ─▶ mochi ─▶ the hook
 //
 // [Broker] knows nothing of users and rights: it takes exactly one hook, which
 // decides about everything, and offers that hook what it needs to act on clients.

@@ -43,7 +43,7 @@ func signedIn(tb testing.TB, connect string) (*guard, *feed) {
 		tb.Fatal(err)
 	}
 	f := &feed{again: []byte(connect)}
-	c := &conn{Conn: f, raw: f, timeout: time.Second, born: time.Now()}
+	c := newConn(f, new(listener), b.cfg, b.admission)
 	g := newGuard(b, c)
 	if _, err := io.ReadFull(g, make([]byte, len(connect))); err != nil {
 		tb.Fatal(err)

@@ -643,3 +643,28 @@ func TestMessagesThatAreTooLargeForAClient(t *testing.T) {
 	}
 	sub.ping()
 }
+
+// A client beyond the limit of its address is told so before anybody looks at its
+// password.
+func TestConnectionsPerAddress(t *testing.T) {
+	asked := 0
+	b := start(t, &open{connect: func(*mqtt.Client, packets.Packet) error { asked++; return nil }},
+		func(c *broker.Config) { c.MaxConnectionsPerAddress = 1 })
+	first := dial(t, b, 5)
+	first.connect("first", nil)
+	for version, code := range map[byte]byte{4: 3, 5: 0x97} {
+		c := dial(t, b, version)
+		if got := c.connect("second", nil); got != code {
+			t.Errorf("v%d: CONNACK %#02x, want %#02x", version, got, code)
+		}
+		c.expectEnd()
+	}
+	if asked != 1 {
+		t.Errorf("the hook was asked %d times, want once", asked)
+	}
+	first.Close()
+	eventually(t, "it is gone", func() bool { return b.Stats().Connections == 0 })
+	if got := dial(t, b, 5).connect("second", nil); got != 0 {
+		t.Errorf("CONNACK %#02x when there is room", got)
+	}
+}

@@ -44,6 +44,14 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	if g.padded.Password {
 		pk.Connect.Password = nil
 	}
+	if !g.seat() { // before a password is hashed
+		code := packets.ErrQuotaExceeded
+		if cl.Properties.ProtocolVersion < 5 {
+			code = packets.Err3ServerUnavailable
+		}
+		_ = h.b.Refuse(cl, code)
+		return packets.ErrQuotaExceeded
+	}
 	if h.Hook.Provides(mqtt.OnConnect) {
 		if err := h.Hook.OnConnect(cl, pk); err != nil {
 			return err

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"crypto/x509"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ type Anchor struct {
 // AnchorsConfig says what is trusted.
 type AnchorsConfig struct {
 	Store AnchorReader
-	Files []*x509.Certificate // from files of the configuration; trusted as the uploaded ones are
+	Files []*x509.Certificate // from files of the configuration; trusted as the uploaded ones are; see UseFiles
 	// Own returns the issuing certificates of our own authority. What they
 	// signed never signs in by its name, whatever else is trusted: only while
 	// its fingerprint is registered. Nil: there is none.
@@ -43,9 +44,12 @@ type AnchorsConfig struct {
 // Anchors is what client certificates are trusted by, in memory. It is safe for
 // concurrent use.
 type Anchors struct {
-	cfg     AnchorsConfig
-	loading sync.Mutex
-	view    atomic.Pointer[anchorView]
+	cfg  AnchorsConfig
+	view atomic.Pointer[anchorView]
+
+	loading sync.Mutex // or else an older answer could replace a newer one
+	files   []*x509.Certificate
+	stored  []*x509.Certificate
 }
 
 type anchorView struct {
@@ -56,8 +60,16 @@ type anchorView struct {
 // NewAnchors returns anchors that know the files; Reload reads the uploaded ones.
 func NewAnchors(cfg AnchorsConfig) *Anchors {
 	a := &Anchors{cfg: cfg}
-	a.view.Store(newAnchorView(cfg.Files))
+	a.UseFiles(cfg.Files)
 	return a
+}
+
+// UseFiles replaces the certificates that come from files.
+func (a *Anchors) UseFiles(certs []*x509.Certificate) {
+	a.loading.Lock()
+	defer a.loading.Unlock()
+	a.files = certs
+	a.view.Store(newAnchorView(slices.Concat(a.files, a.stored)))
 }
 
 func newAnchorView(certs []*x509.Certificate) *anchorView {
@@ -71,13 +83,13 @@ func newAnchorView(certs []*x509.Certificate) *anchorView {
 
 // Reload reads the uploaded anchors. A Follower calls it; see OnGeneral.
 func (a *Anchors) Reload(ctx context.Context) error {
-	a.loading.Lock() // or else an older answer could replace a newer one
+	a.loading.Lock()
 	defer a.loading.Unlock()
 	stored, err := a.cfg.Store.Anchors(ctx)
 	if err != nil {
 		return err
 	}
-	certs := append([]*x509.Certificate(nil), a.cfg.Files...)
+	certs := make([]*x509.Certificate, 0, len(stored))
 	for _, s := range stored {
 		c, err := parseAnchor(s)
 		if err != nil {
@@ -85,7 +97,8 @@ func (a *Anchors) Reload(ctx context.Context) error {
 		}
 		certs = append(certs, c)
 	}
-	a.view.Store(newAnchorView(certs))
+	a.stored = certs
+	a.view.Store(newAnchorView(slices.Concat(a.files, a.stored)))
 	return nil
 }
 

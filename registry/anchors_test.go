@@ -257,6 +257,15 @@ func TestFilesAreTrustedBesideWhatIsUploaded(t *testing.T) {
 	if !trusts(file) || !trusts(uploaded) || trusts(newOutsideCA(t, r, "Plant CA")) {
 		t.Error("after the reload")
 	}
+	other := newOutsideCA(t, r, "Other file CA")
+	anchors.UseFiles([]*x509.Certificate{other.cert})
+	if trusts(file) || !trusts(other) || !trusts(uploaded) {
+		t.Error("after the file has changed")
+	}
+	must(t, anchors.Reload(t.Context()))
+	if trusts(file) || !trusts(other) || !trusts(uploaded) {
+		t.Error("after another reload")
+	}
 }
 
 func TestNameFromCertificate(t *testing.T) {

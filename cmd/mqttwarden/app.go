@@ -37,6 +37,7 @@ type app struct {
 	signIn        *registry.SignIn
 	anchors       *registry.Anchors
 	certificate   *serverCertificate // of the TLS listeners, nil without any
+	reloads       reloads            // of the files of TLS
 	broker        *broker.Broker
 	hook          *authhook.Hook
 	listening     []endpoint
@@ -192,17 +193,21 @@ func (a *app) startBroker(_ context.Context, c config) error {
 	listeners := a.mqttListeners(c)
 	var err error
 	a.broker, err = broker.New(broker.Config{
-		Listeners:        listeners,
-		ConnectTimeout:   c.limits.connectTimeout,
-		WriteTimeout:     c.limits.writeTimeout,
-		MaxConnections:   c.limits.connections,
-		MaxPacketSize:    c.limits.packet,
-		MaxConnectPacket: c.limits.connectPacket,
-		PublishRate:      c.limits.publishRate,
-		PublishBurst:     c.limits.publishBurst,
-		MaxQueued:        c.limits.pending,
-		MaxInflight:      c.limits.inflight,
-		MaxSessionExpiry: c.limits.sessionExpiry,
+		Listeners:                listeners,
+		TrustedProxies:           c.proxies,
+		ConnectTimeout:           c.limits.connectTimeout,
+		WriteTimeout:             c.limits.writeTimeout,
+		MaxConnections:           c.limits.connections,
+		MaxHalfOpen:              c.limits.halfOpen,
+		MaxHalfOpenPerAddress:    c.limits.halfOpenPerAddress,
+		MaxConnectionsPerAddress: c.limits.connectionsPerAddress,
+		MaxPacketSize:            c.limits.packet,
+		MaxConnectPacket:         c.limits.connectPacket,
+		PublishRate:              c.limits.publishRate,
+		PublishBurst:             c.limits.publishBurst,
+		MaxQueued:                c.limits.pending,
+		MaxInflight:              c.limits.inflight,
+		MaxSessionExpiry:         c.limits.sessionExpiry,
 	}, a.log)
 	if err != nil {
 		return err
@@ -243,11 +248,23 @@ func (a *app) startFollower(ctx context.Context, _ config) error {
 	return nil
 }
 
-// reloadAnchors reads the trust anchors again. Sessions that rest on one that is
-// gone end.
-func (a *app) reloadAnchors(ctx context.Context) error {
+// reloadAnchors reads the uploaded trust anchors again.
+func (a *app) reloadAnchors(ctx context.Context) error { return a.changeAnchors(ctx, a.anchors.Reload) }
+
+// reloadAnchorFile reads the trust anchors in a file again.
+func (a *app) reloadAnchorFile(ctx context.Context, path string) error {
+	certs, err := readCertificates(path)
+	if err != nil {
+		return err
+	}
+	return a.changeAnchors(ctx, func(context.Context) error { a.anchors.UseFiles(certs); return nil })
+}
+
+// changeAnchors changes the trust anchors. Sessions that rest on one that is gone
+// end.
+func (a *app) changeAnchors(ctx context.Context, change func(context.Context) error) error {
 	before := a.anchors.Pool()
-	if err := a.anchors.Reload(ctx); err != nil {
+	if err := change(ctx); err != nil {
 		return err
 	}
 	if !before.Equal(a.anchors.Pool()) {

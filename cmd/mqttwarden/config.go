@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +51,9 @@ type serveFlags struct {
 	MQTTSAddr      string `name:"mqtts-addr" default:"off" help:"MQTT over TLS, host:port."`
 	WSAddr         string `name:"ws-addr" default:"off" help:"MQTT over WebSocket, host:port."`
 	WSSAddr        string `name:"wss-addr" default:"off" help:"MQTT over secure WebSocket, host:port."`
+	WSPaths        string `name:"ws-paths" default:"/mqtt,/" help:"Paths of the WebSocket listeners, comma-separated."`
+	WSOrigins      string `name:"ws-origins" help:"Hosts whose web pages may connect by WebSocket, patterns as in *.example.com, comma-separated; * for any (default: pages of the same host)."`
+	ProxyProtocol  string `default:"off" help:"MQTT listeners that stand behind a proxy that sends the PROXY header (version 1 or 2): off, on for all, or some of mqtt, mqtts, ws, wss, comma-separated. They serve connections from trusted-proxies only, and only with that header."`
 	HTTPAddr       string `name:"http-addr" default:"127.0.0.1:8080" help:"API over HTTP, host:port; off to have none."`
 	HTTPSAddr      string `name:"https-addr" default:"off" help:"API over HTTPS, host:port."`
 	MetricsAddr    string `default:"" help:"Metrics on an address of their own, without sign-in (default: /metrics on the HTTP listener, needs a right)."`
@@ -61,7 +66,7 @@ type serveFlags struct {
 	Redis          string `help:"Shared cache: redis:// or rediss:// URL."`
 	AdminPassword  string `help:"Password of the user admin, used on the first start only (default: a random one, printed once)."`
 	AdminPassFile  string `name:"admin-password-file" placeholder:"FILE" help:"File that holds the admin password."`
-	TrustedProxies string `help:"Networks whose X-Forwarded-For is believed, comma-separated."`
+	TrustedProxies string `help:"Networks whose X-Forwarded-For or PROXY header is believed, comma-separated."`
 	MaxStale       string `default:"5m" help:"How long rights in memory are trusted while the store can't be asked."`
 	TokenMaxHours  string `default:"876000" help:"Longest life of a token that a login may ask for."`
 	QueryToken     string `name:"query-token" default:"true" help:"Accept ?apiToken= besides the Authorization header."`
@@ -72,17 +77,20 @@ type serveFlags struct {
 
 // limitFlags bound what one client may ask of the broker.
 type limitFlags struct {
-	Connections    string `default:"10000" help:"MQTT connections at once."`
-	Packet         string `default:"262144" help:"Largest MQTT packet from a client, in bytes."`
-	ConnectPacket  string `default:"8192" help:"Largest MQTT packet from a client that is not signed in, in bytes."`
-	PublishRate    string `default:"10000" help:"Messages a second that one client may publish in the long run; 0 for no limit."`
-	PublishBurst   string `default:"20000" help:"Messages that one client may publish at once."`
-	ConnectTimeout string `default:"5s" help:"From accept to a whole CONNECT, TLS handshake included."`
-	WriteTimeout   string `default:"10s" help:"One write to a client that does not read."`
-	SessionExpiry  string `default:"24h" help:"Longest life of a session without a connection."`
-	StoredSessions string `default:"10" help:"Sessions of one user that outlive their connection."`
-	Pending        string `default:"256" help:"Messages waiting to be written to one client."`
-	Inflight       string `default:"512" help:"Unacknowledged or queued QoS 1 and 2 messages of one session."`
+	Connections           string `default:"10000" help:"MQTT connections at once."`
+	HalfOpen              string `default:"1000" help:"MQTT connections at once that have not signed in yet."`
+	HalfOpenPerAddress    string `default:"100" help:"The same, of one address (IPv6: of one /64)."`
+	ConnectionsPerAddress string `default:"0" help:"MQTT clients of one address signed in at once; 0: no limit."`
+	Packet                string `default:"262144" help:"Largest MQTT packet from a client, in bytes."`
+	ConnectPacket         string `default:"8192" help:"Largest MQTT packet from a client that is not signed in, in bytes."`
+	PublishRate           string `default:"10000" help:"Messages a second that one client may publish in the long run; 0 for no limit."`
+	PublishBurst          string `default:"20000" help:"Messages that one client may publish at once."`
+	ConnectTimeout        string `default:"5s" help:"From accept to a whole CONNECT, PROXY header and handshakes included."`
+	WriteTimeout          string `default:"10s" help:"One write to a client that does not read."`
+	SessionExpiry         string `default:"24h" help:"Longest life of a session without a connection."`
+	StoredSessions        string `default:"10" help:"Sessions of one user that outlive their connection."`
+	Pending               string `default:"256" help:"Messages waiting to be written to one client."`
+	Inflight              string `default:"512" help:"Unacknowledged or queued QoS 1 and 2 messages of one session."`
 }
 
 // storeConfig is what storeFlags mean.
@@ -101,23 +109,28 @@ type storeConfig struct {
 // config is what serveFlags mean.
 type config struct {
 	storeConfig
-	mqtt, mqtts, http, https, metrics string // empty: off
-	tlsCert, tlsKey, tlsClientCA      string
-	tlsHosts                          []string
-	tlsClientAuth                     clientAuth
-	tlsClientName                     registry.Mapping
-	redis                             secret.Text
-	adminPassword                     secret.Text
-	adminPasswordFile                 string
-	proxies                           []netip.Prefix
-	maxStale, stopTimeout             time.Duration
-	tokenMax                          time.Duration
-	queryToken                        bool
-	limits                            limits
+	mqtt, mqtts, ws, wss         string // empty: off
+	http, https, metrics         string // empty: off
+	wsPaths, wsOrigins           []string
+	proxied                      map[string]bool // listeners behind a proxy
+	tlsCert, tlsKey, tlsClientCA string
+	tlsHosts                     []string
+	tlsClientAuth                clientAuth
+	tlsClientName                registry.Mapping
+	redis                        secret.Text
+	adminPassword                secret.Text
+	adminPasswordFile            string
+	proxies                      []netip.Prefix
+	maxStale, stopTimeout        time.Duration
+	tokenMax                     time.Duration
+	queryToken                   bool
+	limits                       limits
 }
 
 type limits struct {
 	connections, storedSessions                 int
+	halfOpen, halfOpenPerAddress                int
+	connectionsPerAddress                       int
 	packet, connectPacket                       uint32
 	publishRate, publishBurst                   int
 	pending                                     int32
@@ -174,11 +187,7 @@ func (p *parser) address(key, value string) string {
 
 func (p *parser) networks(key, value string) []netip.Prefix {
 	var out []netip.Prefix
-	for part := range strings.SplitSeq(value, ",") {
-		part = strings.TrimSpace(part)
-		if part == "" {
-			continue
-		}
+	for _, part := range list(value) {
 		n, err := netip.ParsePrefix(part)
 		if addr, aerr := netip.ParseAddr(part); err != nil && aerr == nil {
 			n, err = addr.Prefix(addr.BitLen())
@@ -190,6 +199,63 @@ func (p *parser) networks(key, value string) []netip.Prefix {
 		out = append(out, n)
 	}
 	return out
+}
+
+// list returns the parts of a value between commas, less the empty ones.
+func list(value string) []string {
+	var out []string
+	for part := range strings.SplitSeq(value, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+func (p *parser) paths(key, value string) []string {
+	all := list(value)
+	for _, part := range all {
+		if !strings.HasPrefix(part, "/") || strings.ContainsAny(part, "?#") {
+			p.bad(key, part, "a path, as in /mqtt")
+		}
+	}
+	if len(all) == 0 {
+		p.bad(key, value, "at least one path, as in /mqtt")
+	}
+	return all
+}
+
+func (p *parser) origins(key, value string) []string {
+	all := list(value)
+	for _, part := range all {
+		if _, err := path.Match(part, ""); err != nil || strings.Contains(part, "/") {
+			p.bad(key, part, "a host or a pattern, with a port if it matters, as in *.example.com or app.example.com:8443")
+		}
+	}
+	return all
+}
+
+// behindProxy returns which listeners stand behind a proxy.
+func (p *parser) behindProxy(key, value string, c config) map[string]bool {
+	names := []string{"mqtt", "mqtts", "ws", "wss"}
+	chosen := list(value)
+	switch value {
+	case "off", "":
+		return nil
+	case "on":
+		chosen = names
+	}
+	proxied := make(map[string]bool)
+	for _, name := range chosen {
+		if !slices.Contains(names, name) {
+			p.bad(key, name, "off, on, or some of "+strings.Join(names, ", "))
+		}
+		proxied[name] = true
+	}
+	if len(c.proxies) == 0 {
+		p.bad(key, value, "off while trusted-proxies names no network")
+	}
+	return proxied
 }
 
 // store reads the settings of the store.
@@ -233,6 +299,10 @@ func (f *serveFlags) parse(p *parser) config {
 		storeConfig: f.storeFlags.parse(p),
 		mqtt:        p.address("mqtt-addr", f.MQTTAddr),
 		mqtts:       p.address("mqtts-addr", f.MQTTSAddr),
+		ws:          p.address("ws-addr", f.WSAddr),
+		wss:         p.address("wss-addr", f.WSSAddr),
+		wsPaths:     p.paths("ws-paths", f.WSPaths),
+		wsOrigins:   p.origins("ws-origins", f.WSOrigins),
 		http:        p.address("http-addr", f.HTTPAddr),
 		https:       p.address("https-addr", f.HTTPSAddr),
 		metrics:     p.address("metrics-addr", f.MetricsAddr),
@@ -247,19 +317,11 @@ func (f *serveFlags) parse(p *parser) config {
 		queryToken:        p.boolean("query-token", f.QueryToken),
 		limits:            f.Limits.parse(p),
 	}
-	for key, value := range map[string]string{"ws-addr": f.WSAddr, "wss-addr": f.WSSAddr} {
-		if p.address(key, value) != "" {
-			p.bad(key, value, "off: WebSocket listeners are not part of this version")
-		}
-	}
+	c.proxied = p.behindProxy("proxy-protocol", f.ProxyProtocol, c)
 	if (c.tlsCert == "") != (c.tlsKey == "") {
 		p.bad("tls-cert, tls-key", c.tlsCert+c.tlsKey, "given together")
 	}
-	for host := range strings.SplitSeq(f.TLSHosts, ",") {
-		if host = strings.TrimSpace(host); host != "" {
-			c.tlsHosts = append(c.tlsHosts, host)
-		}
-	}
+	c.tlsHosts = list(f.TLSHosts)
 	c.tlsClientAuth = clientAuth(f.TLSClientAuth)
 	if c.tlsClientAuth != authOptional && c.tlsClientAuth != authRequired && c.tlsClientAuth != authOff {
 		p.bad("tls-client-auth", f.TLSClientAuth, "optional, required or off")
@@ -274,25 +336,28 @@ func (f *serveFlags) parse(p *parser) config {
 	if u, err := url.Parse(f.Redis); f.Redis != "" && (err != nil || (u.Scheme != "redis" && u.Scheme != "rediss")) {
 		p.bad("redis", redactURL(f.Redis), "a redis:// or rediss:// URL")
 	}
-	if c.mqtt == "" && c.mqtts == "" && c.http == "" && c.https == "" {
-		p.bad("mqtt-addr, mqtts-addr, http-addr, https-addr", "off", "on for at least one")
+	if c.mqtt+c.mqtts+c.ws+c.wss+c.http+c.https == "" {
+		p.bad("mqtt-addr, mqtts-addr, ws-addr, wss-addr, http-addr, https-addr", "off", "on for at least one")
 	}
 	return c
 }
 
 func (f *limitFlags) parse(p *parser) limits {
 	return limits{
-		connections:    number[int](p, "limits-connections", f.Connections, 1, 10_000_000),
-		packet:         number[uint32](p, "limits-packet", f.Packet, 1024, 256<<20),
-		connectPacket:  number[uint32](p, "limits-connect-packet", f.ConnectPacket, 256, 1<<20),
-		publishRate:    number[int](p, "limits-publish-rate", f.PublishRate, 0, 10_000_000),
-		publishBurst:   number[int](p, "limits-publish-burst", f.PublishBurst, 1, 100_000_000),
-		connectTimeout: p.duration("limits-connect-timeout", f.ConnectTimeout, 100*time.Millisecond, time.Minute),
-		writeTimeout:   p.duration("limits-write-timeout", f.WriteTimeout, 100*time.Millisecond, time.Minute),
-		sessionExpiry:  p.duration("limits-session-expiry", f.SessionExpiry, 0, 30*24*time.Hour),
-		storedSessions: number[int](p, "limits-stored-sessions", f.StoredSessions, 0, 100_000),
-		pending:        number[int32](p, "limits-pending", f.Pending, 16, 65536),
-		inflight:       number[uint16](p, "limits-inflight", f.Inflight, 16, 65535),
+		connections:           number[int](p, "limits-connections", f.Connections, 1, 10_000_000),
+		halfOpen:              number[int](p, "limits-half-open", f.HalfOpen, 1, 10_000_000),
+		halfOpenPerAddress:    number[int](p, "limits-half-open-per-address", f.HalfOpenPerAddress, 1, 10_000_000),
+		connectionsPerAddress: number[int](p, "limits-connections-per-address", f.ConnectionsPerAddress, 0, 10_000_000),
+		packet:                number[uint32](p, "limits-packet", f.Packet, 1024, 256<<20),
+		connectPacket:         number[uint32](p, "limits-connect-packet", f.ConnectPacket, 256, 1<<20),
+		publishRate:           number[int](p, "limits-publish-rate", f.PublishRate, 0, 10_000_000),
+		publishBurst:          number[int](p, "limits-publish-burst", f.PublishBurst, 1, 100_000_000),
+		connectTimeout:        p.duration("limits-connect-timeout", f.ConnectTimeout, 100*time.Millisecond, time.Minute),
+		writeTimeout:          p.duration("limits-write-timeout", f.WriteTimeout, 100*time.Millisecond, time.Minute),
+		sessionExpiry:         p.duration("limits-session-expiry", f.SessionExpiry, 0, 30*24*time.Hour),
+		storedSessions:        number[int](p, "limits-stored-sessions", f.StoredSessions, 0, 100_000),
+		pending:               number[int32](p, "limits-pending", f.Pending, 16, 65536),
+		inflight:              number[uint16](p, "limits-inflight", f.Inflight, 16, 65535),
 	}
 }
 

@@ -2,9 +2,7 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -66,21 +64,7 @@ func (k pki) fingerprint(name string) string {
 // dial connects over TLS and shows a certificate, if name is not empty.
 func (k pki) dial(p *program, version byte, name string) *mqtttest.Client {
 	k.tb.Helper()
-	b, err := os.ReadFile(k.path("ca.crt"))
-	if err != nil {
-		k.tb.Fatal(err)
-	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
-	cfg.RootCAs.AppendCertsFromPEM(b)
-	if name != "" {
-		cert, err := tls.LoadX509KeyPair(k.path(name+".crt"), k.path(name+".key"))
-		if err != nil {
-			k.tb.Fatal(err)
-		}
-		// Whatever the broker says which CAs it trusts.
-		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }
-	}
-	conn, err := (&tls.Dialer{Config: cfg}).DialContext(k.tb.Context(), "tcp", p.urls["mqtts"])
+	conn, err := (&tls.Dialer{Config: k.config(name)}).DialContext(k.tb.Context(), "tcp", p.urls["mqtts"])
 	if err != nil {
 		k.tb.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"time"
 )
 
@@ -25,7 +26,10 @@ func (a *app) chores() []chore {
 		{"forget uses of certificates that are gone", 24 * time.Hour, counted(s.SweepUses)},
 		{"keep the certificate authority", 24 * time.Hour, func(ctx context.Context) error { _, err := s.KeepAuthority(ctx); return err }},
 	}
-	if a.certificate != nil {
+	if len(a.reloads.parts) > 0 {
+		cs = append(cs, chore{"read changed files of TLS again", 2 * time.Second, func(ctx context.Context) error { a.reloads.look(ctx); return nil }})
+	}
+	if a.certificate != nil && a.certificate.made {
 		cs = append(cs, chore{"renew the certificate of the listeners", time.Hour, a.certificate.renew})
 	}
 	return cs
@@ -33,24 +37,37 @@ func (a *app) chores() []chore {
 
 // tidy does each chore at once and then in its time, until ctx ends.
 func (a *app) tidy(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	due := make(map[string]time.Time)
+	j := &janitor{chores: a.chores(), now: time.Now, log: a.log, due: make(map[string]time.Time)}
 	for {
-		for _, c := range a.chores() {
-			now := time.Now()
-			if now.Before(due[c.name]) {
-				continue
-			}
-			due[c.name] = now.Add(c.every)
-			if err := c.do(ctx); err != nil && ctx.Err() == nil {
-				a.log.Error("a chore failed", "chore", c.name, "err", err)
-			}
-		}
+		j.round(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+	}
+}
+
+// janitor knows when each chore is due.
+type janitor struct {
+	chores []chore
+	now    func() time.Time
+	log    *slog.Logger
+	due    map[string]time.Time
+}
+
+// round does what is due.
+func (j *janitor) round(ctx context.Context) {
+	for _, c := range j.chores {
+		now := j.now()
+		if now.Before(j.due[c.name]) {
+			continue
+		}
+		j.due[c.name] = now.Add(c.every)
+		if err := c.do(ctx); err != nil && ctx.Err() == nil {
+			j.log.Error("a chore failed", "chore", c.name, "err", err)
 		}
 	}
 }

@@ -48,12 +48,18 @@ func (a *app) brokerMetrics() []metric {
 	b, h := a.broker, a.hook
 	return []metric{
 		{"mqttwarden_mqtt_connections", "Open MQTT connections, signed in or not.", false, func() float64 { return float64(b.Stats().Connections) }},
+		{"mqttwarden_mqtt_half_open", "MQTT connections not signed in.", false, func() float64 { return float64(b.Stats().HalfOpen) }},
 		{"mqttwarden_mqtt_clients", "MQTT clients signed in.", false, func() float64 { return float64(b.Stats().Clients) }},
 		{"mqttwarden_mqtt_sessions_stored", "Sessions without a connection.", false, func() float64 { return float64(h.Stats().Stored) }},
 		{"mqttwarden_mqtt_subscriptions", "Subscriptions.", false, func() float64 { return float64(b.Stats().Subscriptions) }},
 		{"mqttwarden_mqtt_retained_messages", "Retained messages.", false, func() float64 { return float64(b.Stats().Retained) }},
 		{"mqttwarden_mqtt_inflight_messages", "QoS 1 and 2 messages under way or waiting.", false, func() float64 { return float64(b.Stats().Inflight) }},
 		{"mqttwarden_mqtt_connections_refused_total", "Connections refused because there were too many.", true, func() float64 { return float64(b.Stats().ConnectionsRefused) }},
+		{"mqttwarden_mqtt_half_open_refused_total", "Connections refused because too many had not signed in.", true, func() float64 { return float64(b.Stats().HalfOpenRefused) }},
+		{"mqttwarden_mqtt_address_half_open_refused_total", "The same, because too many of their address had not.", true, func() float64 { return float64(b.Stats().AddressHalfOpenRefused) }},
+		{"mqttwarden_mqtt_address_refused_total", "Clients refused because too many of their address were signed in.", true, func() float64 { return float64(b.Stats().AddressRefused) }},
+		{"mqttwarden_mqtt_proxy_headers_refused_total", "Connections refused because their PROXY header was missing, malformed or not from a trusted proxy.", true, func() float64 { return float64(b.Stats().ProxyHeadersRefused) }},
+		{"mqttwarden_mqtt_upgrades_refused_total", "WebSocket upgrades that failed, other HTTP requests among them.", true, func() float64 { return float64(b.Stats().UpgradesRefused) }},
 		{"mqttwarden_mqtt_handshakes_failed_total", "TLS handshakes that failed.", true, func() float64 { return float64(b.Stats().HandshakesFailed) }},
 		{"mqttwarden_mqtt_rates_exceeded_total", "Connections ended because their client published faster than it may.", true, func() float64 { return float64(b.Stats().RatesExceeded) }},
 		{"mqttwarden_mqtt_topics_reserved_total", "Publishes refused because their topic begins with $.", true, func() float64 { return float64(b.Stats().TopicsReserved) }},

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"strings"
+	"syscall"
 )
 
 // serveCmd runs the broker and its API.
@@ -22,6 +24,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams, set *settings) error {
 	}
 	log := newLog(s.err, cfg.logLevel, cfg.logJSON)
 	tuneCollector(os.Getenv("GOGC"))
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
 	a, err := start(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -35,12 +40,18 @@ func (c *serveCmd) Run(ctx context.Context, s streams, set *settings) error {
 		}
 	}
 	log.Info("running", "version", version, "listening", strings.Join(a.addresses(), ", "))
-	select {
-	case <-ctx.Done():
-		log.Info("stopping")
-	case failed := <-a.failed:
-		log.Error("a part failed: stopping", "err", failed)
-		err = failed
+	for running := true; running; {
+		select {
+		case <-reload:
+			a.reloads.all(ctx)
+			continue
+		case <-ctx.Done():
+			log.Info("stopping")
+		case failed := <-a.failed:
+			log.Error("a part failed: stopping", "err", failed)
+			err = failed
+		}
+		running = false
 	}
 	if stopErr := a.shutdown(cfg.stopTimeout); err == nil {
 		err = stopErr

@@ -31,6 +31,8 @@ const (
 // startTLS makes ready what TLS listeners need: their certificate, and the CAs
 // that clients are trusted by.
 func (a *app) startTLS(ctx context.Context, c config) error {
+	a.reloads.log = a.log
+	anchorFile := watch(c.tlsClientCA) // looked at before it is read
 	files, err := readCertificates(c.tlsClientCA)
 	if err != nil {
 		return fmt.Errorf("tls-client-ca: %w", err)
@@ -41,10 +43,13 @@ func (a *app) startTLS(ctx context.Context, c config) error {
 	if err := a.anchors.Reload(ctx); err != nil {
 		return err
 	}
+	if c.tlsClientCA != "" {
+		a.reloads.add("tls-client-ca", anchorFile, func(ctx context.Context) error { return a.reloadAnchorFile(ctx, c.tlsClientCA) })
+	}
 	a.signIn.TrustAnchors(a.anchors)
 	a.signIn.Strangers(a.opened.service.Knock)
 	a.signIn.CertificateUsed(a.opened.service.CertificateUsed)
-	if c.mqtts == "" && c.https == "" {
+	if c.mqtts == "" && c.wss == "" && c.https == "" {
 		return nil
 	}
 	a.certificate = &serverCertificate{
@@ -55,22 +60,33 @@ func (a *app) startTLS(ctx context.Context, c config) error {
 		a.certificate.certFile = filepath.Join(c.dataDir, "server.crt")
 		a.certificate.keyFile = filepath.Join(c.dataDir, "server.key")
 		a.certificate.made = true
+		return a.certificate.renew(ctx)
 	}
+	a.reloads.add("tls-cert, tls-key", watch(c.tlsCert, c.tlsKey), a.certificate.renew)
 	return a.certificate.renew(ctx)
 }
 
-// mqttListeners returns what the broker listens on.
+// mqttListeners returns what the broker listens on. A listener has the name of
+// its scheme.
 func (a *app) mqttListeners(c config) []broker.Listener {
-	var ls []broker.Listener
-	if c.mqtt != "" {
-		ls = append(ls, broker.Listener{Name: "mqtt", Address: c.mqtt})
+	var secure *broker.TLS
+	if a.certificate != nil {
+		secure = &broker.TLS{Certificate: a.certificate.get, ClientAuth: c.tlsClientAuth.broker()}
 	}
-	if c.mqtts != "" {
-		ls = append(ls, broker.Listener{Name: "mqtts", Address: c.mqtts, TLS: &broker.TLS{
-			Certificate: a.certificate.get, ClientAuth: c.tlsClientAuth.broker(),
-		}})
+	web := &broker.WebSocket{Paths: c.wsPaths, Origins: c.wsOrigins}
+	var on []broker.Listener
+	for _, l := range []broker.Listener{
+		{Name: "mqtt", Address: c.mqtt},
+		{Name: "mqtts", Address: c.mqtts, TLS: secure},
+		{Name: "ws", Address: c.ws, WebSocket: web},
+		{Name: "wss", Address: c.wss, TLS: secure, WebSocket: web},
+	} {
+		if l.Address != "" {
+			l.ProxyProtocol = c.proxied[l.Name]
+			on = append(on, l)
+		}
 	}
-	return ls
+	return on
 }
 
 // httpsConfig returns the settings of the HTTPS listener. As over MQTT, a client
@@ -177,7 +193,7 @@ func listenerHosts(c config) []string {
 	if name, err := os.Hostname(); err == nil && hostName.MatchString(name) {
 		hosts = append(hosts, name)
 	}
-	for _, address := range []string{c.mqtts, c.https} {
+	for _, address := range []string{c.mqtts, c.wss, c.https} {
 		host, _, err := net.SplitHostPort(address)
 		if ip := net.ParseIP(host); err == nil && host != "" && (ip == nil || !ip.IsUnspecified()) {
 			hosts = append(hosts, host)
