@@ -35,7 +35,7 @@ type sessions struct {
 type slot struct {
 	owner *session      // whose state lives under the ID; nil: nobody's
 	busy  *session      // who may change that state now; nil: whoever comes
-	free  chan struct{} // closed when busy becomes nil
+	free  chan struct{} // closed when busy becomes nil; nil while nobody waits for that
 }
 
 func newSessions(maxStored int, patience time.Duration) *sessions {
@@ -72,7 +72,7 @@ func (r *sessions) join(ctx context.Context, s *session) error {
 			r.add(s)
 			return nil
 		}
-		holder, free := sl.busy, sl.free
+		holder, free := sl.busy, sl.wait()
 		r.mu.Unlock()
 		if patience == nil {
 			patience = time.After(r.patience)
@@ -97,7 +97,7 @@ func (r *sessions) hold(ctx context.Context, s *session) error {
 			r.mu.Unlock()
 			return nil
 		}
-		free := sl.free
+		free := sl.wait()
 		r.mu.Unlock()
 		select {
 		case <-free:
@@ -116,8 +116,10 @@ func (r *sessions) release(s *session) {
 		return
 	}
 	sl.busy = nil
-	close(sl.free)
-	sl.free = make(chan struct{})
+	if sl.free != nil {
+		close(sl.free)
+		sl.free = nil
+	}
 	r.tidy(s.id)
 }
 
@@ -243,10 +245,18 @@ func (r *sessions) counts() (live, stored int) {
 func (r *sessions) slot(id string) *slot {
 	sl := r.slots[id]
 	if sl == nil {
-		sl = &slot{free: make(chan struct{})}
+		sl = new(slot)
 		r.slots[id] = sl
 	}
 	return sl
+}
+
+// wait returns what is closed when nobody is busy with the slot any more.
+func (sl *slot) wait() <-chan struct{} {
+	if sl.free == nil {
+		sl.free = make(chan struct{})
+	}
+	return sl.free
 }
 
 // tidy removes the slot of a client ID that nobody uses.

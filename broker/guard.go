@@ -81,6 +81,12 @@ func guardOf(cl *mqtt.Client) *guard {
 	}
 }
 
+// greet waits for a CONNECT that mochi may see. Until it has come there is nothing
+// of the client but its connection.
+func (g *guard) greet() error {
+	return g.next()
+}
+
 // Read hands mochi what has been judged.
 func (g *guard) Read(p []byte) (int, error) {
 	if len(g.ready) == 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -27,8 +28,7 @@ type listener struct {
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}
 
 func listen(l Listener) (*listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
-	ln, err := lc.Listen(context.Background(), "tcp", l.Address)
+	ln, err := bind(l.Address)
 	if err != nil {
 		return nil, fmt.Errorf("broker: listener %s: %w", l.Name, err)
 	}
@@ -159,9 +159,23 @@ func (b *Broker) attach(l *listener, c *conn) {
 	}
 	g := newGuard(b, c)
 	defer g.over()
+	if err := g.greet(); err != nil {
+		b.log.Debug("no CONNECT", "listener", l.name, "remote", c.remote.String(), "err", err)
+		return
+	}
+	deepen()
 	if err := b.srv.EstablishConnection(l.name, g); err != nil {
 		b.log.Debug("connection ended", "listener", l.name, "remote", c.remote.String(), "err", err)
 	}
+}
+
+// deepen lets the stack of a goroutine grow at once to what mochi will need of
+// it. By itself it grows in steps, and is copied at each with all that is on it.
+//
+//go:noinline
+func deepen() {
+	var room [9 << 10]byte
+	runtime.KeepAlive(&room)
 }
 
 // prepare does what comes before MQTT.
