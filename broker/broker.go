@@ -29,6 +29,9 @@ type Broker struct {
 	conns   map[*conn]struct{}
 	wg      sync.WaitGroup // accept loops and connections
 
+	quota     *retainQuota
+	sysTopics []string // under which the broker itself retains, from Start on
+
 	parents    atomic.Int64       // connections of which mochi has a SUBSCRIBE with parents
 	retaining  atomic.Int64       // connections of which mochi has a message that is to be retained
 	violations [256]atomic.Uint64 // packets that ended a connection, by reason code
@@ -38,12 +41,13 @@ type Broker struct {
 
 	admission *admission
 
-	refused     atomic.Uint64 // connections above MaxConnections
-	misled      atomic.Uint64 // PROXY headers that were not there, not right or not to be believed
-	failed      atomic.Uint64 // TLS handshakes
-	notUpgraded atomic.Uint64 // HTTP requests
-	panics      atomic.Uint64
-	full        rarely // says that a limit is reached
+	refused      atomic.Uint64 // connections above MaxConnections
+	misled       atomic.Uint64 // PROXY headers that were not there, not right or not to be believed
+	failed       atomic.Uint64 // TLS handshakes
+	notUpgraded  atomic.Uint64 // HTTP requests
+	panics       atomic.Uint64
+	full         rarely // says that a limit is reached
+	fullRetained rarely
 }
 
 // New binds all listeners; nobody is served before Start. A broker that is not
@@ -67,6 +71,7 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 			SysTopicResendInterval:   int64(cfg.SysInterval / time.Second),
 		}),
 	}
+	b.quota = newRetainQuota(b.srv.Topics, cfg.MaxRetained, cfg.MaxRetainedBytes)
 	for _, l := range cfg.Listeners {
 		bound, err := listen(l)
 		if err != nil {
@@ -93,6 +98,7 @@ func (b *Broker) Start(decides mqtt.Hook) error {
 	if err := b.srv.Serve(); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
+	b.loadRetained()
 	b.started = true
 	for _, l := range b.listeners {
 		b.wg.Go(func() { b.accept(l) })

@@ -41,6 +41,8 @@ type Config struct {
 	MaxSessionExpiry time.Duration // how long a session outlives its connection; 24 h
 	MaxTopicLength   int           // of a topic or filter, in bytes; 512
 	MaxTopicLevels   int           // of a topic or filter; 32
+	MaxRetained      int           // retained messages, those of the broker itself aside; 100,000
+	MaxRetainedBytes int64         // of them: topics, payloads and properties; 256 MiB
 	PublishRate      int           // messages a second that one client may publish in the long run; 0: no limit
 	PublishBurst     int           // messages that it may publish at once; twice the rate
 	ReadBuffer       int           // of each connection, in bytes; 2 KiB
@@ -91,6 +93,8 @@ func (c Config) withDefaults() Config {
 	or(&c.MaxSessionExpiry, 24*time.Hour)
 	or(&c.MaxTopicLength, 512)
 	or(&c.MaxTopicLevels, 32)
+	or(&c.MaxRetained, 100_000)
+	or(&c.MaxRetainedBytes, 256<<20)
 	or(&c.PublishBurst, 2*c.PublishRate)
 	or(&c.ReadBuffer, 2<<10)
 	or(&c.SysInterval, 30*time.Second)
@@ -146,6 +150,8 @@ func (c Config) validate() error {
 		{"MaxHalfOpen", int64(c.MaxHalfOpen)},
 		{"MaxHalfOpenPerAddress", int64(c.MaxHalfOpenPerAddress)},
 		{"MaxQueued", int64(c.MaxQueued)},
+		{"MaxRetained", int64(c.MaxRetained)},
+		{"MaxRetainedBytes", c.MaxRetainedBytes},
 		{"ReadBuffer", int64(c.ReadBuffer)},
 	} {
 		if n.value < 1 {

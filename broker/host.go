@@ -84,11 +84,16 @@ func (b *Broker) Keep(cl *mqtt.Client) {
 }
 
 // Publish publishes a message as from the client with an ID, connected or not.
-// It is not judged again as a publish; its deliveries are.
+// It is not judged again as a publish; its deliveries are. If it is to be retained
+// and there is no room for that, it is only delivered.
 func (b *Broker) Publish(clientID string, pk packets.Packet) error {
 	from := b.srv.NewClient(nil, mqtt.LocalListener, clientID, true)
 	from.Properties.ProtocolVersion = 5 // so that the expiry of a message counts
 	pk.FixedHeader.Type = packets.Publish
 	pk.PacketID = uint16(pk.FixedHeader.Qos) // not sent anywhere, but checked
+	if pk.FixedHeader.Retain {
+		b.retaining.Add(1)
+		defer b.retaining.Add(-1)
+	}
 	return b.srv.InjectPacket(from, pk)
 }

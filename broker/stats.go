@@ -2,13 +2,14 @@ package broker
 
 import "sync/atomic"
 
-// Stats are counts of the broker. All but the first six only grow.
+// Stats are counts of the broker. All but the first seven only grow.
 type Stats struct {
 	Connections   int   // open now, signed in or not
 	HalfOpen      int   // open now, not signed in
 	Clients       int64 // signed in now
 	Subscriptions int64 // now
-	Retained      int64 // messages, now
+	Retained      int64 // messages, now, those of the broker itself aside
+	RetainedBytes int64 // of them, now: topics, payloads and properties
 	Inflight      int64 // messages of QoS 1 and 2 under way or waiting, now
 
 	ConnectionsRefused     uint64          // above MaxConnections
@@ -22,6 +23,7 @@ type Stats struct {
 	RatesExceeded          uint64          // connections ended for publishing too fast
 	TopicsReserved         uint64          // publishes to topics that begin with $
 	TopicsRefused          uint64          // publishes to topics that are too long or too deep
+	RetainedRefused        uint64          // messages, because of MaxRetained or MaxRetainedBytes
 	Panics                 uint64          // that ended a connection
 	MessagesReceived       int64
 	MessagesSent           int64
@@ -36,6 +38,7 @@ func (b *Broker) Stats() Stats {
 	connections := len(b.conns)
 	b.mu.Unlock()
 	info := b.srv.Info
+	retained, bytes := b.quota.used()
 	refused := make(map[byte]uint64)
 	for code := range b.violations {
 		if n := b.violations[code].Load(); n > 0 {
@@ -47,7 +50,9 @@ func (b *Broker) Stats() Stats {
 		HalfOpen:               b.admission.open(),
 		Clients:                atomic.LoadInt64(&info.ClientsConnected),
 		Subscriptions:          atomic.LoadInt64(&info.Subscriptions),
-		Retained:               atomic.LoadInt64(&info.Retained),
+		Retained:               int64(retained),
+		RetainedBytes:          bytes,
+		RetainedRefused:        b.quota.refused.Load(),
 		Inflight:               atomic.LoadInt64(&info.Inflight),
 		ConnectionsRefused:     b.refused.Load(),
 		HalfOpenRefused:        b.admission.refused.Load(),

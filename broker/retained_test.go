@@ -1,0 +1,270 @@
+package broker_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mqttwarden/broker"
+)
+
+// retain publishes a message that is to be retained; an empty payload clears.
+func (c *client) retain(topic, payload string, qos byte) {
+	c.tb.Helper()
+	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos, Retain: true}, TopicName: topic, Payload: []byte(payload)}
+	if qos > 0 {
+		pk.PacketID = 1000
+	}
+	c.send(pk)
+}
+
+// acked reads the answer to a publish with an identifier of 1000 to its end and
+// returns the code of the first packet.
+func (c *client) acked(qos byte) byte {
+	c.tb.Helper()
+	switch qos {
+	case 0:
+		c.ping()
+		return 0
+	case 1:
+		return c.expect(packets.Puback).ReasonCode
+	}
+	rec := c.expect(packets.Pubrec)
+	if rec.PacketID != 1000 {
+		c.tb.Errorf("PUBREC for %d", rec.PacketID)
+	}
+	if rec.ReasonCode < packets.ErrUnspecifiedError.Code {
+		c.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: 1000})
+		c.expect(packets.Pubcomp)
+	}
+	return rec.ReasonCode
+}
+
+func topics(list []broker.RetainedMessage) string {
+	var names []string
+	for _, m := range list {
+		names = append(names, m.Topic)
+	}
+	return strings.Join(names, " ")
+}
+
+// A retained message for which there is no room is refused as a whole, whatever
+// version and QoS, and nobody is disconnected. Mochi takes most errors of
+// OnPublish for a yes (V24), and has no such limit (V22).
+func TestRetainedMessagesAreLimited(t *testing.T) {
+	for _, version := range []byte{4, 5} {
+		for qos := range byte(3) {
+			t.Run(fmt.Sprintf("MQTT %d, QoS %d", version, qos), func(t *testing.T) {
+				b := start(t, new(open), func(cfg *broker.Config) { cfg.MaxRetained, cfg.MaxRetainedBytes = 2, 30 })
+				reader := dial(t, b, 5)
+				reader.connect("reader", nil)
+				reader.subscribe("#", 0)
+				c := dial(t, b, version)
+				c.connect("c", nil)
+				var refusal byte
+				if version == 5 && qos > 0 {
+					refusal = packets.ErrQuotaExceeded.Code
+				}
+				refused := uint64(0)
+				for _, tt := range []struct {
+					name, topic, payload string
+					taken                bool
+				}{
+					{"the first", "a", "1", true},
+					{"one that leaves no byte", "b", strings.Repeat("x", 27), true},
+					{"one too many", "c", "1", false},
+					{"one in place of another, too large", "a", "12", false},
+					{"one in place of another, as large", "a", "2", true},
+					{"a smaller one in place of another", "b", "small", true},
+					{"one in place of another, larger, with room", "a", "larger", true},
+					{"clearing", "b", "", true},
+					{"one more, now that there is room", "c", "1", true},
+				} {
+					c.retain(tt.topic, tt.payload, qos)
+					want := refusal
+					if tt.taken {
+						want = 0
+					} else {
+						refused++
+					}
+					if code := c.acked(qos); code != want {
+						t.Errorf("%s: answered with %#02x, want %#02x", tt.name, code, want)
+					}
+					if tt.taken {
+						if got := reader.expect(packets.Publish); got.TopicName != tt.topic || string(got.Payload) != tt.payload {
+							t.Fatalf("%s: delivered is %s %s", tt.name, got.TopicName, got.Payload)
+						}
+					} else {
+						reader.ping() // not delivered
+					}
+				}
+				if got, _ := b.Retained("#", 0, 10); topics(got) != "a c" || string(got[0].Payload) != "larger" {
+					t.Errorf("retained are %+v", got)
+				}
+				s := b.Stats()
+				if s.Retained != 2 || s.RetainedBytes != 9 || s.RetainedRefused != refused {
+					t.Errorf("%d messages, %d bytes, %d refused; want 2, 9, %d", s.Retained, s.RetainedBytes, s.RetainedRefused, refused)
+				}
+				c.publish("not retained", 0)
+				reader.expect(packets.Publish)
+			})
+		}
+	}
+}
+
+// The limit counts the topic that the hook makes, and what the hook refuses takes
+// no room.
+func TestRetainedMessagesAreCountedAsTheHookLeavesThem(t *testing.T) {
+	h := &open{publish: func(_ *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+		if pk.TopicName == "secret" {
+			return pk, packets.CodeSuccessIgnore
+		}
+		pk.TopicName = "site/" + pk.TopicName
+		return pk, nil
+	}}
+	b := start(t, h, func(cfg *broker.Config) { cfg.MaxRetainedBytes = 7 })
+	c := dial(t, b, 5)
+	c.connect("c", nil)
+	for _, tt := range []struct {
+		topic, payload string
+		want           byte
+	}{
+		{"secret", strings.Repeat("x", 99), 0},
+		{"a", "12", packets.ErrQuotaExceeded.Code}, // site/a has six bytes
+		{"a", "1", 0},
+	} {
+		c.retain(tt.topic, tt.payload, 1)
+		if code := c.acked(1); code != tt.want {
+			t.Errorf("%s: %#02x, want %#02x", tt.topic, code, tt.want)
+		}
+	}
+	if got, _ := b.Retained("#", 0, 10); topics(got) != "site/a" {
+		t.Errorf("retained are %v", topics(got))
+	}
+}
+
+func TestUserPropertiesCountForTheirMemory(t *testing.T) {
+	b := start(t, new(open), func(cfg *broker.Config) { cfg.MaxRetainedBytes = 100 })
+	c := dial(t, b, 5)
+	c.connect("c", nil)
+	c.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: true}, TopicName: "a", Payload: []byte("x"), PacketID: 1000,
+		Properties: packets.Properties{User: []packets.UserProperty{{}, {}, {}, {}}},
+	})
+	if code := c.acked(1); code != packets.ErrQuotaExceeded.Code {
+		t.Errorf("%#02x: many empty properties took no room", code)
+	}
+}
+
+func TestWillWithoutRoomIsDeliveredAndNotRetained(t *testing.T) {
+	b := start(t, new(open), func(cfg *broker.Config) { cfg.MaxRetained = 1 })
+	c := dial(t, b, 5)
+	c.connect("c", nil)
+	c.subscribe("#", 0)
+	will := func(topic string) {
+		pk := packets.Packet{FixedHeader: packets.FixedHeader{Retain: true}, TopicName: topic, Payload: []byte("gone")}
+		if err := b.Publish("d", pk); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.expect(packets.Publish); got.TopicName != topic {
+			t.Fatalf("got %s", got.TopicName)
+		}
+	}
+	will("a")
+	will("b")
+	will("a")
+	if got, total := b.Retained("#", 0, 10); topics(got) != "a" || total != 1 || got[0].ClientID != "d" {
+		t.Errorf("retained are %+v", got)
+	}
+}
+
+func TestExpiredMessagesMakeRoom(t *testing.T) {
+	b := start(t, new(open), func(cfg *broker.Config) { cfg.MaxRetained = 1 })
+	c := dial(t, b, 5)
+	c.connect("c", nil)
+	c.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Retain: true}, TopicName: "a", Payload: []byte("x"),
+		Properties: packets.Properties{MessageExpiryInterval: 1, ContentType: "text/plain"},
+	})
+	c.ping()
+	got, _ := b.Retained("a", 0, 1)
+	if len(got) != 1 || got[0].Expires.Sub(got[0].Created) != time.Second || got[0].ContentType != "text/plain" {
+		t.Fatalf("got %+v", got)
+	}
+	eventually(t, "the message expires", func() bool { return b.Stats().Retained == 0 })
+	c.retain("b", "x", 1)
+	if code := c.acked(1); code != 0 {
+		t.Errorf("%#02x after the only message has expired", code)
+	}
+}
+
+func TestRetainedMessagesAreListed(t *testing.T) {
+	b := start(t, new(open), nil)
+	c := dial(t, b, 5)
+	c.connect("c", nil)
+	for _, topic := range []string{"b", "a/c", "a", "a/b/c", "/x"} {
+		c.retain(topic, "in "+topic, 1)
+		c.acked(1)
+	}
+	for _, tt := range []struct {
+		name, filter  string
+		offset, limit int
+		want          string
+		total         int
+	}{
+		{"all by topic", "#", 0, 10, "/x a a/b/c a/c b", 5},
+		{"a page", "#", 1, 2, "a a/b/c", 5},
+		{"the last page", "#", 4, 2, "b", 5},
+		{"a page behind the last", "#", 6, 2, "", 5},
+		{"a level and its parent", "a/#", 0, 10, "a a/b/c a/c", 3},
+		{"one level", "+", 0, 10, "a b", 2},
+		{"an empty level", "+/+", 0, 10, "/x a/c", 2},
+		{"one topic", "a/c", 0, 10, "a/c", 1},
+		{"none", "z", 0, 10, "", 0},
+		{"what is no filter", "a/#/b", 0, 10, "", 0},
+		{"one of the broker's own", "$SYS/broker/version", 0, 10, "$SYS/broker/version", 1},
+	} {
+		if got, total := b.Retained(tt.filter, tt.offset, tt.limit); topics(got) != tt.want || total != tt.total {
+			t.Errorf("%s: got %s of %d, want %s of %d", tt.name, topics(got), total, tt.want, tt.total)
+		}
+	}
+	got, _ := b.Retained("b", 0, 1)
+	if m := got[0]; string(m.Payload) != "in b" || m.QoS != 1 || m.ClientID != "c" || time.Since(m.Created) > time.Minute || !m.Expires.IsZero() {
+		t.Errorf("got %+v", m)
+	}
+}
+
+func TestRetainedMessagesAreCleared(t *testing.T) {
+	b := start(t, new(open), nil)
+	c := dial(t, b, 5)
+	c.connect("c", nil)
+	for _, topic := range []string{"a", "a/b", "a/c", "b"} {
+		c.retain(topic, "x", 1)
+		c.acked(1)
+	}
+	c.subscribe("#", 0)
+	for range 4 {
+		c.expect(packets.Publish)
+	}
+	if !b.ClearRetained("b") || b.ClearRetained("b") {
+		t.Error("a topic can't be cleared, or twice")
+	}
+	if n := b.ClearAllRetained("a/#"); n != 3 {
+		t.Errorf("%d were cleared, want 3", n)
+	}
+	if n := b.ClearAllRetained("$SYS/#"); n != 0 || b.ClearRetained("$SYS/broker/version") {
+		t.Errorf("%d of the broker's own were cleared", n)
+	}
+	if s := b.Stats(); s.Retained != 0 || s.RetainedBytes != 0 {
+		t.Errorf("%d messages of %d bytes are counted", s.Retained, s.RetainedBytes)
+	}
+	c.ping() // subscribers hear nothing of it
+	other := dial(t, b, 5)
+	other.connect("other", nil)
+	other.subscribe("#", 0)
+	other.ping()
+}
