@@ -46,6 +46,7 @@ type Config struct {
 	// worth as a credential. Nil: none is taken.
 	Certificate     func(*tls.ConnectionState) *registry.Certificate
 	Follower        Follower
+	Retained        v1.Retained                               // the broker's
 	LastChange      func(ctx context.Context) (uint64, error) // the store's
 	Ready           func(ctx context.Context) Readiness
 	Metrics         http.Handler   // served at /metrics; nil: there is none
@@ -76,7 +77,7 @@ const defaultMaxBody = 1 << 20
 // New returns the handler of everything. It returns an error when cfg lacks a
 // part or the document can't be made.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Service == nil || cfg.SignIn == nil || cfg.Follower == nil || cfg.LastChange == nil ||
+	if cfg.Service == nil || cfg.SignIn == nil || cfg.Follower == nil || cfg.Retained == nil || cfg.LastChange == nil ||
 		cfg.Ready == nil || cfg.Now == nil || cfg.Log == nil {
 		return nil, errors.New("adminapi: the configuration lacks a part")
 	}
@@ -98,7 +99,7 @@ func New(cfg Config) (http.Handler, error) {
 	})
 	v1.New(v1.Config{
 		Service: cfg.Service, SignIn: cfg.SignIn, Node: cfg.Node,
-		Changes: changes{cfg.Follower, cfg.LastChange},
+		Changes: changes{cfg.Follower, cfg.LastChange}, Retained: cfg.Retained,
 	}).Mount(table)
 	pki.New(cfg.Service).Mount(table)
 

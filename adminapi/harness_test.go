@@ -74,6 +74,7 @@ type world struct {
 	anchors  *registry.Anchors
 	follower *registry.Follower
 	log      *lines
+	retained *shelf
 	admin    string // a token with all rights
 }
 
@@ -93,7 +94,7 @@ func newBareWorld(t testing.TB, tweak func(*Config)) *world {
 			t.Fatal(err)
 		}
 	}
-	w := &world{log: &lines{}}
+	w := &world{log: &lines{}, retained: new(shelf)}
 	w.T, _ = t.(*testing.T)
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -143,6 +144,7 @@ func newBareWorld(t testing.TB, tweak func(*Config)) *world {
 			return w.anchors.Certificate(state.PeerCertificates, registry.MapCommonName)
 		},
 		Follower:        w.follower,
+		Retained:        w.retained,
 		LastChange:      store.LastChange,
 		Ready:           func(context.Context) Readiness { return Readiness{{Name: "store"}} },
 		AllowQueryToken: true,

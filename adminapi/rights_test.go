@@ -25,8 +25,8 @@ func (w *world) endpoints() []string {
 		}
 	}
 	slices.Sort(list)
-	if len(list) != 49 {
-		w.Fatalf("the document has %d routes, want 49: %q", len(list), list)
+	if len(list) != 51 {
+		w.Fatalf("the document has %d routes, want 51: %q", len(list), list)
 	}
 	return list
 }

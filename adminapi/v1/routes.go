@@ -72,6 +72,11 @@ func (a *API) Mount(t *route.Table) {
 	route.Add(certificates, "GET /certificates/issued", permitted, ok, a.listIssued, "listIssued", "List the client certificates that were issued here, a page at a time")
 	route.Add(certificates, "POST /certificates/issued/{serial}/revoke", permitted, ok, a.revokeIssued, "revokeIssued", "Revoke a client certificate that was issued here")
 
+	retained := t.Under("/api", "Retained messages")
+	route.Add(retained, "GET /retained", permitted, ok, a.listRetained, "listRetained", "List retained messages, by topic, a page at a time")
+	route.Add(retained, "DELETE /retained", permitted, ok, a.clearRetained, "clearRetained", "Clear the retained message of a topic, or those that a filter matches",
+		route.Answers(map[int]string{noContent: "The message of the topic is cleared."}))
+
 	changes := t.Under("/api", "Changes")
 	route.Add(changes, "GET /changes/{n}", permitted, ok, a.getChange, "getChange", "Tell how far a change is enforced")
 }

@@ -20,10 +20,11 @@ type Service interface {
 
 // Config holds what the API works with.
 type Config struct {
-	Service Service
-	SignIn  SignIn
-	Changes Changes
-	Node    string // how receipts name this node
+	Service  Service
+	SignIn   SignIn
+	Changes  Changes
+	Retained Retained
+	Node     string // how receipts name this node
 }
 
 // API holds the handlers.
@@ -36,6 +37,7 @@ type API struct {
 	certificates  Certificates
 	signIn        SignIn
 	changes       Changes
+	retained      Retained
 	node          string
 }
 
@@ -44,7 +46,7 @@ func New(cfg Config) *API {
 	return &API{
 		users: cfg.Service, credentials: cfg.Service, roles: cfg.Service, sessions: cfg.Service,
 		registrations: cfg.Service, certificates: cfg.Service,
-		signIn: cfg.SignIn, changes: cfg.Changes, node: cfg.Node,
+		signIn: cfg.SignIn, changes: cfg.Changes, retained: cfg.Retained, node: cfg.Node,
 	}
 }
 

@@ -203,6 +203,8 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		MaxConnectionsPerAddress: c.limits.connectionsPerAddress,
 		MaxPacketSize:            c.limits.packet,
 		MaxConnectPacket:         c.limits.connectPacket,
+		MaxRetained:              c.limits.retained,
+		MaxRetainedBytes:         c.limits.retainedBytes,
 		PublishRate:              c.limits.publishRate,
 		PublishBurst:             c.limits.publishBurst,
 		MaxQueued:                c.limits.pending,
@@ -278,6 +280,7 @@ func (a *app) startAPI(_ context.Context, c config) error {
 	handler, err := adminapi.New(adminapi.Config{
 		Service: a.opened.service, SignIn: a.signIn, Follower: a.follower,
 		LastChange: a.opened.store.LastChange, Ready: a.ready, Metrics: metrics,
+		Retained: retained{a.broker, a.log},
 		Certificate: func(s *tls.ConnectionState) *registry.Certificate {
 			return a.anchors.Certificate(s.PeerCertificates, c.tlsClientName)
 		},

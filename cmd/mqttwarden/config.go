@@ -90,6 +90,8 @@ type limitFlags struct {
 	SessionExpiry         string `default:"24h" help:"Longest life of a session without a connection."`
 	StoredSessions        string `default:"10" help:"Sessions of one user that outlive their connection."`
 	Pending               string `default:"256" help:"Messages waiting to be written to one client."`
+	Retained              string `default:"100000" help:"Retained messages."`
+	RetainedBytes         string `default:"268435456" help:"Topics, payloads and properties of the retained messages, in bytes."`
 	Inflight              string `default:"512" help:"Unacknowledged or queued QoS 1 and 2 messages of one session."`
 }
 
@@ -133,6 +135,8 @@ type limits struct {
 	connectionsPerAddress                       int
 	packet, connectPacket                       uint32
 	publishRate, publishBurst                   int
+	retained                                    int
+	retainedBytes                               int64
 	pending                                     int32
 	inflight                                    uint16
 	connectTimeout, writeTimeout, sessionExpiry time.Duration
@@ -148,7 +152,7 @@ func (p *parser) bad(key, value, want string) {
 
 // number returns a number of whatever size its place has; low when it is not
 // accepted.
-func number[T uint8 | uint16 | int32 | uint32 | int](p *parser, key, value string, low, high T) T {
+func number[T uint8 | uint16 | int32 | uint32 | int64 | int](p *parser, key, value string, low, high T) T {
 	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || n < int64(low) || n > int64(high) {
 		p.bad(key, value, fmt.Sprintf("a number from %d to %d", low, high))
@@ -357,6 +361,8 @@ func (f *limitFlags) parse(p *parser) limits {
 		sessionExpiry:         p.duration("limits-session-expiry", f.SessionExpiry, 0, 30*24*time.Hour),
 		storedSessions:        number[int](p, "limits-stored-sessions", f.StoredSessions, 0, 100_000),
 		pending:               number[int32](p, "limits-pending", f.Pending, 16, 65536),
+		retained:              number[int](p, "limits-retained", f.Retained, 1, 10_000_000),
+		retainedBytes:         number[int64](p, "limits-retained-bytes", f.RetainedBytes, 1<<10, 1<<40),
 		inflight:              number[uint16](p, "limits-inflight", f.Inflight, 16, 65535),
 	}
 }

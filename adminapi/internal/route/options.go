@@ -1,6 +1,7 @@
 package route
 
 import (
+	"net/http"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,7 +23,7 @@ func Texts(media ...string) Option {
 }
 
 // Answers describes statuses other than that of success with which the handler
-// sends the same body.
+// sends the same body, or none with 204.
 func Answers(descriptions map[int]string) Option {
 	return func(op *huma.Operation) { op.Metadata[answersKey] = descriptions }
 }
@@ -36,8 +37,10 @@ func describeOptions(_ *huma.OpenAPI, op *huma.Operation) {
 	answers, _ := op.Metadata[answersKey].(map[int]string)
 	success := op.Responses[strconv.Itoa(op.DefaultStatus)]
 	for status, description := range answers {
-		op.Responses[strconv.Itoa(status)] = &huma.Response{
-			Description: description, Headers: success.Headers, Content: success.Content,
+		answer := &huma.Response{Description: description, Headers: success.Headers}
+		if status != http.StatusNoContent {
+			answer.Content = success.Content
 		}
+		op.Responses[strconv.Itoa(status)] = answer
 	}
 }
