@@ -37,7 +37,12 @@ type Broker struct {
 	violations [256]atomic.Uint64 // packets that ended a connection, by reason code
 	rated      atomic.Uint64      // connections ended for publishing too fast
 	reserved   atomic.Uint64      // publishes to topics of the broker
-	topics     atomic.Uint64      // publishes to topics that are too long or too deep
+	topics     atomic.Uint64      // publishes and wills to topics that are too long or too deep
+	filters    atomic.Uint64      // that are too long or too deep
+
+	subscriptions atomic.Uint64 // refused above MaxSubscriptions
+	late          atomic.Uint64 // connections without a CONNECT in time
+	stalled       atomic.Uint64 // connections that took a write too long
 
 	admission *admission
 

@@ -57,12 +57,15 @@ func TestConfigIsChecked(t *testing.T) {
 		Listeners:        []broker.Listener{{Name: "a"}, {Name: "a", TLS: &broker.TLS{}}},
 		ConnectTimeout:   -time.Second,
 		MaxConnections:   -1,
-		MaxSessionExpiry: 8 * 24 * time.Hour,
+		MaxSessionExpiry: 31 * 24 * time.Hour,
+		MaxInflight:      16_385,
+		ReceiveMaximum:   8193,
+		MaxSubscriptions: -1,
 	}, slog.New(slog.DiscardHandler))
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{`listener "a"`, "certificate", "ConnectTimeout", "MaxConnections", "MaxSessionExpiry"} {
+	for _, want := range []string{`listener "a"`, "certificate", "ConnectTimeout", "MaxConnections", "MaxSessionExpiry", "MaxInflight", "ReceiveMaximum", "MaxSubscriptions"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not named in: %v", want, err)
 		}
@@ -117,10 +120,16 @@ func TestSilentPeersAreCut(t *testing.T) {
 			t.Errorf("%s: cut after %v", name, took)
 		}
 	}
+	eventually(t, "they are counted", func() bool { return b.Stats().ConnectTimeouts == 3 })
 	c := dial(t, b, 4)
 	c.connect("c", nil)
 	time.Sleep(60 * time.Millisecond) // the deadline must not act on those who are signed in
 	c.ping()
+	c.Close()
+	eventually(t, "it is gone", func() bool { return b.Stats().Connections == 0 })
+	if got := b.Stats().ConnectTimeouts; got != 3 {
+		t.Errorf("%d connections counted as late, want 3: one had signed in", got)
+	}
 }
 
 func TestConnectionsAreLimited(t *testing.T) {

@@ -38,11 +38,12 @@ type Config struct {
 	MaxQueued        int32         // messages that wait for the socket of one client; 512
 	MaxInflight      uint16        // messages of QoS 1 and 2 that wait for one client, connected or not; 1,024
 	ReceiveMaximum   uint16        // messages of QoS 1 and 2 that a client may have under way; 256
-	MaxSessionExpiry time.Duration // how long a session outlives its connection; 24 h
+	MaxSessionExpiry time.Duration // how long a session outlives its connection, in whole seconds; 24 h
 	MaxTopicLength   int           // of a topic or filter, in bytes; 512
 	MaxTopicLevels   int           // of a topic or filter; 32
 	MaxRetained      int           // retained messages, those of the broker itself aside; 100,000
 	MaxRetainedBytes int64         // of them: topics, payloads and properties; 256 MiB
+	MaxSubscriptions int           // of one client; 1,000
 	PublishRate      int           // messages a second that one client may publish in the long run; 0: no limit
 	PublishBurst     int           // messages that it may publish at once; twice the rate
 	ReadBuffer       int           // of each connection, in bytes; 2 KiB
@@ -93,8 +94,7 @@ func (c Config) withDefaults() Config {
 	or(&c.MaxSessionExpiry, 24*time.Hour)
 	or(&c.MaxTopicLength, 512)
 	or(&c.MaxTopicLevels, 32)
-	or(&c.MaxRetained, 100_000)
-	or(&c.MaxRetainedBytes, 256<<20)
+	or(&c.MaxSubscriptions, 1000)
 	or(&c.PublishBurst, 2*c.PublishRate)
 	or(&c.ReadBuffer, 2<<10)
 	or(&c.SysInterval, 30*time.Second)
@@ -107,6 +107,13 @@ func or[T comparable](v *T, byDefault T) {
 		*v = byDefault
 	}
 }
+
+// Both directions share mochi's packet identifiers. The guard looks for a free
+// one among half of them, 32,767; so that is never hard to find.
+const (
+	maxInflight = 16_384
+	maxReceive  = 8_192
+)
 
 // validate returns every reason why the broker can't run like this.
 func (c Config) validate() error {
@@ -135,7 +142,7 @@ func (c Config) validate() error {
 		{"ConnectTimeout", c.ConnectTimeout, time.Millisecond, time.Hour},
 		{"WriteTimeout", c.WriteTimeout, time.Millisecond, time.Hour},
 		{"LastWords", c.LastWords, time.Millisecond, time.Minute},
-		{"MaxSessionExpiry", c.MaxSessionExpiry, time.Second, 7 * 24 * time.Hour},
+		{"MaxSessionExpiry", c.MaxSessionExpiry, time.Second, 30 * 24 * time.Hour},
 		{"SysInterval", c.SysInterval, time.Second, 24 * time.Hour},
 	} {
 		if d.value < d.min || d.value > d.max {
@@ -153,10 +160,19 @@ func (c Config) validate() error {
 		{"MaxRetained", int64(c.MaxRetained)},
 		{"MaxRetainedBytes", c.MaxRetainedBytes},
 		{"ReadBuffer", int64(c.ReadBuffer)},
+		{"MaxTopicLength", int64(c.MaxTopicLength)},
+		{"MaxTopicLevels", int64(c.MaxTopicLevels)},
+		{"MaxSubscriptions", int64(c.MaxSubscriptions)},
 	} {
 		if n.value < 1 {
 			errs = append(errs, fmt.Errorf("broker: %s is %d: must be at least 1", n.name, n.value))
 		}
+	}
+	if c.MaxInflight > maxInflight {
+		errs = append(errs, fmt.Errorf("broker: MaxInflight is %d: must be 1 to %d", c.MaxInflight, maxInflight))
+	}
+	if c.ReceiveMaximum > maxReceive {
+		errs = append(errs, fmt.Errorf("broker: ReceiveMaximum is %d: must be 1 to %d", c.ReceiveMaximum, maxReceive))
 	}
 	if c.MaxConnectionsPerAddress < 0 {
 		errs = append(errs, fmt.Errorf("broker: MaxConnectionsPerAddress is %d: must be at least 0, which is no limit", c.MaxConnectionsPerAddress))
@@ -194,7 +210,7 @@ func (c Config) capabilities() *mqtt.Capabilities {
 	caps.MaximumClientWritesPending = c.MaxQueued
 	caps.MaximumInflight = c.MaxInflight
 	caps.ReceiveMaximum = c.ReceiveMaximum
-	caps.MaximumSessionExpiryInterval = uint32(c.MaxSessionExpiry / time.Second) // #nosec G115 -- validate: at most 7 days
+	caps.MaximumSessionExpiryInterval = uint32(c.MaxSessionExpiry / time.Second) // #nosec G115 -- validate: at most 30 days
 	caps.MinimumProtocolVersion = 3
 	// An alias would be resolved after its topic was judged (adr/0004).
 	caps.TopicAliasMaximum = 0

@@ -3,8 +3,10 @@ package broker
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +40,7 @@ type conn struct {
 	answered atomic.Bool  // something was written
 	greeted  atomic.Bool  // a CONNACK that lets the client in was written
 	parting  atomic.Bool  // last words were spoken: nothing more is read for mochi
+	stalled  atomic.Bool  // a write took too long
 
 	mu    sync.Mutex
 	after []func()
@@ -118,6 +121,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	c.arm()
 	n, err := c.Conn.Write(p)
 	if err != nil {
+		if c.final.Load() == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			c.stalled.Store(true)
+		}
 		_ = c.Close()
 	}
 	return n, err

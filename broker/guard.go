@@ -25,22 +25,23 @@ type guard struct {
 	b *Broker
 
 	// Of the goroutine that reads for mochi.
-	checker  *frame.Checker
-	client   *mqtt.Client // known from OnConnect on
-	buf      []byte       // read from the client: [r:w] is not judged yet
-	r, w     int
-	ready    []byte // judged, and not handed on yet
-	behind   []byte // goes to mochi after ready
-	pubrel   [4]byte
-	timed    bool // mochi has set a deadline: the client is signed in
-	armed    time.Time
-	rate     bucket
-	turn     uint16
-	receives bool // mochi deals with a message of QoS 2
-	retains  bool // the packet that mochi deals with is to be retained
-	padded   frame.Padding
-	parents  []parent // of the SUBSCRIBE that mochi deals with
-	refusing bool     // the connection is refused: nothing is read any more
+	checker   *frame.Checker
+	client    *mqtt.Client // known from OnConnect on
+	buf       []byte       // read from the client: [r:w] is not judged yet
+	r, w      int
+	ready     []byte // judged, and not handed on yet
+	behind    []byte // goes to mochi after ready
+	pubrel    [4]byte
+	timed     bool // mochi has set a deadline: the client is signed in
+	armed     time.Time
+	rate      bucket
+	turn      uint16
+	receives  bool // mochi deals with a message of QoS 2
+	retains   bool // the packet that mochi deals with is to be retained
+	padded    frame.Padding
+	parents   []parent // of the SUBSCRIBE that mochi deals with
+	refusing  bool     // the connection is refused: nothing is read any more
+	overQuota []int    // the filters of that SUBSCRIBE that there is no room for
 
 	exchange atomic.Pointer[frame.Exchange] // from CONNECT on
 	lastID   atomic.Uint32                  // the packet identifier that mochi gave out last
@@ -217,7 +218,8 @@ func (g *guard) judgeConnect(h frame.Header, packet []byte) error {
 // identifier returns the packet identifier that a request is handed on with: one
 // that mochi uses for nothing now, and will not use for anything before it has
 // answered. It gives identifiers out in turn, so that is one half a turn away.
-// It is 0 for other packets.
+// There is always one: neither what the client may have under way nor what waits
+// for it fills that half (maxInflight, maxReceive). It is 0 for other packets.
 func (g *guard) identifier(h frame.Header) uint16 {
 	switch h.Type {
 	case frame.TypePublish:
@@ -235,7 +237,7 @@ func (g *guard) identifier(h frame.Header) uint16 {
 			id = math.MaxUint16 - g.turn
 		}
 		if _, used := g.client.State.Inflight.Get(id); !used {
-			return id // MaxInflight does not allow that all are in use
+			return id
 		}
 	}
 }

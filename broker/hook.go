@@ -47,13 +47,13 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	if g.padded.Password {
 		pk.Connect.Password = nil
 	}
-	if !g.seat() { // before a password is hashed
-		code := packets.ErrQuotaExceeded
-		if cl.Properties.ProtocolVersion < 5 {
-			code = packets.Err3ServerUnavailable
-		}
-		_ = h.b.Refuse(cl, code)
-		return packets.ErrQuotaExceeded
+	// Both before a password is hashed.
+	if pk.Connect.WillFlag && tooLarge(pk.Connect.WillTopic, h.b.cfg) {
+		h.b.topics.Add(1)
+		return h.refuse(cl, packets.ErrTopicNameInvalid, packets.Err3NotAuthorized)
+	}
+	if !g.seat() {
+		return h.refuse(cl, packets.ErrQuotaExceeded, packets.Err3ServerUnavailable)
 	}
 	if h.Hook.Provides(mqtt.OnConnect) {
 		if err := h.Hook.OnConnect(cl, pk); err != nil {
@@ -69,6 +69,17 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	// A message that waits would have lost its topic, which it is judged by.
 	cl.Properties.Props.TopicAliasMaximum = 0
 	return nil
+}
+
+// refuse answers a CONNECT with the code for its version, and returns the one of
+// MQTT 5 for OnConnect.
+func (h *hook) refuse(cl *mqtt.Client, code, code3 packets.Code) error {
+	answer := code
+	if cl.Properties.ProtocolVersion < 5 {
+		answer = code3
+	}
+	_ = h.b.Refuse(cl, answer)
+	return code
 }
 
 // OnSessionEstablish implements mqtt.Hook: mochi is about to take over what
@@ -186,6 +197,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 		pk = h.Hook.OnSubscribe(cl, pk)
 	}
 	if g := guardOf(cl); g != nil {
+		g.noteRefused(&pk)
 		g.noteParents(&pk)
 	}
 	return pk
@@ -197,6 +209,7 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 		h.Hook.OnSubscribed(cl, pk, codes)
 	}
 	if g := guardOf(cl); g != nil {
+		g.tellOverQuota(codes)
 		g.dropRefused(codes)
 	}
 }

@@ -144,6 +144,9 @@ func (b *Broker) serve(l *listener, c *conn) {
 	defer b.dismiss(c)
 	defer b.admission.leave(&c.visit)
 	b.contain(c, func() { b.attach(l, c) })
+	if c.stalled.Load() {
+		b.stalled.Add(1)
+	}
 	_ = c.Close()
 	b.contain(c, c.finish)
 	b.contain(c, c.linger)
@@ -153,6 +156,11 @@ func (b *Broker) serve(l *listener, c *conn) {
 func (b *Broker) attach(l *listener, c *conn) {
 	deadline := time.Now().Add(b.cfg.ConnectTimeout)
 	_ = c.SetReadDeadline(deadline) // mochi replaces it once the hook has let the client in
+	defer func() {
+		if !c.answered.Load() && !time.Now().Before(deadline) {
+			b.late.Add(1)
+		}
+	}()
 	if err := b.prepare(l, c, deadline); err != nil {
 		b.log.Debug("connection refused", "listener", l.name, "remote", c.remote.String(), "err", err)
 		return

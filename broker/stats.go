@@ -22,8 +22,12 @@ type Stats struct {
 	PacketsRefused         map[byte]uint64 // that ended a connection, by reason code of MQTT 5
 	RatesExceeded          uint64          // connections ended for publishing too fast
 	TopicsReserved         uint64          // publishes to topics that begin with $
-	TopicsRefused          uint64          // publishes to topics that are too long or too deep
 	RetainedRefused        uint64          // messages, because of MaxRetained or MaxRetainedBytes
+	TopicsRefused          uint64          // publishes and wills to topics that are too long or too deep
+	FiltersRefused         uint64          // that are too long or too deep
+	SubscriptionsRefused   uint64          // above MaxSubscriptions
+	ConnectTimeouts        uint64          // connections without a CONNECT within ConnectTimeout
+	WriteTimeouts          uint64          // connections ended because a write took WriteTimeout
 	Panics                 uint64          // that ended a connection
 	MessagesReceived       int64
 	MessagesSent           int64
@@ -65,6 +69,10 @@ func (b *Broker) Stats() Stats {
 		RatesExceeded:          b.rated.Load(),
 		TopicsReserved:         b.reserved.Load(),
 		TopicsRefused:          b.topics.Load(),
+		FiltersRefused:         b.filters.Load(),
+		SubscriptionsRefused:   b.subscriptions.Load(),
+		ConnectTimeouts:        b.late.Load(),
+		WriteTimeouts:          b.stalled.Load(),
 		Panics:                 b.panics.Load(),
 		MessagesReceived:       atomic.LoadInt64(&info.MessagesReceived),
 		MessagesSent:           atomic.LoadInt64(&info.MessagesSent),
