@@ -24,6 +24,7 @@ func (h *Hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	}
 	code := refusal(err)
 	h.counts.refused[code.Code].Add(1)
+	h.counts.limited(err)
 	h.log.Info("connect refused", "client", printable(cl.ID), "user", printable(string(pk.Connect.Username)),
 		"remote", cl.Net.Remote, "code", fmt.Sprintf("%#02x", code.Code), "reason", printable(err.Error()))
 	_ = h.host.Refuse(cl, connack(code, cl.Properties.ProtocolVersion))
@@ -156,6 +157,10 @@ func (h *Hook) limit(cl *mqtt.Client) {
 	case ka == 0, ka > most:
 		cl.State.Keepalive = most
 		cl.State.ServerKeepalive = true // announced [MQTT-3.1.2-21]
+		h.counts.keepAlives.Add(1)
+	}
+	if time.Duration(cl.Properties.Props.SessionExpiryInterval)*time.Second > h.maxStay {
+		h.counts.expiries.Add(1) // mochi announces what it is instead (section 3.2.2.3.2)
 	}
 	// With a Receive Maximum of the client, NextImmediate deadlocks with its
 	// own lock, and messages get stuck for good.

@@ -51,6 +51,7 @@ type Config struct {
 	EnforceTimeout    time.Duration // how long Enforce waits for connections to end; 500 ms
 	MaxClientID       int           // bytes; 256
 	MaxStoredSessions int           // that outlive their connection, for each user; 10
+	MaxConnections    int           // at a time, for each user; no limit
 	MaxKeepAlive      time.Duration // for MQTT 5, in whole seconds, also in place of none; 1 h
 	// CloseDenied closes the connection of an MQTT 3 client that publishes where
 	// it may not, as VerneMQ does. Otherwise the message is acknowledged and
@@ -86,7 +87,7 @@ func New(cfg Config) *Hook {
 		host:     cfg.Host,
 		log:      cfg.Log,
 		now:      cfg.Now,
-		sessions: newSessions(cfg.MaxStoredSessions, cfg.TakeoverPatience),
+		sessions: newSessions(cfg.MaxStoredSessions, cfg.MaxConnections, cfg.TakeoverPatience),
 	}
 }
 

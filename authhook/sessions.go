@@ -17,8 +17,9 @@ import (
 // sessions are all sessions, by client ID and by user: connecting, connected and
 // stored.
 type sessions struct {
-	maxStored int           // persistent sessions of one user
-	patience  time.Duration // with a CONNECT that holds the ID another one wants
+	maxStored    int           // persistent sessions of one user
+	maxConnected int           // sessions of one user with a connection; 0: no limit
+	patience     time.Duration // with a CONNECT that holds the ID another one wants
 
 	tasks atomic.Int64 // sessions whose task is not nothing
 
@@ -38,20 +39,22 @@ type slot struct {
 	free  chan struct{} // closed when busy becomes nil; nil while nobody waits for that
 }
 
-func newSessions(maxStored int, patience time.Duration) *sessions {
+func newSessions(maxStored, maxConnected int, patience time.Duration) *sessions {
 	return &sessions{
-		maxStored: maxStored,
-		patience:  patience,
-		slots:     make(map[string]*slot),
-		users:     make(map[registry.UserID]map[*session]struct{}),
-		watched:   make(map[*session]struct{}),
-		suspects:  make(map[string]struct{}),
+		maxStored:    maxStored,
+		maxConnected: maxConnected,
+		patience:     patience,
+		slots:        make(map[string]*slot),
+		users:        make(map[registry.UserID]map[*session]struct{}),
+		watched:      make(map[*session]struct{}),
+		suspects:     make(map[string]struct{}),
 	}
 }
 
 // join makes s known as a session of its user, which hears of changes from then
 // on, and gives it hold of its client ID. It waits for others of the same user
-// to be through with the ID. An ID that is another user's is refused.
+// to be through with the ID. An ID that is another user's is refused, and so is
+// one session too many.
 func (r *sessions) join(ctx context.Context, s *session) error {
 	var patience <-chan time.Time // made when it is needed, which is rare
 	for {
@@ -64,9 +67,9 @@ func (r *sessions) join(ctx context.Context, s *session) error {
 		if sl.busy == nil {
 			defer r.mu.Unlock()
 			s.keeps = s.persistent()
-			if s.keeps && r.persistent(s) >= r.maxStored {
+			if err := r.room(s, sl); err != nil {
 				r.tidy(s.id)
-				return fmt.Errorf("%w: stored sessions of the user", packets.ErrQuotaExceeded)
+				return err
 			}
 			sl.busy = s
 			r.add(s)
@@ -264,6 +267,43 @@ func (r *sessions) tidy(id string) {
 	if sl := r.slots[id]; sl.owner == nil && sl.busy == nil {
 		delete(r.slots, id)
 	}
+}
+
+// What a user has too many of when a CONNECT is refused.
+var (
+	errStored    = fmt.Errorf("%w: stored sessions of the user", packets.ErrQuotaExceeded)
+	errConnected = fmt.Errorf("%w: connections of the user", packets.ErrQuotaExceeded)
+)
+
+// room reports why there is none for s, which is about to get hold of sl. To take
+// over a connection adds none.
+func (r *sessions) room(s *session, sl *slot) error {
+	takesOver := sl.owner != nil && sl.owner.stage == established
+	switch {
+	case s.keeps && r.persistent(s) >= r.maxStored:
+		return errStored
+	case r.maxConnected > 0 && !takesOver && r.connected(s.user) >= r.maxConnected:
+		return errConnected
+	default:
+		return nil
+	}
+}
+
+// connected returns how many connections a user has, without those that have been
+// taken over and are on their way out. It counts them only when there are enough
+// sessions for a limit.
+func (r *sessions) connected(user registry.UserID) int {
+	all := r.users[user]
+	if len(all) < r.maxConnected {
+		return len(all)
+	}
+	n := 0
+	for s := range all {
+		if s.stage != stored && s.heir == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // persistent returns how many sessions other than those under the ID of s

@@ -1,6 +1,11 @@
 package authhook
 
-import "sync/atomic"
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+)
 
 // counts are the counters behind Stats.
 type counts struct {
@@ -11,6 +16,24 @@ type counts struct {
 	deniedReads      atomic.Uint64 // filters and deliveries
 	ended            atomic.Uint64
 	willsDropped     atomic.Uint64
+
+	clientIDs   atomic.Uint64
+	connections atomic.Uint64
+	stored      atomic.Uint64
+	keepAlives  atomic.Uint64
+	expiries    atomic.Uint64
+}
+
+// limited counts a CONNECT that was refused, if that was for a limit.
+func (c *counts) limited(err error) {
+	switch {
+	case errors.Is(err, packets.ErrClientIdentifierTooLong):
+		c.clientIDs.Add(1)
+	case errors.Is(err, errConnected):
+		c.connections.Add(1)
+	case errors.Is(err, errStored):
+		c.stored.Add(1)
+	}
 }
 
 // Stats are counts of what the hook decided. All but the first two only grow.
@@ -24,6 +47,12 @@ type Stats struct {
 	DeniedDeliveries uint64
 	Ended            uint64 // sessions, because their user or proof did not hold any more
 	WillsDropped     uint64 // because they were not allowed when they were due
+
+	ClientIDsTooLong      uint64 // CONNECTs above MaxClientID
+	ConnectionsRefused    uint64 // CONNECTs above MaxConnections
+	StoredSessionsRefused uint64 // CONNECTs above MaxStoredSessions
+	KeepAlivesSet         uint64 // CONNECTs above MaxKeepAlive, or without one
+	ExpiriesLowered       uint64 // CONNECTs whose session would stay longer than it may
 }
 
 // Stats returns the counts as they are now.
@@ -38,6 +67,12 @@ func (h *Hook) Stats() Stats {
 		DeniedSubscribes: h.counts.deniedSubscribes.Load(),
 		Ended:            h.counts.ended.Load(),
 		WillsDropped:     h.counts.willsDropped.Load(),
+
+		ClientIDsTooLong:      h.counts.clientIDs.Load(),
+		ConnectionsRefused:    h.counts.connections.Load(),
+		StoredSessionsRefused: h.counts.stored.Load(),
+		KeepAlivesSet:         h.counts.keepAlives.Load(),
+		ExpiriesLowered:       h.counts.expiries.Load(),
 	}
 	// The filters are among the reads, counted later.
 	if reads := h.counts.deniedReads.Load(); reads > st.DeniedSubscribes {

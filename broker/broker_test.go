@@ -132,6 +132,20 @@ func TestSilentPeersAreCut(t *testing.T) {
 	}
 }
 
+func TestClientsThatDoNotReadAreCut(t *testing.T) {
+	b := start(t, new(open), func(cfg *broker.Config) { cfg.WriteTimeout = 50 * time.Millisecond })
+	stuck := dial(t, b, 5)
+	stuck.connect("stuck", nil)
+	stuck.subscribe("a", 0)
+	c := dial(t, b, 5)
+	c.connect("c", nil)
+	eventually(t, "it is cut and counted", func() bool {
+		c.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "a", Payload: make([]byte, 200_000)})
+		return b.Stats().WriteTimeouts == 1
+	})
+	c.ping()
+}
+
 func TestConnectionsAreLimited(t *testing.T) {
 	b := start(t, new(open), func(cfg *broker.Config) { cfg.MaxConnections = 2 })
 	one := dial(t, b, 5)
