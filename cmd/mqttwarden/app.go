@@ -210,6 +210,10 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		MaxQueued:                c.limits.pending,
 		MaxInflight:              c.limits.inflight,
 		MaxSessionExpiry:         c.limits.sessionExpiry,
+		ReceiveMaximum:           c.limits.receiveMaximum,
+		MaxTopicLength:           c.limits.topicLength,
+		MaxTopicLevels:           c.limits.topicLevels,
+		MaxSubscriptions:         c.limits.subscriptions,
 	}, a.log)
 	if err != nil {
 		return err
@@ -220,7 +224,11 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		Certificate: func(chain []*x509.Certificate) *registry.Certificate {
 			return a.anchors.Certificate(chain, c.tlsClientName)
 		},
-		MaxStoredSessions: c.limits.storedSessions, Now: time.Now, Log: a.log,
+		MaxClientID:       c.limits.clientID,
+		MaxConnections:    c.limits.connectionsPerUser,
+		MaxStoredSessions: c.limits.storedSessions,
+		MaxKeepAlive:      c.limits.keepAlive,
+		Now:               time.Now, Log: a.log,
 	})
 	for _, l := range listeners {
 		a.listening = append(a.listening, endpoint{l.Name, a.broker.Addr(l.Name)})

@@ -75,26 +75,6 @@ type serveFlags struct {
 	Limits limitFlags `embed:"" prefix:"limits-"`
 }
 
-// limitFlags bound what one client may ask of the broker.
-type limitFlags struct {
-	Connections           string `default:"10000" help:"MQTT connections at once."`
-	HalfOpen              string `default:"1000" help:"MQTT connections at once that have not signed in yet."`
-	HalfOpenPerAddress    string `default:"100" help:"The same, of one address (IPv6: of one /64)."`
-	ConnectionsPerAddress string `default:"0" help:"MQTT clients of one address signed in at once; 0: no limit."`
-	Packet                string `default:"262144" help:"Largest MQTT packet from a client, in bytes."`
-	ConnectPacket         string `default:"8192" help:"Largest MQTT packet from a client that is not signed in, in bytes."`
-	PublishRate           string `default:"10000" help:"Messages a second that one client may publish in the long run; 0 for no limit."`
-	PublishBurst          string `default:"20000" help:"Messages that one client may publish at once."`
-	ConnectTimeout        string `default:"5s" help:"From accept to a whole CONNECT, PROXY header and handshakes included."`
-	WriteTimeout          string `default:"10s" help:"One write to a client that does not read."`
-	SessionExpiry         string `default:"24h" help:"Longest life of a session without a connection."`
-	StoredSessions        string `default:"10" help:"Sessions of one user that outlive their connection."`
-	Pending               string `default:"256" help:"Messages waiting to be written to one client."`
-	Retained              string `default:"100000" help:"Retained messages."`
-	RetainedBytes         string `default:"268435456" help:"Topics, payloads and properties of the retained messages, in bytes."`
-	Inflight              string `default:"512" help:"Unacknowledged or queued QoS 1 and 2 messages of one session."`
-}
-
 // storeConfig is what storeFlags mean.
 type storeConfig struct {
 	dataDir   string
@@ -129,19 +109,6 @@ type config struct {
 	limits                       limits
 }
 
-type limits struct {
-	connections, storedSessions                 int
-	halfOpen, halfOpenPerAddress                int
-	connectionsPerAddress                       int
-	packet, connectPacket                       uint32
-	publishRate, publishBurst                   int
-	retained                                    int
-	retainedBytes                               int64
-	pending                                     int32
-	inflight                                    uint16
-	connectTimeout, writeTimeout, sessionExpiry time.Duration
-}
-
 // parser turns settings into values and collects what is wrong with them.
 type parser struct{ problems []error }
 
@@ -165,6 +132,15 @@ func (p *parser) duration(key, value string, low, high time.Duration) time.Durat
 	d, err := time.ParseDuration(value)
 	if err != nil || d < low || d > high {
 		p.bad(key, value, fmt.Sprintf("a duration from %s to %s, as in 90s or 5m", low, high))
+	}
+	return d
+}
+
+// seconds is duration for what is told to clients, who know whole seconds only.
+func (p *parser) seconds(key, value string, low, high time.Duration) time.Duration {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < low || d > high || d%time.Second != 0 {
+		p.bad(key, value, fmt.Sprintf("a duration from %s to %s in whole seconds, as in 90s or 5m", low, high))
 	}
 	return d
 }
@@ -344,27 +320,6 @@ func (f *serveFlags) parse(p *parser) config {
 		p.bad("mqtt-addr, mqtts-addr, ws-addr, wss-addr, http-addr, https-addr", "off", "on for at least one")
 	}
 	return c
-}
-
-func (f *limitFlags) parse(p *parser) limits {
-	return limits{
-		connections:           number[int](p, "limits-connections", f.Connections, 1, 10_000_000),
-		halfOpen:              number[int](p, "limits-half-open", f.HalfOpen, 1, 10_000_000),
-		halfOpenPerAddress:    number[int](p, "limits-half-open-per-address", f.HalfOpenPerAddress, 1, 10_000_000),
-		connectionsPerAddress: number[int](p, "limits-connections-per-address", f.ConnectionsPerAddress, 0, 10_000_000),
-		packet:                number[uint32](p, "limits-packet", f.Packet, 1024, 256<<20),
-		connectPacket:         number[uint32](p, "limits-connect-packet", f.ConnectPacket, 256, 1<<20),
-		publishRate:           number[int](p, "limits-publish-rate", f.PublishRate, 0, 10_000_000),
-		publishBurst:          number[int](p, "limits-publish-burst", f.PublishBurst, 1, 100_000_000),
-		connectTimeout:        p.duration("limits-connect-timeout", f.ConnectTimeout, 100*time.Millisecond, time.Minute),
-		writeTimeout:          p.duration("limits-write-timeout", f.WriteTimeout, 100*time.Millisecond, time.Minute),
-		sessionExpiry:         p.duration("limits-session-expiry", f.SessionExpiry, 0, 30*24*time.Hour),
-		storedSessions:        number[int](p, "limits-stored-sessions", f.StoredSessions, 0, 100_000),
-		pending:               number[int32](p, "limits-pending", f.Pending, 16, 65536),
-		retained:              number[int](p, "limits-retained", f.Retained, 1, 10_000_000),
-		retainedBytes:         number[int64](p, "limits-retained-bytes", f.RetainedBytes, 1<<10, 1<<40),
-		inflight:              number[uint16](p, "limits-inflight", f.Inflight, 16, 65535),
-	}
 }
 
 // redactURL returns a URL fit to be shown: without a password, and nothing of
