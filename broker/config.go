@@ -95,6 +95,8 @@ func (c Config) withDefaults() Config {
 	or(&c.MaxTopicLength, 512)
 	or(&c.MaxTopicLevels, 32)
 	or(&c.MaxSubscriptions, 1000)
+	or(&c.MaxRetained, 100_000)
+	or(&c.MaxRetainedBytes, 256<<20)
 	or(&c.PublishBurst, 2*c.PublishRate)
 	or(&c.ReadBuffer, 2<<10)
 	or(&c.SysInterval, 30*time.Second)
