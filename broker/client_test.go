@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -155,7 +156,15 @@ func (c *client) connect(id string, change func(*packets.Packet)) byte {
 
 func (c *client) send(pk packets.Packet) {
 	c.tb.Helper()
-	pk.ProtocolVersion = c.version
+	if _, err := c.Write(encode(c.version, pk)); err != nil {
+		c.tb.Fatal(err)
+	}
+}
+
+// encode returns a packet as a client of that version sends it. One that can't be
+// encoded is a fault of the test.
+func encode(version byte, pk packets.Packet) []byte {
+	pk.ProtocolVersion = version
 	var buf bytes.Buffer
 	var err error
 	switch pk.FixedHeader.Type {
@@ -179,15 +188,15 @@ func (c *client) send(pk packets.Packet) {
 		err = pk.PingreqEncode(&buf)
 	case packets.Disconnect:
 		err = pk.DisconnectEncode(&buf)
+	case packets.Auth:
+		err = pk.AuthEncode(&buf)
 	default:
-		c.tb.Fatalf("no such packet here: %d", pk.FixedHeader.Type)
+		err = fmt.Errorf("no such packet here: %d", pk.FixedHeader.Type)
 	}
 	if err != nil {
-		c.tb.Fatal(err)
+		panic(err)
 	}
-	if _, err := c.Write(buf.Bytes()); err != nil {
-		c.tb.Fatal(err)
-	}
+	return buf.Bytes()
 }
 
 func (c *client) publish(topic string, qos byte) {

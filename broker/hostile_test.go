@@ -1,0 +1,313 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mqttwarden/broker"
+)
+
+// Peers that are after the broker's time or memory. A witness is served meanwhile,
+// and nothing of them is left.
+
+// drip writes p byte by byte until that fails, and returns how much was written.
+func drip(conn net.Conn, p []byte, pause time.Duration) int {
+	for i := range p {
+		if _, err := conn.Write(p[i : i+1]); err != nil {
+			return i
+		}
+		time.Sleep(pause)
+	}
+	return len(p)
+}
+
+// A peer that sends its CONNECT a byte at a time has no more time than others.
+func TestSlowLorisOnConnect(t *testing.T) {
+	b := start(t, new(open), func(cfg *broker.Config) { cfg.ConnectTimeout = 200 * time.Millisecond })
+	before := takeFootprint(b)
+	w := watch(t, b)
+	pk := connectAs("c")
+	pk.Connect.ClientIdentifier = strings.Repeat("c", 2000)
+	var wg sync.WaitGroup
+	for range 100 {
+		c := dial(t, b, 5)
+		wg.Go(func() {
+			if n := drip(c, encode(5, pk)[:600], 5*time.Millisecond); n == 600 {
+				t.Error("it is still waited for after 3 s")
+			}
+		})
+	}
+	wg.Wait()
+	w.testify(patience / 2)
+	before.returns(t, 4<<20)
+}
+
+// Who publishes to a client that does not read waits once, for the time-out of a
+// write at most (V10).
+func TestV10SlowReaderBlocksNobodyForLong(t *testing.T) {
+	for _, qos := range []byte{0, 1, 2} {
+		t.Run(fmt.Sprint("QoS ", qos), func(t *testing.T) {
+			const timeout = 300 * time.Millisecond
+			b := start(t, new(open), func(cfg *broker.Config) { cfg.WriteTimeout = timeout })
+			before := takeFootprint(b)
+			w := watch(t, b)
+			slow := dial(t, b, 4) // with keep alive 0
+			_ = slow.Conn.(*net.TCPConn).SetReadBuffer(4096)
+			slow.connect("slow", nil)
+			slow.subscribe("a", qos)
+			pub := dial(t, b, 5)
+			pub.connect("pub", nil)
+			pk := message("a", qos, 1)
+			pk.Payload = make([]byte, 32<<10)
+			var longest time.Duration
+			for deadline := time.Now().Add(patience); b.Stats().Clients > 2; {
+				if time.Now().After(deadline) {
+					t.Fatal("the slow reader is still connected")
+				}
+				began := time.Now()
+				pub.send(pk)
+				if qos == 2 {
+					pub.expect(packets.Pubrec)
+					pub.send(ack(packets.Pubrel, 1))
+					pub.expect(packets.Pubcomp)
+				}
+				if qos == 1 {
+					pub.expect(packets.Puback)
+				}
+				pub.ping()
+				longest = max(longest, time.Since(began))
+			}
+			if longest > timeout+patience/2 {
+				t.Errorf("a publisher waited for %v", longest)
+			}
+			pub.Close()
+			slow.Close()
+			w.testify(patience / 2)
+			before.returns(t, 4<<20)
+		})
+	}
+}
+
+// Packets as large as they may be, from many at once.
+func TestLargePacketsFromMany(t *testing.T) {
+	b := start(t, new(open), nil)
+	before := takeFootprint(b)
+	w := watch(t, b)
+	pk := message("a", 0, 0)
+	pk.Payload = make([]byte, 256<<10-20)
+	large := encode(5, pk)
+	var wg sync.WaitGroup
+	for i := range 50 {
+		c := dial(t, b, 5)
+		c.connect(fmt.Sprint("c", i), nil)
+		wg.Go(func() {
+			for range 4 {
+				if _, err := c.Write(large); err != nil {
+					t.Error(err)
+				}
+			}
+			if i%2 == 0 { // one that is too large, whole or not
+				_, _ = c.Write(append([]byte{0x30, 0x81, 0x80, 0x10}, large...))
+			}
+			_ = c.Conn.(*net.TCPConn).CloseWrite()
+			for {
+				if _, err := c.next(); err != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	w.testify(patience / 2)
+	if n := b.Stats().PacketsRefused[0x95]; n != 25 {
+		t.Errorf("%d packets were refused as too large, want 25", n)
+	}
+	before.returns(t, 4<<20)
+}
+
+// The work for a topic is quadratic in its levels, under a lock that all need
+// (V16). Filters are the hook's to refuse.
+func TestV16TopicOfManyLevels(t *testing.T) {
+	b := start(t, new(open), nil)
+	before := takeFootprint(b)
+	w := watch(t, b)
+	for _, retain := range []bool{false, true} {
+		for qos := range byte(3) {
+			c := dial(t, b, 5)
+			c.connect("c", nil)
+			pk := message(strings.Repeat("/", 65535), qos, uint16(qos))
+			pk.FixedHeader.Retain = retain
+			for range 20 {
+				c.send(pk)
+				if qos > 0 {
+					if got, err := c.next(); err != nil || got.ReasonCode != 0x90 {
+						t.Fatalf("code %#02x, %v", got.ReasonCode, err)
+					}
+				}
+			}
+			c.ping()
+			c.Close()
+		}
+	}
+	w.testify(patience / 2)
+	if n := b.Stats().TopicsRefused; n != 120 {
+		t.Errorf("%d publishes were refused, want 120", n)
+	}
+	before.returns(t, 4<<20)
+}
+
+// A SUBSCRIBE of MQTT 5 that ends after its filter makes mochi panic (V1); so no
+// packet may end anywhere but at its end.
+func TestV01TruncatedPacketsDoNoHarm(t *testing.T) {
+	b := start(t, new(open), nil)
+	before := takeFootprint(b)
+	w := watch(t, b)
+	for _, version := range []byte{3, 4, 5} {
+		for _, pk := range samples(version, 1) {
+			for cut := 2; cut < len(pk); cut++ {
+				c := dial(t, b, version)
+				if pk[0]>>4 != packets.Connect {
+					c.raw(helloOf(version))
+					if got := c.expect(packets.Connack).ReasonCode; got != 0 {
+						t.Fatalf("CONNACK %#02x", got)
+					}
+				}
+				if _, err := c.Write(append([]byte{pk[0], byte(cut - 2)}, pk[2:cut]...)); err != nil {
+					t.Fatal(err)
+				}
+				_ = c.Conn.(*net.TCPConn).CloseWrite()
+				for { // what is short and well formed is answered
+					if _, err := c.next(); err != nil {
+						break
+					}
+				}
+				c.Close()
+			}
+		}
+	}
+	w.testify(patience / 2)
+	before.returns(t, 4<<20)
+}
+
+// helloOf returns a CONNECT in hex digits.
+func helloOf(version byte) string {
+	switch version {
+	case 3:
+		return "10 13 0006 4d5149736470 03 02 003c 0005 73746c6c6c"
+	case 4:
+		return "10 11 0004 4d515454 04 02 003c 0005 73746c6c6c"
+	default:
+		return "10 12 0004 4d515454 05 02 003c 00 0005 73746c6c6c"
+	}
+}
+
+// Silent peers hold Shutdown up no longer than others (V2), nor do those that
+// connect at that moment (V15).
+func TestV02ShutdownDoesNotWaitForSilentPeers(t *testing.T) {
+	b := start(t, new(open), nil)
+	for range 100 {
+		dial(t, b, 5)
+	}
+	eventually(t, "they are accepted", func() bool { return b.Stats().Connections == 100 })
+	within(t, 3*time.Second, func() {
+		if err := b.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestV15ShutdownWhileClientsConnect(t *testing.T) {
+	for range 10 {
+		b := start(t, new(open), nil)
+		addr := b.Addr("mqtt").String()
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for i := range 16 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					conn, err := net.Dial("tcp", addr)
+					if err != nil {
+						return
+					}
+					_, _ = conn.Write(encode(5, connectAs(fmt.Sprint("c", i%8))))
+					_ = conn.SetReadDeadline(time.Now().Add(patience))
+					_, _ = conn.Read(make([]byte, 64))
+					_ = conn.Close()
+				}
+			})
+		}
+		eventually(t, "they connect", func() bool { return b.Stats().Connections > 8 })
+		within(t, 5*time.Second, func() {
+			if err := b.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		cancel()
+		wg.Wait()
+	}
+}
+
+// within ends the test if f takes longer than it may.
+func within(tb testing.TB, limit time.Duration, f func()) {
+	tb.Helper()
+	began := time.Now()
+	f()
+	if took := time.Since(began); took > limit {
+		tb.Errorf("it took %v, want at most %v", took, limit)
+	}
+}
+
+// MQTT 3 knows no DISCONNECT from a server, and a peer that only fails is not
+// worth a warning (V23).
+func TestV23NoDisconnectToMQTT3(t *testing.T) {
+	b := start(t, &open{acl: func(*mqtt.Client, string, bool) bool { return false }}, nil)
+	for _, version := range []byte{3, 4} {
+		c := dial(t, b, version)
+		c.raw(helloOf(version))
+		c.hears("2002 0000")
+		c.publish("a", 1) // mochi answers with a DISCONNECT
+		if rest, err := c.next(); err == nil {
+			t.Errorf("version %d: got %s", version, packets.PacketNames[rest.FixedHeader.Type])
+		}
+	}
+	dial(t, b, 4).Close()
+	c := dial(t, b, 4)
+	c.raw("10 0d 0004 4d515455 04 02 000a 0001 61")
+	c.expectEnd()
+	eventually(t, "all are gone", func() bool { return b.Stats().Connections == 0 })
+	for line := range strings.Lines(b.log.String()) {
+		if !strings.Contains(line, "level=DEBUG") {
+			t.Errorf("in the log: %s", line)
+		}
+	}
+}
+
+// V7.
+func TestV07FiltersThatAreNone(t *testing.T) {
+	b := start(t, new(open), nil)
+	for _, version := range []byte{4, 5} {
+		for _, filter := range []string{"a+/b", "a#", "#/a", "a/#/b", "$share//x", "$SHARE//x", "$share/g", "$share/+/x", "$Share/g/", ""} {
+			c := dial(t, b, version)
+			c.connect("c", nil)
+			c.send(packets.Packet{
+				FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
+				Filters: packets.Subscriptions{{Filter: filter}},
+			})
+			got, err := c.next()
+			refused := err != nil || got.FixedHeader.Type == packets.Disconnect ||
+				got.FixedHeader.Type == packets.Suback && got.ReasonCodes[0] >= 0x80
+			if !refused {
+				t.Errorf("version %d: %q is granted", version, filter)
+			}
+			c.Close()
+		}
+	}
+}

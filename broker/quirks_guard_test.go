@@ -1,0 +1,530 @@
+package broker_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// What the guard relies on, and what it and the hook around ours make up for.
+
+// diary notes what happens in which order.
+type diary struct {
+	mu      sync.Mutex
+	entries []string
+}
+
+func (d *diary) note(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.entries = append(d.entries, fmt.Sprintf(format, args...))
+}
+
+func (d *diary) String() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Join(d.entries, ", ")
+}
+
+// wire is a connection that hands mochi what the test puts in: no more at a read
+// than was put in at once. It notes reads and writes.
+type wire struct {
+	diary
+	in     chan []byte
+	rest   []byte
+	write  func(p []byte)    // what happens in a write, if not nil
+	timed  func(t time.Time) // the same of SetDeadline
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newWire() *wire { return &wire{in: make(chan []byte, 64), closed: make(chan struct{})} }
+
+// put lets mochi read a packet.
+func (w *wire) put(version byte, pk packets.Packet) { w.in <- encode(version, pk) }
+
+func (w *wire) Read(p []byte) (int, error) {
+	if len(w.rest) == 0 {
+		w.note("read")
+		select {
+		case w.rest = <-w.in:
+		case <-w.closed:
+			return 0, io.EOF
+		}
+	}
+	n := copy(p, w.rest)
+	w.rest = w.rest[n:]
+	return n, nil
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	if w.write != nil {
+		w.write(p)
+	}
+	w.note("%s", packets.PacketNames[p[0]>>4])
+	return len(p), nil
+}
+
+func (w *wire) Close() error {
+	w.once.Do(func() { close(w.closed) })
+	return nil
+}
+
+func (w *wire) SetDeadline(t time.Time) error {
+	if w.timed != nil {
+		w.timed(t)
+	}
+	return nil
+}
+
+func (w *wire) SetReadDeadline(time.Time) error  { return nil }
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+func (w *wire) LocalAddr() net.Addr              { return new(net.TCPAddr) }
+func (w *wire) RemoteAddr() net.Addr             { return new(net.TCPAddr) }
+
+// attach gives mochi a wire on which a client connects.
+func (b *bare) attach(w *wire, version byte, id string) *mqtt.Client {
+	b.tb.Helper()
+	b.conns.Go(func() { _ = b.EstablishConnection("bare", w) })
+	w.put(version, connectAs(id))
+	eventually(b.tb, "the client is there", func() bool { return strings.Contains(w.String(), "Connack") })
+	cl, ok := b.Clients.Get(id)
+	if !ok {
+		b.tb.Fatal("mochi does not know the client")
+	}
+	return cl
+}
+
+func connectAs(id string) packets.Packet {
+	return packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Connect},
+		Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), Clean: true, ClientIdentifier: id},
+	}
+}
+
+// events is a hook with the events that the hook of package broker is for.
+type events struct {
+	open
+	qosPublish func(*mqtt.Client, packets.Packet)
+	subscribe  func(packets.Packet) packets.Packet
+	subscribed func(codes []byte)
+	encode     func(packets.Packet)
+}
+
+func (h *events) Provides(b byte) bool {
+	switch b {
+	case mqtt.OnQosPublish:
+		return h.qosPublish != nil
+	case mqtt.OnSubscribe:
+		return h.subscribe != nil
+	case mqtt.OnSubscribed:
+		return h.subscribed != nil
+	case mqtt.OnPacketEncode:
+		return h.encode != nil
+	default:
+		return h.open.Provides(b)
+	}
+}
+
+func (h *events) OnQosPublish(cl *mqtt.Client, pk packets.Packet, _ int64, _ int) {
+	h.qosPublish(cl, pk)
+}
+
+func (h *events) OnSubscribe(_ *mqtt.Client, pk packets.Packet) packets.Packet {
+	return h.subscribe(pk)
+}
+
+func (h *events) OnSubscribed(_ *mqtt.Client, _ packets.Packet, codes []byte) { h.subscribed(codes) }
+
+func (h *events) OnPacketEncode(_ *mqtt.Client, pk packets.Packet) packets.Packet {
+	h.encode(pk)
+	return pk
+}
+
+// Mochi reads the next packet when it has dealt with the last one, deliveries
+// included, and answered it; the answer comes before the deliveries.
+func TestQuirkOnePacketAfterTheOther(t *testing.T) {
+	w := newWire()
+	b := newBare(t, nil, &open{acl: func(cl *mqtt.Client, _ string, write bool) bool {
+		if cl.ID == "w" && write {
+			w.note("may write")
+		} else if cl.ID == "sub" {
+			w.note("delivery")
+		}
+		return true
+	}})
+	sub := b.dial(5)
+	sub.connect("sub", nil)
+	b.Topics.Subscribe("sub", packets.Subscription{Filter: "a"})
+	b.attach(w, 5, "w")
+	w.put(5, message("a", 1, 1))
+	w.put(5, message("a", 2, 2))
+	w.put(5, ack(packets.Pubrel, 2))
+	w.put(5, packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 3,
+		Filters: packets.Subscriptions{{Filter: "b"}},
+	})
+	w.put(5, packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
+	want := "read, Connack" +
+		", read, may write, Puback, delivery" +
+		", read, may write, Pubrec, delivery" +
+		", read, Pubcomp, read, Suback, read, Pingresp, read"
+	eventually(t, want, func() bool { return strings.HasSuffix(w.String(), "Pingresp, read") })
+	if got := w.String(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// Mochi gathers what waits for a client: a write holds several packets, and none
+// in part.
+func TestQuirkWritesHoldWholePackets(t *testing.T) {
+	const n = 10
+	w := newWire()
+	stuck, release := make(chan struct{}), make(chan struct{})
+	var mu sync.Mutex
+	var writes []int
+	w.write = func(p []byte) {
+		if p[0]>>4 != packets.Publish {
+			return
+		}
+		mu.Lock()
+		writes = append(writes, whole(t, p))
+		first := len(writes) == 1
+		mu.Unlock()
+		if first {
+			close(stuck)
+			<-release
+		}
+	}
+	b := newBare(t, nil, new(open))
+	b.attach(w, 5, "w")
+	b.Topics.Subscribe("w", packets.Subscription{Filter: "a"})
+	pub := b.dial(5)
+	pub.connect("pub", nil)
+	pub.publish("a", 0)
+	<-stuck
+	for range n {
+		pub.publish("a", 0)
+	}
+	pub.ping()
+	close(release)
+	eventually(t, "all are written", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(writes) >= 2
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(writes, []int{1, n}) {
+		t.Errorf("writes of %v packets, want 1 and %d", writes, n)
+	}
+}
+
+// whole returns how many packets p holds.
+func whole(tb testing.TB, p []byte) (n int) {
+	for len(p) > 0 {
+		size, digits := 0, 1
+		for shift := 0; ; shift += 7 {
+			size |= int(p[digits]&0x7F) << shift
+			if digits++; p[digits-1] < 0x80 {
+				break
+			}
+		}
+		if digits+size > len(p) {
+			tb.Errorf("%d bytes of a packet of %d", len(p), digits+size)
+			return n
+		}
+		p = p[digits+size:]
+		n++
+	}
+	return n
+}
+
+// Identifiers are given out in turn; those in use are passed over, and 0 is none.
+func TestQuirkPacketIdentifiersComeInTurn(t *testing.T) {
+	b := newBare(t, nil, new(open))
+	cl := b.NewClient(nil, "bare", "c", true)
+	next := func() uint32 {
+		id, err := cl.NextPacketID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	cl.State.Inflight.Set(packets.Packet{PacketID: 3})
+	for _, want := range []uint32{1, 2, 4} {
+		if got := next(); got != want {
+			t.Fatalf("identifier %d, want %d", got, want)
+		}
+	}
+	for want := uint32(5); want <= 65535; want++ {
+		if got := next(); got != want {
+			t.Fatalf("identifier %d, want %d", got, want)
+		}
+	}
+	if got := next(); got != 1 {
+		t.Errorf("identifier %d after the last one, want 1", got)
+	}
+	for id := range 65536 {
+		cl.State.Inflight.Set(packets.Packet{PacketID: uint16(id)})
+	}
+	if id, err := cl.NextPacketID(); err == nil {
+		t.Errorf("identifier %d, though all are in use", id)
+	}
+}
+
+// A new connection of a session begins to count at 1 again.
+func TestQuirkPacketIdentifiersBeginAnewWithEachConnection(t *testing.T) {
+	b := newBare(t, nil, new(open))
+	pub := b.dial(5)
+	pub.connect("pub", nil)
+	for range 2 {
+		c := b.dial(5)
+		c.connect("c", keep)
+		c.subscribe("a", 1)
+		for want := uint16(1); want <= 3; want++ {
+			pub.publish("a", 1)
+			pub.expect(packets.Puback)
+			id := c.expect(packets.Publish).PacketID
+			if id != want {
+				t.Errorf("identifier %d, want %d", id, want)
+			}
+			c.send(ack(packets.Puback, id))
+		}
+		c.ping()
+	}
+}
+
+// A message of QoS 2 waits as a PUBLISH until PUBREC, then as a PUBREL until
+// PUBCOMP, under one identifier. What is not known is answered all the same.
+func TestQuirkQoS2WaitsUnderOneIdentifier(t *testing.T) {
+	b := newBare(t, nil, new(open))
+	c, pub := b.dial(5), b.dial(5)
+	c.connect("c", nil)
+	c.subscribe("a", 2)
+	pub.connect("pub", nil)
+	pub.publish("a", 2)
+	pub.expect(packets.Pubrec)
+	id := c.expect(packets.Publish).PacketID
+	cl, _ := b.Clients.Get("c")
+	waits := func(want byte) {
+		t.Helper()
+		pk, ok := cl.State.Inflight.Get(id)
+		if got := pk.FixedHeader.Type; got != want || ok != (want != 0) {
+			t.Errorf("%s waits, want %s", packets.PacketNames[got], packets.PacketNames[want])
+		}
+	}
+	waits(packets.Publish)
+	c.send(ack(packets.Pubrec, id))
+	c.expect(packets.Pubrel)
+	waits(packets.Pubrel)
+	c.send(ack(packets.Pubcomp, id))
+	c.ping()
+	waits(0)
+
+	c.send(ack(packets.Pubrec, 77))
+	if pk := c.expect(packets.Pubrel); pk.PacketID != 77 || pk.ReasonCode != 0x92 {
+		t.Errorf("PUBREL %d %#02x, want 77 0x92", pk.PacketID, pk.ReasonCode)
+	}
+	c.send(ack(packets.Pubrel, 78))
+	if pk := c.expect(packets.Pubcomp); pk.PacketID != 78 || pk.ReasonCode != 0x92 {
+		t.Errorf("PUBCOMP %d %#02x, want 78 0x92", pk.PacketID, pk.ReasonCode)
+	}
+	c.send(ack(packets.Puback, 79)) // silence
+	c.ping()
+}
+
+// A PUBREL that waits is sent again, too, when the client comes back, and so is
+// the receipt of a message of its own.
+func TestQuirkPubrelAndReceiptsAreSentAgain(t *testing.T) {
+	b := newBare(t, nil, new(open))
+	c, pub := b.dial(5), b.dial(5)
+	c.connect("c", keep)
+	c.subscribe("a", 2)
+	pub.connect("pub", nil)
+	pub.publish("a", 2)
+	pub.expect(packets.Pubrec)
+	id := c.expect(packets.Publish).PacketID
+	c.send(ack(packets.Pubrec, id))
+	c.expect(packets.Pubrel)
+	c.send(message("b", 2, 500))
+	c.expect(packets.Pubrec)
+	c.Close()
+	c = b.dial(5)
+	c.connect("c", keep)
+	got := make(map[byte]uint16)
+	for range 2 {
+		pk, err := c.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[pk.FixedHeader.Type] = pk.PacketID
+	}
+	if got[packets.Pubrel] != id || got[packets.Pubrec] != 500 {
+		t.Errorf("got %v, want PUBREL %d and PUBREC 500", got, id)
+	}
+}
+
+// All that waited is marked as sent again, also what was not sent before.
+func TestQuirkResentMessagesAreAllDuplicates(t *testing.T) {
+	b := newBare(t, nil, new(open))
+	c, pub := b.dial(5), b.dial(5)
+	c.connect("c", keep)
+	c.subscribe("a", 1)
+	c.Close()
+	eventually(t, "the client is gone", func() bool {
+		cl, _ := b.Clients.Get("c")
+		return cl.Closed()
+	})
+	pub.connect("pub", nil)
+	for range 3 {
+		pub.publish("a", 1)
+		pub.expect(packets.Puback)
+	}
+	c = b.dial(5)
+	c.connect("c", keep)
+	for range 3 {
+		if !c.expect(packets.Publish).FixedHeader.Dup {
+			t.Error("a message that the client gets for the first time is not marked any more")
+		}
+	}
+}
+
+// Messages of one second are sent again in random order.
+func TestQuirkWaitingMessagesHaveNoOrder(t *testing.T) {
+	waiting := mqtt.NewInflights()
+	for id := range uint16(64) {
+		waiting.Set(packets.Packet{PacketID: id, Created: 1})
+	}
+	for range 100 {
+		if !slices.IsSortedFunc(waiting.GetAll(false), func(a, b packets.Packet) int { return int(a.PacketID) - int(b.PacketID) }) {
+			return
+		}
+	}
+	t.Error("they are in order now")
+}
+
+// OnQosPublish is called when a message waits already and has not been queued
+// for the socket yet, and again when it is sent again, then with DUP.
+func TestQuirkOnQosPublish(t *testing.T) {
+	var notes diary
+	w := newWire()
+	h := new(events)
+	h.qosPublish = func(cl *mqtt.Client, pk packets.Packet) {
+		if pk.FixedHeader.Type != packets.Publish {
+			return
+		}
+		_, waits := cl.State.Inflight.Get(pk.PacketID)
+		time.Sleep(20 * time.Millisecond) // for the write that must not come
+		notes.note("waits %t, dup %t, written %t", waits, pk.FixedHeader.Dup, strings.Contains(w.String(), "Publish"))
+	}
+	b := newBare(t, nil, h)
+	cl := b.attach(w, 5, "w")
+	cl.Properties.Props.SessionExpiryInterval = 60
+	b.Topics.Subscribe("w", packets.Subscription{Filter: "a", Qos: 1})
+	pub := b.dial(5)
+	pub.connect("pub", nil)
+	pub.publish("a", 1)
+	pub.expect(packets.Puback)
+	eventually(t, "it is written", func() bool { return strings.Contains(w.String(), "Publish") })
+	w.Close()
+	w = newWire()
+	again := connectAs("w")
+	again.Connect.Clean = false
+	b.conns.Go(func() { _ = b.EstablishConnection("bare", w) })
+	w.put(5, again)
+	eventually(t, "it is sent again", func() bool { return strings.Contains(w.String(), "Publish") })
+	want := "waits true, dup false, written false, waits true, dup true, written false"
+	if got := notes.String(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// What OnSubscribe returns counts, and the codes that OnSubscribed is shown are
+// those that are sent.
+func TestQuirkCodesOfOnSubscribedAreSent(t *testing.T) {
+	h := new(events)
+	h.subscribe = func(pk packets.Packet) packets.Packet {
+		pk.Filters[0].Filter = "b"
+		return pk
+	}
+	h.subscribed = func(codes []byte) { codes[1] = 0x97 }
+	b := newBare(t, nil, h)
+	c := b.dial(5)
+	c.connect("c", nil)
+	c.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
+		Filters: packets.Subscriptions{{Filter: "a"}, {Filter: "c"}},
+	})
+	if got := c.expect(packets.Suback).ReasonCodes; !slices.Equal(got, []byte{0, 0x97}) {
+		t.Errorf("SUBACK % x, want 00 97", got)
+	}
+	if len(b.Topics.Subscribers("b").Subscriptions) != 1 || len(b.Topics.Subscribers("a").Subscriptions) != 0 {
+		t.Error("the subscription is not the one that OnSubscribe has returned")
+	}
+}
+
+// A subscription to sports/# gets messages on sports, but not what is retained
+// there.
+func TestQuirkRetainedMessageOfTheParentLevelIsMissing(t *testing.T) {
+	b := newBare(t, nil, new(open))
+	c := b.dial(5)
+	c.connect("c", nil)
+	pk := message("sports", 0, 0)
+	pk.FixedHeader.Retain = true
+	c.send(pk)
+	c.subscribe("sports/#", 0)
+	c.ping()
+	c.publish("sports", 0)
+	c.expect(packets.Publish)
+}
+
+// A message that is larger than its client takes is not sent, and waits for ever.
+func TestQuirkTooLargeMessagesWaitForEver(t *testing.T) {
+	b := newBare(t, nil, new(open))
+	pub := b.dial(5)
+	pub.connect("pub", nil)
+	pk := message("a", 1, 1)
+	pk.FixedHeader.Retain = true
+	pk.Payload = make([]byte, 200)
+	pub.send(pk)
+	pub.expect(packets.Puback)
+	c := b.dial(5)
+	c.connect("c", func(pk *packets.Packet) { keep(pk); pk.Properties.MaximumPacketSize = 100 })
+	c.subscribe("a", 1)
+	c.ping()
+	cl, _ := b.Clients.Get("c")
+	if n := cl.State.Inflight.Len(); n != 1 {
+		t.Errorf("%d messages wait, want 1", n)
+	}
+	c.Close()
+	c = b.dial(5)
+	c.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Connect}, Properties: packets.Properties{MaximumPacketSize: 100},
+		Connect: packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: "c"},
+	})
+	c.expect(packets.Connack)
+	c.expectEnd() // over the message that it cannot get
+}
+
+// The guard pads what is empty and legal, and takes the padding out in OnConnect.
+func TestQuirkEmptyWillAndPasswordAreRefused(t *testing.T) {
+	for name, connect := range map[string]string{
+		"an empty will payload": "10 15 0004 4d515454 04 06 000a 0001 63 0004 77696c6c 0000",
+		"an empty password":     "10 12 0004 4d515454 04 c2 000a 0001 63 0001 75 0000",
+	} {
+		c := newBare(t, nil, new(open)).dial(4)
+		c.raw(connect)
+		if got, _ := io.ReadAll(c.r); len(got) >= 4 && got[3] == 0 {
+			t.Errorf("%s is accepted now: % x", name, got)
+		}
+	}
+}
