@@ -25,6 +25,7 @@ type guard struct {
 	b *Broker
 
 	// Of the goroutine that reads for mochi.
+	overQuota []int // the filters of that SUBSCRIBE that there is no room for
 	checker   *frame.Checker
 	client    *mqtt.Client // known from OnConnect on
 	buf       []byte       // read from the client: [r:w] is not judged yet
@@ -33,6 +34,7 @@ type guard struct {
 	behind    []byte // goes to mochi after ready
 	pubrel    [4]byte
 	timed     bool // mochi has set a deadline: the client is signed in
+	begun     bool // the next packet is waited for already
 	armed     time.Time
 	rate      bucket
 	turn      uint16
@@ -41,7 +43,6 @@ type guard struct {
 	padded    frame.Padding
 	parents   []parent // of the SUBSCRIBE that mochi deals with
 	refusing  bool     // the connection is refused: nothing is read any more
-	overQuota []int    // the filters of that SUBSCRIBE that there is no room for
 
 	exchange atomic.Pointer[frame.Exchange] // from CONNECT on
 	lastID   atomic.Uint32                  // the packet identifier that mochi gave out last
@@ -138,6 +139,7 @@ func (g *guard) next() error {
 		}
 		packet := g.buf[g.r : g.r+total : g.r+total]
 		g.r += total
+		g.begun = false
 		if err := g.checker.Check(h, packet[n:]); err != nil {
 			return g.refuse(h, err)
 		}

@@ -64,14 +64,15 @@ func (g *guard) SetDeadline(time.Time) error {
 	return nil
 }
 
-// patience sets the deadline for the next bytes from a client that is signed in:
-// one and a half times the keep alive ([MQTT-3.1.2-22]). That costs as much as a
-// small read, so a deadline that is off by little stands; it is the later by
-// that much.
+// patience sets the deadline for the next packet from a client that is signed in:
+// one and a half times the keep alive ([MQTT-3.1.2-22]), however it comes in
+// pieces. That costs as much as a small read, so a deadline that is off by little
+// stands; it is the later by that much.
 func (g *guard) patience() error {
-	if !g.timed {
-		return nil // that of the listener is in force
+	if !g.timed || g.begun {
+		return nil // that of the listener, or of the packet, is in force
 	}
+	g.begun = true
 	keepAlive := time.Duration(g.client.State.Keepalive) * time.Second * 3 / 2
 	now := time.Now()
 	switch {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -667,4 +668,27 @@ func TestConnectionsPerAddress(t *testing.T) {
 	if got := dial(t, b, 5).connect("second", nil); got != 0 {
 		t.Errorf("CONNACK %#02x when there is room", got)
 	}
+}
+
+// A PUBLISH that comes a byte at a time must be there in time: the keep alive
+// counts packets, not bytes ([MQTT-3.1.2-22]).
+func TestSlowLorisOnALargePublish(t *testing.T) {
+	b := start(t, new(open), nil)
+	before := takeFootprint(b)
+	w := watch(t, b)
+	var wg sync.WaitGroup
+	for i := range 50 {
+		c := dial(t, b, byte(4+i%2))
+		c.connect(fmt.Sprint("c", i), func(pk *packets.Packet) { pk.Connect.Keepalive = 1 })
+		wg.Go(func() {
+			pk := message("a", 0, 0)
+			pk.Payload = make([]byte, 100_000)
+			if n := drip(c, encode(c.version, pk)[:600], 10*time.Millisecond); n == 600 {
+				t.Error("it is still waited for after 6 s")
+			}
+		})
+	}
+	wg.Wait()
+	w.testify(patience / 2)
+	before.returns(t, 4<<20)
 }
