@@ -25,9 +25,9 @@ type guard struct {
 	b *Broker
 
 	// Of the goroutine that reads for mochi.
-	overQuota []int // the filters of that SUBSCRIBE that there is no room for
 	checker   *frame.Checker
 	client    *mqtt.Client // known from OnConnect on
+	largest   int          // packet that the client takes, in bytes; 0: any
 	buf       []byte       // read from the client: [r:w] is not judged yet
 	r, w      int
 	ready     []byte // judged, and not handed on yet
@@ -42,6 +42,7 @@ type guard struct {
 	retains   bool // the packet that mochi deals with is to be retained
 	padded    frame.Padding
 	parents   []parent // of the SUBSCRIBE that mochi deals with
+	overQuota []int    // the filters of that SUBSCRIBE that there is no room for
 	refusing  bool     // the connection is refused: nothing is read any more
 
 	exchange atomic.Pointer[frame.Exchange] // from CONNECT on

@@ -692,3 +692,23 @@ func TestSlowLorisOnALargePublish(t *testing.T) {
 	w.testify(patience / 2)
 	before.returns(t, 4<<20)
 }
+
+// A message of QoS 0 that is too large for a client is left out, and holds up none
+// of the others: mochi gathers what it writes, and forgets to send that when the
+// last of it can't be.
+func TestTooLargeMessageHoldsUpNoOther(t *testing.T) {
+	b := start(t, new(open), nil)
+	sub, pub := dial(t, b, 5), dial(t, b, 5)
+	sub.connect("sub", func(pk *packets.Packet) { pk.Properties.MaximumPacketSize = 100 })
+	sub.subscribe("a", 0)
+	pub.connect("pub", nil)
+	small, large := message("a", 0, 0), message("a", 0, 0)
+	large.Payload = make([]byte, 1000)
+	both := append(encode(5, small), encode(5, large)...)
+	for range 1000 {
+		if _, err := pub.Write(both); err != nil {
+			t.Fatal(err)
+		}
+		sub.expect(packets.Publish)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -62,6 +63,9 @@ func (g *guard) Write(p []byte) (written int, err error) {
 // outgoing returns what the client is sent for a packet of mochi, whose header
 // has n bytes: the packet itself, another one, or nothing.
 func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
+	if g.largest > 0 && len(packet) > g.largest { // [MQTT-3.1.2-24]
+		return nil, g.leaveOut(h)
+	}
 	switch h.Type {
 	case frame.TypePublish:
 		if h.QoS() == 0 {
@@ -102,6 +106,16 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 	default:
 	}
 	return packet, nil
+}
+
+// leaveOut deals with a packet that is larger than the client takes. A message is
+// dropped ([MQTT-3.1.2-25]); who cannot take an answer cannot be served.
+func (g *guard) leaveOut(h frame.Header) error {
+	if h.Type != frame.TypePublish {
+		return errors.New("broker: the client takes no packet as large as its answer")
+	}
+	atomic.AddInt64(&g.b.srv.Info.MessagesDropped, 1)
+	return nil
 }
 
 // connack returns a CONNACK from which MQTT 5 learns how large its packets may be

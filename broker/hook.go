@@ -68,6 +68,9 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	cl.State.Inflight.ResetReceiveQuota(math.MaxInt32)
 	// A message that waits would have lost its topic, which it is judged by.
 	cl.Properties.Props.TopicAliasMaximum = 0
+	// Mochi forgets what it has gathered to write when the last of it is too large.
+	g.largest = int(cl.Properties.Props.MaximumPacketSize)
+	cl.Properties.Props.MaximumPacketSize = 0
 	return nil
 }
 
@@ -171,17 +174,16 @@ func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, sent int64, rese
 
 // dropTooLargeFor drops a message that waits in a session and is larger than its
 // client takes, as if it had been acknowledged ([MQTT-3.1.2-25]), and reports
-// whether it did. Mochi does not send it, but lets it wait for ever, and breaks
-// off the next connection over it.
+// whether it did. Otherwise it would wait for ever.
 func (b *Broker) dropTooLargeFor(cl, session *mqtt.Client, pk *packets.Packet) bool {
-	most := cl.Properties.Props.MaximumPacketSize
-	if most == 0 {
+	g := guardOf(cl)
+	if g == nil || g.largest == 0 {
 		return false
 	}
 	var size bytes.Buffer
 	as := *pk
 	as.ProtocolVersion = cl.Properties.ProtocolVersion
-	if err := as.PublishEncode(&size); err == nil && size.Len() <= int(most) {
+	if err := as.PublishEncode(&size); err == nil && size.Len() <= g.largest {
 		return false
 	}
 	if session.State.Inflight.Delete(pk.PacketID) {
