@@ -77,6 +77,7 @@ var homes = []home{
 	{"github.com/gorilla/websocket", nowhere, nowhere}, // mochi brings it for a listener we do not use
 
 	// Stores and caches.
+	{"go.etcd.io/bbolt", []string{"broker/internal/keep"}, nowhere},
 	{"modernc.org/sqlite", []string{"registry/sqlstore"}, cmd},
 	{"github.com/jackc/pgx", []string{"registry/sqlstore"}, cmd},
 	{"github.com/pressly/goose", []string{"registry/sqlstore"}, cmd},

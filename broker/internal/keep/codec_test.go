@@ -1,0 +1,192 @@
+package keep
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// The generators leave no field zero: a zero comes back even if it is dropped.
+
+var (
+	text  = rapid.StringN(1, 40, 200)
+	blob  = rapid.SliceOfN(rapid.Byte(), 1, 200)
+	small = rapid.ByteRange(1, 255)
+)
+
+func publication(t *rapid.T) Publication {
+	p := Publication{
+		Topic:           text.Draw(t, "topic"),
+		Payload:         blob.Draw(t, "payload"),
+		QoS:             rapid.ByteRange(1, 2).Draw(t, "qos"),
+		Retain:          true,
+		Version:         small.Draw(t, "version"),
+		Origin:          text.Draw(t, "origin"),
+		Created:         rapid.Int64Min(1).Draw(t, "created"),
+		Expires:         rapid.Int64Min(1).Draw(t, "expires"),
+		ContentType:     text.Draw(t, "content type"),
+		ResponseTopic:   text.Draw(t, "response topic"),
+		CorrelationData: blob.Draw(t, "correlation data"),
+		HasFormat:       true,
+		Format:          small.Draw(t, "format"),
+		ExpiryInterval:  rapid.Uint32Min(1).Draw(t, "expiry interval"),
+		SubscriptionIDs: rapid.SliceOfN(rapid.IntRange(1, 1<<28-1), 1, 4).Draw(t, "ids"),
+	}
+	for range rapid.IntRange(1, 3).Draw(t, "properties") {
+		p.User = append(p.User, Property{text.Draw(t, "key"), text.Draw(t, "value")})
+	}
+	return p
+}
+
+func sessions(t *rapid.T) Session {
+	return Session{
+		ClientID: text.Draw(t, "client"),
+		User:     text.Draw(t, "user"),
+		Owner:    blob.Draw(t, "owner"),
+		Version:  small.Draw(t, "version"),
+		Clean:    true,
+		Expiry:   rapid.Uint32Min(1).Draw(t, "expiry"),
+		Until:    time.Unix(0, rapid.Int64Min(1).Draw(t, "until")),
+	}
+}
+
+func subscription(t *rapid.T) Subscription {
+	return Subscription{
+		Filter:            text.Draw(t, "filter"),
+		QoS:               small.Draw(t, "qos"),
+		RetainHandling:    small.Draw(t, "retain handling"),
+		Identifier:        rapid.IntRange(1, 1<<28-1).Draw(t, "identifier"),
+		NoLocal:           true,
+		RetainAsPublished: true,
+	}
+}
+
+func message(t *rapid.T) Message {
+	return Message{
+		PacketID:    rapid.Uint16Min(1).Draw(t, "packet"),
+		Order:       rapid.Uint64Min(1).Draw(t, "order"),
+		Stage:       rapid.SampledFrom([]Stage{Queued, Sent}).Draw(t, "stage"),
+		Publication: publication(t),
+	}
+}
+
+func TestNoFieldIsLostInTheFile(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := content{Retained: []Publication{publication(t)}}
+		one := Stored{
+			Session: sessions(t), Subscriptions: []Subscription{subscription(t)},
+			Messages: []Message{message(t)}, Received: []uint16{rapid.Uint16().Draw(t, "received")},
+		}
+		want.Sessions = []Stored{one}
+		wantNoZero(t, reflect.ValueOf(want))
+
+		k := []byte("the key")
+		got := content{Retained: []Publication{{Topic: want.Retained[0].Topic}}}
+		opened(t, k, seal(k, want.Retained[0].encode), got.Retained[0].decode)
+		read := Stored{
+			Session:       Session{ClientID: one.ClientID},
+			Subscriptions: []Subscription{{Filter: one.Subscriptions[0].Filter}},
+			Messages:      []Message{{PacketID: one.Messages[0].PacketID}},
+			Received:      one.Received,
+		}
+		opened(t, k, seal(k, one.encode), read.decode)
+		opened(t, k, seal(k, one.Subscriptions[0].encode), read.Subscriptions[0].decode)
+		opened(t, k, seal(k, one.Messages[0].encode), read.Messages[0].decode)
+		got.Sessions = []Stored{read}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func opened(t *rapid.T, k, v []byte, decode func([]byte) error) {
+	body, err := unseal(k, v)
+	if err == nil {
+		err = decode(body)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantNoZero fails for a field that is zero: the test would not see it dropped.
+func wantNoZero(t *rapid.T, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if _, ok := v.Interface().(time.Time); ok {
+			break
+		}
+		for i := range v.NumField() {
+			wantNoZero(t, v.Field(i))
+		}
+		return
+	case reflect.Slice:
+		for i := range v.Len() {
+			if v.Type().Elem().Kind() == reflect.Struct {
+				wantNoZero(t, v.Index(i))
+			}
+		}
+	default:
+	}
+	if v.IsZero() && v.Kind() != reflect.Uint16 {
+		t.Fatalf("a field of type %v is zero", v.Type())
+	}
+}
+
+func TestAValueOfAnotherVersionOrKeyOrADamagedOneIsNotRead(t *testing.T) {
+	k := []byte("key")
+	good := seal(k, (&Session{User: "u"}).encode)
+	other := []byte{format + 1, 1, 2, 3}
+	newer := seal(k, func([]byte) []byte { return other })
+	if _, err := unseal(k, newer); !errors.Is(err, errFormat) {
+		t.Errorf("a newer version: %v, want %v", err, errFormat)
+	}
+	if _, err := unseal([]byte("kez"), good); !errors.Is(err, errCorrupt) {
+		t.Errorf("another key: %v, want %v", err, errCorrupt)
+	}
+	for i := range good {
+		bad := append([]byte(nil), good...)
+		bad[i] ^= 0x10
+		if _, err := unseal(k, bad); err == nil {
+			t.Errorf("byte %d changed, and it was read", i)
+		}
+		if _, err := unseal(k, good[:i]); err == nil {
+			t.Errorf("cut to %d bytes, and it was read", i)
+		}
+	}
+}
+
+// FuzzDecode reads bodies of any kind. What is accepted is written as it was
+// read; nothing makes it take more memory than a few times the input.
+func FuzzDecode(f *testing.F) {
+	p := Publication{Topic: "a/b", Payload: []byte("x"), QoS: 1, SubscriptionIDs: []int{7}, User: []Property{{"k", "v"}}}
+	f.Add(p.encode(nil))
+	f.Add((&Message{Order: 3, Stage: Sent, Publication: p}).encode(nil))
+	f.Add((&Message{Order: 3, Stage: Released}).encode(nil))
+	f.Add((&Session{User: "u", Owner: []byte("o"), Until: time.Unix(9, 0)}).encode(nil))
+	f.Add((&Subscription{Filter: "f", QoS: 2}).encode(nil))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		again(t, b, (*Session).decode, (*Session).encode)
+		again(t, b, (*Subscription).decode, (*Subscription).encode)
+		again(t, b, (*Message).decode, (*Message).encode)
+		again(t, b, (*Publication).decode, (*Publication).encode)
+	})
+}
+
+func again[T any](t *testing.T, b []byte, decode func(*T, []byte) error, encode func(*T, []byte) []byte) {
+	var first, second T
+	if decode(&first, b) != nil {
+		return
+	}
+	if err := decode(&second, encode(&first, nil)); err != nil {
+		t.Fatalf("%+v can't be read again: %v", first, err)
+	}
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Fatal(diff)
+	}
+}

@@ -1,0 +1,94 @@
+package keep
+
+import (
+	"bytes"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rig is a store that commits only when it is asked to.
+type rig struct {
+	*Store
+	tb   testing.TB
+	file string
+	log  *lines
+}
+
+func open(tb testing.TB) *rig {
+	tb.Helper()
+	return openFile(tb, filepath.Join(tb.TempDir(), "sessions.db"))
+}
+
+func openFile(tb testing.TB, file string) *rig {
+	tb.Helper()
+	return openWith(tb, Config{File: file, Flush: time.Hour, MaxPending: 1 << 20})
+}
+
+func openWith(tb testing.TB, cfg Config) *rig {
+	tb.Helper()
+	log := new(lines)
+	cfg.Now, cfg.Log = time.Now, slog.New(slog.NewTextHandler(log, nil))
+	s, err := Open(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = s.Close() })
+	return &rig{s, tb, cfg.File, log}
+}
+
+// again closes the store and opens it once more.
+func (r *rig) again() *rig {
+	r.tb.Helper()
+	if err := r.Close(); err != nil {
+		r.tb.Fatal(err)
+	}
+	return openFile(r.tb, r.file)
+}
+
+// flush commits.
+func (r *rig) flush() {
+	r.tb.Helper()
+	if err := r.Flush(r.tb.Context()); err != nil {
+		r.tb.Fatal(err)
+	}
+}
+
+// content is all that a store has in its file.
+type content struct {
+	Sessions []Stored
+	Retained []Publication
+}
+
+func (r *rig) content() (c content) {
+	r.tb.Helper()
+	err := r.Load(func(s Stored) { c.Sessions = append(c.Sessions, s) }, func(p Publication) { c.Retained = append(c.Retained, p) })
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	return c
+}
+
+// lines is what a log wrote.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Count(l.buf.Bytes(), []byte(text))
+}

@@ -1,0 +1,403 @@
+package keep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+	"pgregory.net/rapid"
+)
+
+func TestWhatWasRecordedIsThereAfterARestart(t *testing.T) {
+	r := open(t)
+	until := time.Unix(0, 1_900_000_000_123_456_789)
+	want := content{
+		Sessions: []Stored{{
+			Session:       Session{ClientID: "c", User: "u", Owner: []byte("proof"), Version: 5, Clean: true, Expiry: 60, Until: until},
+			Subscriptions: []Subscription{{Filter: "a/#", QoS: 1, Identifier: 7}, {Filter: "b", QoS: 2}},
+			Messages: []Message{
+				{PacketID: 9, Order: 1, Stage: Sent, Publication: Publication{Topic: "a/1", Payload: []byte("one"), QoS: 2}},
+				{PacketID: 2, Order: 2, Stage: Queued, Publication: Publication{Topic: "a/2", Payload: []byte("two"), QoS: 1}},
+				{PacketID: 1, Order: 3, Stage: Released},
+			},
+			Received: []uint16{4, 300},
+		}},
+		Retained: []Publication{{Topic: "r", Payload: []byte("kept")}},
+	}
+	s := want.Sessions[0]
+	r.PutSession(s.Session)
+	for _, v := range s.Subscriptions {
+		r.PutSubscription("c", v)
+	}
+	for _, m := range s.Messages {
+		r.PutMessage("c", &m, true)
+	}
+	for _, id := range s.Received {
+		r.PutReceived("c", id, true)
+	}
+	r.PutRetained(&want.Retained[0])
+	r = r.again()
+	if diff := cmp.Diff(want, r.content()); diff != "" {
+		t.Error(diff)
+	}
+	if ids, err := r.ofUser("u"); err != nil || len(ids) != 1 || ids[0] != "c" {
+		t.Errorf("sessions of u: %q, %v", ids, err)
+	}
+}
+
+func TestWhatWasDroppedIsGoneAfterARestart(t *testing.T) {
+	r := open(t)
+	r.PutSession(Session{ClientID: "c", User: "u"})
+	r.PutSubscription("c", Subscription{Filter: "a"})
+	r.PutMessage("c", &Message{PacketID: 1, Stage: Sent}, true)
+	r.PutReceived("c", 1, true)
+	r.PutRetained(&Publication{Topic: "t"})
+	r.flush()
+	r.DropSubscription("c", "a")
+	r.DropMessage("c", 1)
+	r.DropReceived("c", 1)
+	r.DropRetained("t")
+	want := content{Sessions: []Stored{{Session: Session{ClientID: "c", User: "u"}}}}
+	r = r.again()
+	if diff := cmp.Diff(want, r.content()); diff != "" {
+		t.Error(diff)
+	}
+	r.DropSession("c")
+	if diff := cmp.Diff(content{}, r.again().content()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestASessionThatBeginsAnewHasNothingOfTheOneBefore(t *testing.T) {
+	for _, flushed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("flushed %v", flushed), func(t *testing.T) {
+			r := open(t)
+			r.PutSession(Session{ClientID: "c", User: "u"})
+			r.PutSubscription("c", Subscription{Filter: "old"})
+			r.PutMessage("c", &Message{PacketID: 1, Stage: Sent}, true)
+			if flushed {
+				r.flush()
+			}
+			r.DropSession("c")
+			r.PutMessage("c", &Message{PacketID: 8, Stage: Sent}, true) // nobody's
+			r.PutSession(Session{ClientID: "c", User: "v"})
+			r.PutSubscription("c", Subscription{Filter: "new"})
+			r.DropMessage("c", 1)
+			r = r.again()
+			want := content{Sessions: []Stored{{Session: Session{ClientID: "c", User: "v"}, Subscriptions: []Subscription{{Filter: "new"}}}}}
+			if diff := cmp.Diff(want, r.content()); diff != "" {
+				t.Error(diff)
+			}
+			if ids, _ := r.ofUser("u"); len(ids) > 0 {
+				t.Errorf("%q are still sessions of u", ids)
+			}
+		})
+	}
+}
+
+func TestNoTwoKeysRunIntoEachOther(t *testing.T) {
+	r := open(t)
+	r.PutSession(Session{ClientID: "a", User: "u:v"})
+	r.PutSession(Session{ClientID: "a:b", User: "u"})
+	r.PutSubscription("a", Subscription{Filter: "b:c/#", QoS: 1})
+	r.PutSubscription("a:b", Subscription{Filter: "c/#", QoS: 2})
+	r.flush()
+	r.DropSession("a")
+	want := content{Sessions: []Stored{{Session: Session{ClientID: "a:b", User: "u"}, Subscriptions: []Subscription{{Filter: "c/#", QoS: 2}}}}}
+	if diff := cmp.Diff(want, r.again().content()); diff != "" {
+		t.Error(diff)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := rapid.StringN(0, 6, 12), rapid.StringN(0, 6, 12)
+		owner, name := a.Draw(t, "owner"), b.Draw(t, "name")
+		gotOwner, gotName, ok := split(key(owner, name))
+		if !ok || gotOwner != owner || gotName != name {
+			t.Fatalf("%q, %q came back as %q, %q", owner, name, gotOwner, gotName)
+		}
+	})
+}
+
+func TestWhatIsTakenBackInTheSameBatchCostsNoWrite(t *testing.T) {
+	r := open(t)
+	r.PutSession(Session{ClientID: "c", User: "u"})
+	r.flush()
+	before := r.Stats()
+	for id := range uint16(1000) {
+		r.PutMessage("c", &Message{PacketID: id, Stage: Sent, Publication: Publication{Topic: "t", QoS: 2}}, true)
+		r.PutMessage("c", &Message{PacketID: id, Stage: Released}, false)
+		r.DropMessage("c", id)
+		r.PutReceived("c", id, true)
+		r.DropReceived("c", id)
+		r.PutRetained(&Publication{Topic: fmt.Sprint("t", id)})
+		r.DropRetained(fmt.Sprint("t", id))
+		r.PutSession(Session{ClientID: fmt.Sprint("d", id), User: "u"})
+		r.PutSubscription(fmt.Sprint("d", id), Subscription{Filter: "f"})
+		r.DropSession(fmt.Sprint("d", id))
+	}
+	r.flush()
+	if after := r.Stats(); after != before {
+		t.Errorf("counts went from %+v to %+v", before, after)
+	}
+}
+
+func TestARecordThatReplacesOneOfTheFileDoesNotLetItComeBack(t *testing.T) {
+	r := open(t)
+	r.PutSession(Session{ClientID: "c", User: "u"})
+	r.PutMessage("c", &Message{PacketID: 1, Stage: Sent, Publication: Publication{Topic: "old"}}, true)
+	r.PutRetained(&Publication{Topic: "t", Payload: []byte("old")})
+	r.flush()
+	r.DropMessage("c", 1)
+	r.PutMessage("c", &Message{PacketID: 1, Stage: Sent, Publication: Publication{Topic: "new"}}, true)
+	r.DropMessage("c", 1)
+	r.DropRetained("t")
+	r.PutRetained(&Publication{Topic: "t", Payload: []byte("new")})
+	r.DropRetained("t")
+	want := content{Sessions: []Stored{{Session: Session{ClientID: "c", User: "u"}}}}
+	if diff := cmp.Diff(want, r.again().content()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheStoreCommitsByItselfOnceInAnInterval(t *testing.T) {
+	file := t.TempDir() + "/sessions.db"
+	synctest.Test(t, func(t *testing.T) {
+		r := openWith(t, Config{File: file, Flush: 100 * time.Millisecond, MaxPending: 1 << 20})
+		defer r.Close()
+		for i := range 25 { // a record every 10 ms for 250 ms
+			r.PutRetained(&Publication{Topic: fmt.Sprint(i)})
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+		}
+		if st := r.Stats(); st.Commits != 2 || st.Pending == 0 {
+			t.Errorf("after 250 ms: %+v, want two commits and something left", st)
+		}
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		if st := r.Stats(); st.Commits != 3 || st.Pending != 0 || st.Written != 25 {
+			t.Errorf("later: %+v, want three commits of 25 records", st)
+		}
+	})
+}
+
+func TestWhatWaitsIsBounded(t *testing.T) {
+	r := openWith(t, Config{File: t.TempDir() + "/sessions.db", Flush: time.Hour, MaxPending: 10_000})
+	r.PutSession(Session{ClientID: "c", User: "u"})
+	r.PutMessage("c", &Message{PacketID: 1, Stage: Sent}, true)
+	r.PutRetained(&Publication{Topic: "t", Payload: []byte("old")})
+	r.flush()
+	large := Publication{Topic: "t", Payload: make([]byte, 4000)}
+	for id := range uint16(10) {
+		r.PutMessage("c", &Message{PacketID: 10 + id, Stage: Sent, Publication: large}, true)
+	}
+	if st := r.Stats(); st.Pending > 10_000 || st.Dropped != 8 {
+		t.Errorf("%+v: want eight dropped, and at most 10,000 waiting", st)
+	}
+	// What makes less of the file is never refused.
+	r.DropMessage("c", 1)
+	r.PutRetained(&large)
+	r.flush()
+	got := r.content()
+	if len(got.Retained) != 0 {
+		t.Error("a retained message that did not fit left the one before it")
+	}
+	if n := len(got.Sessions[0].Messages); n != 2 {
+		t.Errorf("%d messages, want the two that fitted", n)
+	}
+}
+
+func TestADiskThatFailsIsToldOfOnceAndWrittenToAgain(t *testing.T) {
+	r := open(t)
+	r.PutSession(Session{ClientID: "c", User: "u"})
+	r.PutMessage("c", &Message{PacketID: 1, Order: 1, Stage: Sent}, true)
+	r.PutRetained(&Publication{Topic: "t"})
+	r.flush()
+	good := r.db
+	broken, err := bbolt.Open(t.TempDir()+"/other", 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = broken.Close()
+	r.db = broken
+	r.DropMessage("c", 1)
+	r.PutMessage("c", &Message{PacketID: 2, Order: 2, Stage: Sent}, true)
+	for range 3 {
+		if err := r.Flush(t.Context()); err == nil {
+			t.Fatal("a commit to a closed file succeeded")
+		}
+		r.DropMessage("c", 2)
+		r.PutMessage("c", &Message{PacketID: 3, Order: 3, Stage: Sent}, true)
+	}
+	if n := r.log.count("can't be written"); n != 1 {
+		t.Errorf("%d lines in the log, want one", n)
+	}
+	if st := r.Stats(); st.Failures != 3 || !st.Failing {
+		t.Errorf("%+v: want three failures", st)
+	}
+	r.db = good
+	r.flush()
+	if st := r.Stats(); st.Failing || st.Pending != 0 || r.log.count("written again") != 1 {
+		t.Errorf("%+v: want it to be over", st)
+	}
+	want := content{
+		Sessions: []Stored{{Session: Session{ClientID: "c", User: "u"}, Messages: []Message{{PacketID: 3, Order: 3, Stage: Sent}}}},
+		Retained: []Publication{{Topic: "t"}},
+	}
+	if diff := cmp.Diff(want, r.again().content()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAClosedStoreRecordsNothing(t *testing.T) {
+	r := open(t)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.PutSession(Session{ClientID: "c", User: "u"})
+	r.PutRetained(&Publication{Topic: "t"})
+	if err := r.Flush(context.Background()); !errors.Is(err, ErrClosed) {
+		t.Errorf("Flush: %v, want ErrClosed", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	var none *Store
+	none.PutSession(Session{ClientID: "c"})
+	none.PutMessage("c", &Message{}, true)
+	none.PutRetained(&Publication{Topic: "t"})
+	none.DropSession("c")
+	none.DropRetained("t")
+	none.DropMessage("c", 1)
+	if none.Close() != nil || none.Stats() != (Stats{}) {
+		t.Error("a store that is off says something")
+	}
+}
+
+func TestNamesThatFitIntoNoKeyAreNotKept(t *testing.T) {
+	r := open(t)
+	long := string(make([]byte, 40_000))
+	r.PutSession(Session{ClientID: long, User: "u"})
+	r.PutRetained(&Publication{Topic: long})
+	r.PutSession(Session{ClientID: "c", User: "u"})
+	r.PutSubscription("c", Subscription{Filter: long})
+	r.PutSubscription("c", Subscription{Filter: long[:longest-1]})
+	r.flush()
+	if got := r.content(); len(got.Sessions) != 1 || len(got.Sessions[0].Subscriptions) != 1 || len(got.Retained) != 0 {
+		t.Error("something was kept that can't be found again")
+	}
+}
+
+// TestTheFileAgreesWithAModel records at random, commits and restarts at random,
+// and compares the file with what a map would have.
+func TestTheFileAgreesWithAModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		r := open(t)
+		model := make(map[string]Stored)
+		retained := make(map[string]Publication)
+		client := rapid.SampledFrom([]string{"a", "ab", "b"})
+		packet := rapid.Uint16Range(1, 3)
+		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+			r.db.NoSync = true // it is not the disk that is tried here
+			id := client.Draw(rt, "client")
+			st, there := model[id]
+			switch rapid.IntRange(0, 12).Draw(rt, "what") {
+			case 0:
+				st.Session = Session{ClientID: id, User: rapid.SampledFrom([]string{"u", "v"}).Draw(rt, "user")}
+				r.PutSession(st.Session)
+				model[id] = st
+			case 1:
+				r.DropSession(id)
+				delete(model, id)
+			case 2, 3, 4:
+				m := Message{PacketID: packet.Draw(rt, "id"), Stage: Sent}
+				m.Order = uint64(m.PacketID)
+				m.Payload = blob.Draw(rt, "payload")
+				had := false
+				var others []Message
+				for _, o := range st.Messages {
+					if o.PacketID == m.PacketID {
+						had = true
+					} else {
+						others = append(others, o)
+					}
+				}
+				r.PutMessage(id, &m, !had)
+				if there {
+					st.Messages = others
+					at := 0
+					for at < len(others) && others[at].Order < m.Order {
+						at++
+					}
+					st.Messages = append(append(append([]Message(nil), others[:at]...), m), others[at:]...)
+					model[id] = st
+				}
+			case 5:
+				gone := packet.Draw(rt, "id")
+				r.DropMessage(id, gone)
+				var others []Message
+				for _, o := range st.Messages {
+					if o.PacketID != gone {
+						others = append(others, o)
+					}
+				}
+				if there {
+					st.Messages = others
+					model[id] = st
+				}
+			case 6:
+				p := Publication{Topic: id, Payload: blob.Draw(rt, "payload")}
+				r.PutRetained(&p)
+				retained[id] = p
+			case 7:
+				r.DropRetained(id)
+				delete(retained, id)
+			case 8:
+				r = r.again()
+			default:
+				r.flush()
+			}
+		}
+		r = r.again()
+		got := r.content()
+		if len(got.Sessions) != len(model) || len(got.Retained) != len(retained) {
+			rt.Fatalf("%d sessions and %d retained messages, want %d and %d", len(got.Sessions), len(got.Retained), len(model), len(retained))
+		}
+		for _, s := range got.Sessions {
+			if diff := cmp.Diff(model[s.ClientID], s); diff != "" {
+				rt.Fatal(diff)
+			}
+		}
+		for _, p := range got.Retained {
+			if diff := cmp.Diff(retained[p.Topic], p); diff != "" {
+				rt.Fatal(diff)
+			}
+		}
+		_ = r.Close()
+	})
+}
+
+// BenchmarkPutMessage is what a publisher pays for each message to a session
+// that is kept: recorded and, later, taken back.
+func BenchmarkPutMessage(b *testing.B) {
+	for _, many := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("%d sessions", many), func(b *testing.B) {
+			r := openWith(b, Config{File: b.TempDir() + "/sessions.db", Flush: 100 * time.Millisecond, MaxPending: 1 << 30})
+			ids := make([]string, many)
+			for i := range ids {
+				ids[i] = fmt.Sprint("client-", i)
+				r.PutSession(Session{ClientID: ids[i], User: "u"})
+			}
+			payload := make([]byte, 64)
+			b.ReportAllocs()
+			for i := range b.N {
+				id, packet := ids[i%many], uint16(i/many%500)
+				r.PutMessage(id, &Message{PacketID: packet, Stage: Sent, Publication: Publication{Topic: "a/b/c", Payload: payload, QoS: 1}}, true)
+				r.DropMessage(id, packet)
+			}
+		})
+	}
+}
