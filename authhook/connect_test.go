@@ -26,6 +26,10 @@ func (a answers) In(ctx context.Context, at registry.Attempt) (registry.Login, e
 	return registry.Login{}, a[at.Username]
 }
 
+func (a answers) Recall(context.Context, registry.UserID, registry.Proof) (registry.Login, error) {
+	return registry.Login{}, registry.NotFound
+}
+
 func TestEveryFailureOfSignInHasItsCode(t *testing.T) {
 	r := newRig(t, func(cfg *authhook.Config) {
 		cfg.SignInTimeout = 20 * time.Millisecond

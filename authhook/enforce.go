@@ -160,6 +160,7 @@ func (h *Hook) Sweep(ctx context.Context, now time.Time) {
 	due := h.sessions.chores(now)
 	for _, w := range due.wills {
 		h.publishWill(w.of, w.will)
+		h.store(w.of) // without it
 	}
 	for _, s := range due.suspect {
 		h.host.Keep(s.client)

@@ -22,6 +22,9 @@ type Host interface {
 	// Prune takes every subscription and waiting message from the client's
 	// session whose filter or topic may says no to.
 	Prune(cl *mqtt.Client, may func(name string) bool) (subscriptions, messages int)
+	// Store has the session of a client whose connection is over survive a
+	// restart. It ends at until, and owner is what Restore will be given.
+	Store(cl *mqtt.Client, owner []byte, until time.Time)
 	// Purge removes what is left of the session of a client that is not connected.
 	Purge(cl *mqtt.Client)
 	// Keep makes sure that the broker knows a connected client by its ID.
@@ -33,6 +36,8 @@ type Host interface {
 // SignIn is the way from a credential to a principal.
 type SignIn interface {
 	In(ctx context.Context, a registry.Attempt) (registry.Login, error)
+	// Recall is In for who signed in before a restart.
+	Recall(ctx context.Context, id registry.UserID, proof registry.Proof) (registry.Login, error)
 }
 
 // Config says how the hook decides. The zero value of each limit is its default.

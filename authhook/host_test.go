@@ -24,6 +24,15 @@ type host struct {
 	cert  atomic.Pointer[x509.Certificate] // what the next connections show
 
 	panics atomic.Int64
+
+	mu   sync.Mutex
+	kept map[string]record // sessions that survive a restart
+}
+
+// record is what a host keeps of a session.
+type record struct {
+	owner []byte
+	until time.Time
 }
 
 func newHost(tb testing.TB) *host {
@@ -39,7 +48,7 @@ func newHost(tb testing.TB) *host {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &host{ln: ln, srv: mqtt.New(&mqtt.Options{
+	return &host{ln: ln, kept: make(map[string]record), srv: mqtt.New(&mqtt.Options{
 		Capabilities:           caps,
 		Logger:                 slog.New(slog.DiscardHandler),
 		SysTopicResendInterval: 60,
@@ -123,8 +132,18 @@ func (h *host) Prune(cl *mqtt.Client, may func(string) bool) (subscriptions, mes
 	return subscriptions, messages
 }
 
+// Store implements authhook.Host.
+func (h *host) Store(cl *mqtt.Client, owner []byte, until time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.kept[cl.ID] = record{owner, until}
+}
+
 // Purge implements authhook.Host.
 func (h *host) Purge(cl *mqtt.Client) {
+	h.mu.Lock()
+	delete(h.kept, cl.ID)
+	h.mu.Unlock()
 	h.srv.UnsubscribeClient(cl)
 	cl.ClearInflights()
 	if now, ok := h.srv.Clients.Get(cl.ID); ok && now == cl {

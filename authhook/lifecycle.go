@@ -67,6 +67,7 @@ func (h *Hook) leave(s *session) {
 	owner, due := h.sessions.leave(s, keep, h.now().Add(expiry))
 	switch owner {
 	case s: // and its state stays
+		h.store(s)
 	case nil:
 		h.host.Purge(s.client)
 	default:

@@ -51,13 +51,16 @@ func (l *late) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 // newRig starts a broker with the hook. change may alter its settings.
 func newRig(tb testing.TB, change func(*authhook.Config)) *rig {
 	tb.Helper()
-	r := &rig{
-		host:  newHost(tb),
-		tb:    tb,
+	return startRig(tb, &rig{
 		store: &store{records: make(map[registry.UserID]registry.Record), tokens: make(map[registry.TokenID]bool)},
 		clock: &clock{now: time.Now()},
-		log:   new(syncBuffer),
-	}
+	}, change)
+}
+
+// startRig starts r, which has a register and a clock.
+func startRig(tb testing.TB, r *rig, change func(*authhook.Config)) *rig {
+	tb.Helper()
+	r.host, r.tb, r.log = newHost(tb), tb, new(syncBuffer)
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	r.follower = registry.NewFollower(registry.FollowerConfig{Poll: time.Hour, Now: time.Now, Log: log}, r.store)
 	principals := registry.NewPrincipals(r.store, 1000, func() bool { return true })

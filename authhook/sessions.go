@@ -178,6 +178,27 @@ func (r *sessions) leave(s *session, keep bool, stays time.Time) (owner *session
 	return sl.owner, due
 }
 
+// restore makes s, from before a restart, the owner of its client ID, stored until
+// stays. Nobody else has the ID at the start.
+func (r *sessions) restore(s *session, stays time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.slot(s.id).owner = s
+	r.add(s)
+	s.keeps, s.stage, s.stays = true, stored, stays
+	r.stored++
+	r.watched[s] = struct{}{}
+}
+
+// waiting returns until when a stored session stays, and the will that it holds
+// back until heldTill, if it does. It reports false for a session that is not
+// stored.
+func (r *sessions) waiting(s *session) (stays time.Time, held *will, heldTill time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return s.stays, s.held, s.heldTill, s.stage == stored
+}
+
 // forget takes a stored session, which has hold of its client ID, out. It
 // reports false if s is stored no more.
 func (r *sessions) forget(s *session) (due *will, ok bool) {

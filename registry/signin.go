@@ -171,6 +171,22 @@ func (s *SignIn) Token(ctx context.Context, token string) (Login, error) {
 	return Login{Subject: subject, Proof: Proof{Username: p.User.Username, Token: t.ID, Expires: t.Expires}}, nil
 }
 
+// Recall returns a login from before a restart, of which the proof was written
+// down. Whether it still holds is for the caller to ask (Proof.Holds). It returns
+// NotFound when there is no such user any more, and Unavailable when the store
+// can't be asked.
+func (s *SignIn) Recall(ctx context.Context, id UserID, proof Proof) (Login, error) {
+	subject, err := s.principals.ByID(ctx, id)
+	if err != nil {
+		return Login{}, err
+	}
+	if subject.Principal() == nil {
+		return Login{}, Errorf(NotFound, "", "no such user")
+	}
+	proof.anchors = s.anchors
+	return Login{Subject: subject, Proof: proof}, nil
+}
+
 // identify finds whom the attempt is about: a registered certificate names its
 // user, a trusted one its common name, else the name is taken at its word.
 func (s *SignIn) identify(ctx context.Context, a Attempt) (*Subject, error) {
