@@ -20,6 +20,7 @@ type Broker struct {
 	cfg       Config
 	log       *slog.Logger
 	srv       *mqtt.Server
+	persist   *persist
 	listeners []*listener
 	closing   chan struct{} // closed when Shutdown begins
 
@@ -85,12 +86,20 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 		}
 		b.listeners = append(b.listeners, bound)
 	}
+	var err error
+	if b.persist, err = openPersist(b); err != nil {
+		b.closeListeners()
+		return nil, fmt.Errorf("broker: %w", err)
+	}
 	return b, nil
 }
 
 // Start installs the one hook that decides about everything, and serves. Of
 // several hooks mochi would take any yes for an answer, so there is no way to
 // add a second one.
+//
+// If sessions are kept over a restart, the hook must implement Owners; it is
+// asked about all of them before anybody is served.
 func (b *Broker) Start(decides mqtt.Hook) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,6 +108,12 @@ func (b *Broker) Start(decides mqtt.Hook) error {
 	}
 	if err := b.srv.AddHook(&hook{Hook: decides, b: b}, nil); err != nil {
 		return fmt.Errorf("broker: %w", err)
+	}
+	if b.persist.owners, _ = decides.(Owners); b.persist.owners == nil && b.persist.store != nil {
+		return errors.New("broker: sessions are to be kept, and the hook does not say whose they are")
+	}
+	if err := b.persist.restore(time.Now()); err != nil {
+		return err
 	}
 	if err := b.srv.Serve(); err != nil {
 		return fmt.Errorf("broker: %w", err)
@@ -145,13 +160,14 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 		b.wg.Wait() // mochi must not wait for clients that are still being added
 		done <- b.srv.Close()
 	}()
+	var err error
 	select {
-	case err := <-done:
-		return err
+	case err = <-done:
 	case <-ctx.Done():
 		b.each((*conn).drop)
-		return fmt.Errorf("broker: shutdown: %w", ctx.Err())
+		err = fmt.Errorf("broker: shutdown: %w", ctx.Err())
 	}
+	return errors.Join(err, b.persist.close()) // when the last has left
 }
 
 func (b *Broker) closeListeners() {

@@ -48,6 +48,15 @@ type Config struct {
 	PublishBurst     int           // messages that it may publish at once; twice the rate
 	ReadBuffer       int           // of each connection, in bytes; 2 KiB
 	SysInterval      time.Duration // between updates of the $SYS topics, in whole seconds; 30 s
+
+	Sessions Sessions
+}
+
+// Sessions says how sessions and retained messages survive a restart.
+type Sessions struct {
+	File       string        // made if it does not exist; empty: they don't
+	Flush      time.Duration // what a kill may lose of it: records wait so long for the disk; 100 ms
+	MaxPending int           // bytes that may wait for the disk; what is above is not kept; 64 MiB
 }
 
 // Listener is one address that the broker listens on.
@@ -100,6 +109,8 @@ func (c Config) withDefaults() Config {
 	or(&c.PublishBurst, 2*c.PublishRate)
 	or(&c.ReadBuffer, 2<<10)
 	or(&c.SysInterval, 30*time.Second)
+	or(&c.Sessions.Flush, 100*time.Millisecond)
+	or(&c.Sessions.MaxPending, 64<<20)
 	return c
 }
 
@@ -146,6 +157,7 @@ func (c Config) validate() error {
 		{"LastWords", c.LastWords, time.Millisecond, time.Minute},
 		{"MaxSessionExpiry", c.MaxSessionExpiry, time.Second, 30 * 24 * time.Hour},
 		{"SysInterval", c.SysInterval, time.Second, 24 * time.Hour},
+		{"Sessions.Flush", c.Sessions.Flush, time.Millisecond, time.Minute},
 	} {
 		if d.value < d.min || d.value > d.max {
 			errs = append(errs, fmt.Errorf("broker: %s is %v: must be %v to %v", d.name, d.value, d.min, d.max))
@@ -165,6 +177,7 @@ func (c Config) validate() error {
 		{"MaxTopicLength", int64(c.MaxTopicLength)},
 		{"MaxTopicLevels", int64(c.MaxTopicLevels)},
 		{"MaxSubscriptions", int64(c.MaxSubscriptions)},
+		{"Sessions.MaxPending", int64(c.Sessions.MaxPending)},
 	} {
 		if n.value < 1 {
 			errs = append(errs, fmt.Errorf("broker: %s is %d: must be at least 1", n.name, n.value))

@@ -38,13 +38,14 @@ type guard struct {
 	armed     time.Time
 	rate      bucket
 	turn      uint16
-	receives  bool // mochi deals with a message of QoS 2
-	retains   bool // the packet that mochi deals with is to be retained
+	receives  uint16 // packet ID of the message of QoS 2 that mochi deals with, the client's; 0: none
+	retains   bool   // the packet that mochi deals with is to be retained
 	padded    frame.Padding
 	parents   []parent // of the SUBSCRIBE that mochi deals with
 	overQuota []int    // the filters of that SUBSCRIBE that there is no room for
 	refusing  bool     // the connection is refused: nothing is read any more
 
+	ledger   *ledger                        // set before mochi knows the client by its ID
 	exchange atomic.Pointer[frame.Exchange] // from CONNECT on
 	lastID   atomic.Uint32                  // the packet identifier that mochi gave out last
 
@@ -109,9 +110,12 @@ func (g *guard) next() error {
 		g.ready, g.behind = g.behind, nil
 		return nil
 	}
-	if g.receives {
-		g.receives = false
+	if id := g.receives; id != 0 {
+		g.receives = 0
 		g.exchange.Load().Settle()
+		if g.exchange.Load().HasReceived(id) {
+			g.ledger.received(g.client, id)
+		}
 	}
 	g.settle()
 	for len(g.ready) == 0 {
@@ -192,14 +196,34 @@ func (g *guard) judge(h frame.Header, packet []byte, n int) error {
 	}
 	switch v.Action {
 	case frame.Pass:
+		if endsExchange(h, body) {
+			g.ledger.done(g.client, frame.PacketID(h, body))
+		}
 		g.pass(h, packet, n, v.ID)
 	case frame.Answer:
+		if h.Type == frame.TypePubrel {
+			g.ledger.settled(g.client, frame.PacketID(h, body))
+		}
 		g.answer(v.Ack)
 	case frame.Close:
 		return v.Violation
 	default: // Drop
 	}
 	return nil
+}
+
+// endsExchange reports whether a packet of the client is the last word on a
+// message to it.
+func endsExchange(h frame.Header, body []byte) bool {
+	const refusals = 0x80
+	switch h.Type {
+	case frame.TypePuback, frame.TypePubcomp:
+		return true
+	case frame.TypePubrec:
+		return frame.ReasonCode(h, body) >= refusals
+	default:
+		return false
+	}
 }
 
 // judgeConnect hands a CONNECT on.
@@ -249,6 +273,7 @@ func (g *guard) identifier(h frame.Header) uint16 {
 // not 0.
 func (g *guard) pass(h frame.Header, packet []byte, n int, id uint16) {
 	body := packet[n:]
+	client := frame.PacketID(h, body)
 	if id != 0 {
 		frame.SetPacketID(h, body, id)
 	}
@@ -258,7 +283,7 @@ func (g *guard) pass(h frame.Header, packet []byte, n int, id uint16) {
 			g.b.retaining.Add(1)
 		}
 		if h.QoS() == 2 {
-			g.receives = true
+			g.receives = client
 			g.behind = frame.Ack{Type: frame.TypePubrel, PacketID: id}.Append(g.pubrel[:0], frame.Level5)
 		}
 	}

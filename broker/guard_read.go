@@ -102,10 +102,18 @@ func (g *guard) awaitQuiet(limit time.Duration) {
 	}
 }
 
+// resumed is called when mochi has sent all that waited for the session.
+func (g *guard) resumed() {
+	g.ledger.resumed(g.client)
+	g.exchange.Load().Resent()
+	g.release()
+}
+
 // resume goes on with the session of an earlier connection.
 func (g *guard) resume(earlier *guard) {
 	mine, its := g.exchange.Load(), earlier.exchange.Load()
 	if mine != nil && its != nil {
 		mine.Resume(its)
+		mine.Resending()
 	}
 }

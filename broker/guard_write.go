@@ -89,6 +89,9 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 		return nil, g.acknowledge(v.Ack)
 	default:
 	}
+	if h.Type == frame.TypePubrel {
+		g.ledger.released(g.client, frame.PacketID(h, packet[n:]))
+	}
 	if v.First && h.Dup() {
 		// Mochi marks all that waited for a session as sent again, also what the
 		// client gets for the first time ([MQTT-3.3.1-1]).
@@ -127,6 +130,9 @@ func (g *guard) connack(h frame.Header, packet []byte, n int) ([]byte, error) {
 		return packet, nil
 	}
 	g.checker.Accept()
+	if present := body[0] == 1; present {
+		g.ledger.arrange(g.client) // mochi sends what waits next
+	}
 	switch g.checker.Version() {
 	case frame.Level31: // which has no Session Present
 		packet = bytes.Clone(packet)

@@ -22,7 +22,8 @@ type hook struct {
 func (h *hook) Provides(event byte) bool {
 	switch event {
 	case mqtt.OnConnect, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
-		mqtt.OnSelectSubscribers, mqtt.OnQosPublish, mqtt.OnSubscribe, mqtt.OnSubscribed,
+		mqtt.OnSelectSubscribers, mqtt.OnQosPublish, mqtt.OnQosDropped,
+		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribed,
 		mqtt.OnRetainMessage, mqtt.OnRetainedExpired:
 		return true
 	case mqtt.OnPublish: // costs every publish 0.2 µs, so only when there is a use for it
@@ -91,18 +92,24 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, pk packets.Packet) {
 	if h.Hook.Provides(mqtt.OnSessionEstablish) {
 		h.Hook.OnSessionEstablish(cl, pk)
 	}
+	h.b.persist.establish(cl, h.takeOver(cl, pk))
+}
+
+// takeOver ends the connection of the client that has the client ID until now. It
+// returns that client if mochi is about to pass its state on.
+func (h *hook) takeOver(cl *mqtt.Client, pk packets.Packet) (old *mqtt.Client) {
 	old, ok := h.b.srv.Clients.Get(cl.ID)
 	if !ok || old == cl {
-		return
+		return nil
 	}
 	h.b.Kick(old, packets.ErrSessionTakenOver) // [MQTT-3.1.4-3]; mochi's own would wait for it
 	from := guardOf(old)
 	if from == nil {
-		return
+		return nil
 	}
 	from.awaitQuiet(h.b.cfg.LastWords)
 	if pk.Connect.Clean || old.Properties.Clean && old.Properties.ProtocolVersion < 5 {
-		return // mochi drops the state
+		return nil // mochi drops the state
 	}
 	h.b.dropReceipts(old)
 	for _, waits := range old.State.Inflight.GetAll(false) {
@@ -111,6 +118,7 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, pk packets.Packet) {
 		}
 	}
 	guardOf(cl).resume(from)
+	return old
 }
 
 // dropReceipts removes from what waits for a client the receipts for its own
@@ -130,6 +138,7 @@ func (b *Broker) dropReceipts(cl *mqtt.Client) {
 // OnSessionEstablished implements mqtt.Hook: CONNACK is out.
 func (h *hook) OnSessionEstablished(cl *mqtt.Client, pk packets.Packet) {
 	cl.State.Inflight.ResetReceiveQuota(math.MaxInt32) // an inherited one has mochi's
+	guardOf(cl).resumed()
 	if h.Hook.Provides(mqtt.OnSessionEstablished) {
 		h.Hook.OnSessionEstablished(cl, pk)
 	}
@@ -167,6 +176,9 @@ func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, sent int64, rese
 			return
 		}
 	}
+	if pk.FixedHeader.Type == packets.Publish {
+		ledgerOf(cl).queued(cl, &pk)
+	}
 	if h.Hook.Provides(mqtt.OnQosPublish) {
 		h.Hook.OnQosPublish(cl, pk, sent, resends)
 	}
@@ -189,6 +201,7 @@ func (b *Broker) dropTooLargeFor(cl, session *mqtt.Client, pk *packets.Packet) b
 	if session.State.Inflight.Delete(pk.PacketID) {
 		atomic.AddInt64(&b.srv.Info.Inflight, -1)
 	}
+	ledgerOf(session).done(session, pk.PacketID)
 	atomic.AddInt64(&b.srv.Info.MessagesDropped, 1)
 	return true
 }
@@ -209,6 +222,11 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 	if h.Hook.Provides(mqtt.OnSubscribed) {
 		h.Hook.OnSubscribed(cl, pk, codes)
+	}
+	for i := range pk.Filters {
+		if i < len(codes) && codes[i] <= packets.CodeGrantedQos2.Code {
+			ledgerOf(cl).subscribed(cl, pk.Filters[i].Filter)
+		}
 	}
 	if g := guardOf(cl); g != nil {
 		g.tellOverQuota(codes)
@@ -232,6 +250,29 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	return pk, err
 }
 
+// OnUnsubscribed implements mqtt.Hook.
+func (h *hook) OnUnsubscribed(cl *mqtt.Client, pk packets.Packet) {
+	if h.Hook.Provides(mqtt.OnUnsubscribed) {
+		h.Hook.OnUnsubscribed(cl, pk)
+	}
+	for i := range pk.Filters {
+		ledgerOf(cl).subscribed(cl, pk.Filters[i].Filter)
+	}
+}
+
+// OnQosDropped implements mqtt.Hook: a message that waited for a client has
+// expired, or gone with its session.
+func (h *hook) OnQosDropped(cl *mqtt.Client, pk packets.Packet) {
+	if h.Hook.Provides(mqtt.OnQosDropped) {
+		h.Hook.OnQosDropped(cl, pk)
+	}
+	switch pk.FixedHeader.Type {
+	case packets.Publish, packets.Pubrel:
+		ledgerOf(cl).done(cl, pk.PacketID)
+	default: // told of twice, or no message to the client
+	}
+}
+
 // OnRetainMessage implements mqtt.Hook: a topic has another retained message, or
 // none any more.
 func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, r int64) {
@@ -243,6 +284,7 @@ func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, r int64) {
 	} else {
 		h.b.quota.cleared(pk.TopicName)
 	}
+	h.b.persist.retained(pk.TopicName)
 }
 
 // OnRetainedExpired implements mqtt.Hook.
@@ -252,6 +294,7 @@ func (h *hook) OnRetainedExpired(topic string) {
 	}
 	h.b.quota.expired(topic)
 	h.b.countRetained()
+	h.b.persist.retainedGone(topic)
 }
 
 // OnPacketProcessed implements mqtt.Hook.

@@ -50,6 +50,7 @@ func (b *Broker) Prune(cl *mqtt.Client, may func(name string) bool) (subscriptio
 			atomic.AddInt64(&b.srv.Info.Subscriptions, -1)
 		}
 		cl.State.Subscriptions.Delete(filter)
+		ledgerOf(cl).subscribed(cl, filter)
 		subscriptions++
 	}
 	for _, pk := range cl.State.Inflight.GetAll(false) {
@@ -58,16 +59,25 @@ func (b *Broker) Prune(cl *mqtt.Client, may func(name string) bool) (subscriptio
 		}
 		if cl.State.Inflight.Delete(pk.PacketID) {
 			atomic.AddInt64(&b.srv.Info.Inflight, -1)
+			ledgerOf(cl).done(cl, pk.PacketID)
 			messages++
 		}
 	}
 	return subscriptions, messages
 }
 
+// Store has the session of a client whose connection is over survive a restart,
+// if sessions do. It ends at until; owner is what the hook wants to know of it
+// then (see Owners).
+func (b *Broker) Store(cl *mqtt.Client, owner []byte, until time.Time) {
+	ledgerOf(cl).stored(cl, owner, until)
+}
+
 // Purge removes the session of a client that is not connected: subscriptions,
 // messages waiting for it, and the client itself unless another has taken its
 // place. Mochi forgets the first two when a session expires (v2.7.9).
 func (b *Broker) Purge(cl *mqtt.Client) {
+	b.persist.end(cl)
 	b.srv.UnsubscribeClient(cl)
 	cl.ClearInflights()
 	if now, ok := b.srv.Clients.Get(cl.ID); ok && now == cl {

@@ -20,7 +20,7 @@ func (d discreet) Enabled(ctx context.Context, level slog.Level) bool {
 func (d discreet) Handle(ctx context.Context, r slog.Record) error {
 	clean := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
-		clean.AddAttrs(keep([]slog.Attr{a})...)
+		clean.AddAttrs(loggable([]slog.Attr{a})...)
 		return true
 	})
 	return d.next.Handle(ctx, clean)
@@ -28,7 +28,7 @@ func (d discreet) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (d discreet) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return discreet{d.next.WithAttrs(keep(attrs))}
+	return discreet{d.next.WithAttrs(loggable(attrs))}
 }
 
 // WithGroup implements slog.Handler.
@@ -36,9 +36,9 @@ func (d discreet) WithGroup(name string) slog.Handler {
 	return discreet{d.next.WithGroup(name)}
 }
 
-// keep returns the attributes that may be logged: plain values and errors. The
+// loggable returns the attributes that may be logged: plain values and errors. The
 // packets are structs.
-func keep(attrs []slog.Attr) []slog.Attr {
+func loggable(attrs []slog.Attr) []slog.Attr {
 	var kept []slog.Attr
 	for _, a := range attrs {
 		if _, isError := a.Value.Any().(error); isError || a.Value.Kind() != slog.KindAny {

@@ -2,6 +2,7 @@ package frame
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -84,6 +85,9 @@ type Exchange struct {
 	asked []request // what the broker has not answered, oldest first
 	held  []uint16  // to the client, waiting for room, oldest first
 	due   uint16    // taken from held, and about to come from the broker again
+
+	resending bool     // the broker sends what has waited for the session
+	late      []uint16 // what came meanwhile, oldest first
 }
 
 // request is a packet of the client that the broker has to answer.
@@ -106,6 +110,37 @@ func NewExchange(version byte, clientMax, serverMax uint16) *Exchange {
 // Resume goes on with what an earlier connection of the session left open, which
 // counts against no Receive Maximum (section 4.9). The earlier one must be over.
 func (e *Exchange) Resume(earlier *Exchange) { e.Restore(earlier.Open()) }
+
+// Resending says that the broker is about to send what has waited for the session,
+// with the DUP flag set. What it sends without that is new and must not come first
+// ([MQTT-4.6.0-6]); it is held until Resent.
+func (e *Exchange) Resending() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.resending = true
+}
+
+// Resent says that the broker has sent all that has waited. Next names what came
+// meanwhile, unless it was sent with the rest.
+func (e *Exchange) Resent() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range e.late {
+		if open := e.out.find(id); (open == nil || !open.counted) && !slices.Contains(e.held, id) {
+			e.held = append(e.held, id)
+		}
+	}
+	e.resending, e.late = false, nil
+}
+
+// HasReceived reports whether a message of QoS 2 with that identifier was
+// received from the client, which has not released it.
+func (e *Exchange) HasReceived(id uint16) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f := e.in.find(id)
+	return f != nil && f.stage == awaitPubrel
+}
 
 // Sent is a message that the client was sent and has not answered to the end.
 type Sent struct {

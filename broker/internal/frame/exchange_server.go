@@ -31,7 +31,7 @@ func (e *Exchange) FromServer(h Header, body []byte) Verdict {
 	defer e.mu.Unlock()
 	switch h.Type {
 	case TypePublish:
-		return e.publishOut(h.QoS(), id)
+		return e.publishOut(h.QoS(), id, h.Dup())
 	case TypePubrel:
 		e.pubrelOut(id, code)
 		return Verdict{}
@@ -65,8 +65,14 @@ func (e *Exchange) Next() (id uint16, again, ok bool) {
 	return id, e.out.find(id) != nil, true
 }
 
-// publishOut judges a PUBLISH of QoS 1 or 2 to the client.
-func (e *Exchange) publishOut(qos byte, id uint16) Verdict {
+// publishOut judges a PUBLISH of QoS 1 or 2 to the client; again is its DUP flag.
+func (e *Exchange) publishOut(qos byte, id uint16, again bool) Verdict {
+	if e.resending && !again {
+		if !slices.Contains(e.late, id) {
+			e.late = append(e.late, id)
+		}
+		return Verdict{Action: Hold}
+	}
 	open := e.out.find(id)
 	if open != nil && open.counted {
 		open.stage = awaiting(qos) // sent again
