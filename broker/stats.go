@@ -1,6 +1,10 @@
 package broker
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"mqttwarden/broker/internal/keep"
+)
 
 // Stats are counts of the broker. All but the first seven only grow.
 type Stats struct {
@@ -34,6 +38,8 @@ type Stats struct {
 	MessagesDropped        int64 // because a client read too slowly
 	BytesReceived          int64
 	BytesSent              int64
+
+	Sessions keep.Stats // of what survives a restart
 }
 
 // Stats returns the counts as they are now.
@@ -79,5 +85,6 @@ func (b *Broker) Stats() Stats {
 		MessagesDropped:        atomic.LoadInt64(&info.MessagesDropped) + atomic.LoadInt64(&info.InflightDropped),
 		BytesReceived:          atomic.LoadInt64(&info.BytesReceived),
 		BytesSent:              atomic.LoadInt64(&info.BytesSent),
+		Sessions:               b.persist.store.Stats(),
 	}
 }

@@ -214,6 +214,9 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		MaxTopicLength:           c.limits.topicLength,
 		MaxTopicLevels:           c.limits.topicLevels,
 		MaxSubscriptions:         c.limits.subscriptions,
+		Sessions: broker.Sessions{
+			File: c.sessionsFile, Flush: c.sessionsFlush, MaxPending: c.sessionsPending,
+		},
 	}, a.log)
 	if err != nil {
 		return err

@@ -72,6 +72,10 @@ type serveFlags struct {
 	QueryToken     string `name:"query-token" default:"true" help:"Accept ?apiToken= besides the Authorization header."`
 	StopTimeout    string `default:"10s" help:"Time that a graceful stop may take."`
 
+	Sessions        string `default:"on" help:"Whether sessions and retained messages survive a restart: on or off."`
+	SessionsFlush   string `default:"100ms" help:"How often they are written to disk: what a kill may lose."`
+	SessionsPending string `default:"67108864" help:"Bytes of them that may wait to be written; what is above does not survive a restart."`
+
 	Limits limitFlags `embed:"" prefix:"limits-"`
 }
 
@@ -106,6 +110,9 @@ type config struct {
 	maxStale, stopTimeout        time.Duration
 	tokenMax                     time.Duration
 	queryToken                   bool
+	sessionsFile                 string // empty: nothing survives a restart
+	sessionsFlush                time.Duration
+	sessionsPending              int
 	limits                       limits
 }
 
@@ -295,9 +302,18 @@ func (f *serveFlags) parse(p *parser) config {
 		stopTimeout:       p.duration("stop-timeout", f.StopTimeout, time.Second, 10*time.Minute),
 		tokenMax:          time.Duration(number(p, "token-max-hours", f.TokenMaxHours, 1, 876_000)) * time.Hour,
 		queryToken:        p.boolean("query-token", f.QueryToken),
+		sessionsFlush:     p.duration("sessions-flush", f.SessionsFlush, time.Millisecond, time.Minute),
+		sessionsPending:   number[int](p, "sessions-pending", f.SessionsPending, 1<<20, 1<<34),
 		limits:            f.Limits.parse(p),
 	}
 	c.proxied = p.behindProxy("proxy-protocol", f.ProxyProtocol, c)
+	switch f.Sessions {
+	case "on":
+		c.sessionsFile = filepath.Join(c.dataDir, "sessions.db")
+	case "off":
+	default:
+		p.bad("sessions", f.Sessions, "on or off")
+	}
 	if (c.tlsCert == "") != (c.tlsKey == "") {
 		p.bad("tls-cert, tls-key", c.tlsCert+c.tlsKey, "given together")
 	}

@@ -76,6 +76,18 @@ func (a *app) brokerMetrics() []metric {
 		{"mqttwarden_mqtt_messages_dropped_total", "Messages dropped because a client read too slowly.", true, func() float64 { return float64(b.Stats().MessagesDropped) }},
 		{"mqttwarden_mqtt_received_bytes_total", "Bytes received over MQTT.", true, func() float64 { return float64(b.Stats().BytesReceived) }},
 		{"mqttwarden_mqtt_sent_bytes_total", "Bytes sent over MQTT.", true, func() float64 { return float64(b.Stats().BytesSent) }},
+		{"mqttwarden_sessions_written_total", "Records of sessions and retained messages written to disk.", true, func() float64 { return float64(b.Stats().Sessions.Written) }},
+		{"mqttwarden_sessions_dropped_total", "Records that will not survive a restart, because too many waited to be written.", true, func() float64 { return float64(b.Stats().Sessions.Dropped) }},
+		{"mqttwarden_sessions_skipped_total", "Records that could not be used at the start.", true, func() float64 { return float64(b.Stats().Sessions.Skipped) }},
+		{"mqttwarden_sessions_pending_bytes", "Bytes of records that wait to be written.", false, func() float64 { return float64(b.Stats().Sessions.Pending) }},
+		{"mqttwarden_sessions_flush_failures_total", "Attempts to write records that failed; they are repeated.", true, func() float64 { return float64(b.Stats().Sessions.Failures) }},
+		{"mqttwarden_sessions_failing", "1 while records can't be written.", false, func() float64 {
+			if b.Stats().Sessions.Failing {
+				return 1
+			}
+			return 0
+		}},
+		{"mqttwarden_sessions_flush_seconds", "How long the last write to disk took.", false, func() float64 { return b.Stats().Sessions.LastFlush.Seconds() }},
 		{"mqttwarden_connects_accepted_total", "CONNECT packets accepted.", true, func() float64 { return float64(h.Stats().Accepted) }},
 		{"mqttwarden_client_ids_refused_total", "CONNECT packets refused because their client ID is too long.", true, func() float64 { return float64(h.Stats().ClientIDsTooLong) }},
 		{"mqttwarden_user_connections_refused_total", "CONNECT packets refused because their user had too many connections.", true, func() float64 { return float64(h.Stats().ConnectionsRefused) }},
