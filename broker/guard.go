@@ -55,6 +55,7 @@ type guard struct {
 	mu      sync.Mutex // serializes what is written
 	acks    []byte     // for the client, not written yet
 	waiting bool       // the reader waits for the client
+	parted  bool       // DISCONNECT was sent
 }
 
 // errRefused ends the connection of a client that broke a rule.

@@ -102,10 +102,10 @@ func (g *guard) awaitQuiet(limit time.Duration) {
 	}
 }
 
-// resumed is called when mochi has sent all that waited for the session.
-func (g *guard) resumed() {
-	g.ledger.resumed(g.client)
-	g.exchange.Load().Resent()
+// established is called when CONNACK is out, and mochi has sent all that waited
+// for the session.
+func (g *guard) established() {
+	g.exchange.Load().Resent(g.ledger.resumed(g.client))
 	g.release()
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -104,6 +105,7 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 	}
 	switch h.Type {
 	case frame.TypeSuback, frame.TypeUnsuback, frame.TypeDisconnect: // they keep their place among the answers
+		g.parted = h.Type == frame.TypeDisconnect // [MQTT-3.14.4-1]
 		packet = append(g.acks[:len(g.acks):len(g.acks)], packet...)
 		g.acks = g.acks[:0]
 	default:
@@ -195,11 +197,16 @@ func (g *guard) write(bunches ...[]byte) error {
 	return nil
 }
 
-// release has mochi send the messages that waited for room, as long as there is
-// some. Those that do not wait any more, such as after a loss of rights, are
-// passed over.
+// release sends the messages that waited for room or for their turn, as long as
+// there is some. Those that do not wait any more, such as after a loss of rights,
+// are passed over.
+//
+// It goes by mochi, which may leave what it writes in a buffer: then something
+// else could come first.
 func (g *guard) release() {
-	for {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for !g.client.Closed() && !g.parted {
 		id, again, ok := g.exchange.Load().Next()
 		if !ok {
 			return
@@ -209,8 +216,42 @@ func (g *guard) release() {
 			continue
 		}
 		pk.FixedHeader.Dup = again
-		_ = g.client.WritePacket(pk)
+		if g.send(pk) != nil {
+			return // which the reader notices
+		}
+		g.ledger.sent(g.client, &pk)
 	}
+}
+
+// send writes a PUBLISH as Client.WritePacket does. The caller holds mu.
+func (g *guard) send(pk packets.Packet) error {
+	of := &g.client.Properties
+	if pk.Expiry > 0 { // [MQTT-3.3.2-6]
+		pk.Properties.MessageExpiryInterval = uint32(min(max(1, pk.Expiry-time.Now().Unix()), math.MaxUint32)) // #nosec G115 -- bounded
+	}
+	pk.ProtocolVersion = of.ProtocolVersion
+	pk.Mods.DisallowProblemInfo = of.Props.RequestProblemInfoFlag && of.Props.RequestProblemInfo == 0
+	pk.Mods.AllowResponseInfo = true
+	var buf bytes.Buffer
+	if err := pk.PublishEncode(&buf); err != nil {
+		return err
+	}
+	h, n, err := frame.ParseHeader(buf.Bytes())
+	if err != nil {
+		return err
+	}
+	as, err := g.outgoing(h, buf.Bytes(), n)
+	if err == nil {
+		err = g.write(as)
+	}
+	if err != nil {
+		return err
+	}
+	info := g.b.srv.Info
+	atomic.AddInt64(&info.BytesSent, int64(len(as)))
+	atomic.AddInt64(&info.PacketsSent, 1)
+	atomic.AddInt64(&info.MessagesSent, 1)
+	return nil
 }
 
 // refuse tells the client why it is refused, as far as its version has words for

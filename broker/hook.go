@@ -138,7 +138,7 @@ func (b *Broker) dropReceipts(cl *mqtt.Client) {
 // OnSessionEstablished implements mqtt.Hook: CONNACK is out.
 func (h *hook) OnSessionEstablished(cl *mqtt.Client, pk packets.Packet) {
 	cl.State.Inflight.ResetReceiveQuota(math.MaxInt32) // an inherited one has mochi's
-	guardOf(cl).resumed()
+	guardOf(cl).established()
 	if h.Hook.Provides(mqtt.OnSessionEstablished) {
 		h.Hook.OnSessionEstablished(cl, pk)
 	}
@@ -176,8 +176,10 @@ func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, sent int64, rese
 			return
 		}
 	}
-	if pk.FixedHeader.Type == packets.Publish {
-		ledgerOf(cl).queued(cl, &pk)
+	if pk.FixedHeader.Type == packets.Publish && !pk.FixedHeader.Dup {
+		if l := ledgerOf(cl); !l.queued(cl, &pk) {
+			l.strayed(&pk)
+		}
 	}
 	if h.Hook.Provides(mqtt.OnQosPublish) {
 		h.Hook.OnQosPublish(cl, pk, sent, resends)

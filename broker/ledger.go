@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -23,14 +24,31 @@ type ledger struct {
 	p  *persist
 	id string // client ID
 
-	mu       sync.Mutex
-	owner    *mqtt.Client // whose session it is; nil: the session is over
-	user     string       // as the store knows it
-	kept     bool         // the session survives a restart
-	next     uint64
-	waiting  map[uint16]entry // by packet ID
-	resuming bool             // mochi sends what waits; nothing is acknowledged yet
-	last     int64            // the place that was given out last while resuming
+	mu      sync.Mutex
+	owner   *mqtt.Client // whose session it is; nil: the session is over
+	user    string       // as the store knows it
+	kept    bool         // the session survives a restart
+	next    uint64
+	waiting map[uint16]entry // by packet ID
+	phase   phase
+	strays  []stray  // that came in phase inheriting
+	late    []uint16 // packet IDs of what came before phase ready, and mochi sends by itself
+}
+
+// phase is how far the owner is with taking the session up.
+type phase uint8
+
+const (
+	ready      phase = iota
+	inheriting       // mochi copies what waits from the earlier owner
+	resending        // mochi is about to send what waits; nothing is acknowledged yet
+)
+
+// stray is a message for an earlier owner, whom its publisher had found before
+// there was another. Mochi loses it, unless it comes before what waits is copied.
+type stray struct {
+	pk    packets.Packet
+	order uint64
 }
 
 // entry is a message that waits for the client.
@@ -66,28 +84,25 @@ func (l *ledger) of(cl *mqtt.Client) bool {
 	return true
 }
 
-// queued notes a message that waits for the client from now on, or, with the DUP
-// flag, is sent again.
-func (l *ledger) queued(cl *mqtt.Client, pk *packets.Packet) {
+// queued notes a message that waits for the client from now on, and that mochi
+// sends unless the connection is over. It reports false if the session is another
+// client's by now.
+func (l *ledger) queued(cl *mqtt.Client, pk *packets.Packet) bool {
 	if !l.of(cl) {
-		return
+		return false
 	}
 	defer l.mu.Unlock()
-	e, had := l.waiting[pk.PacketID]
-	switch {
-	case !pk.FixedHeader.Dup:
-		e = l.enter(pk.PacketID, !cl.Closed())
-		if l.resuming { // behind all that waits
-			l.last++
-			pk.Created = l.last
-			cl.State.Inflight.Set(*pk)
-		}
-	case had && !e.sent:
-		e.sent = true
-		l.waiting[pk.PacketID] = e
-	default:
-		return
+	l.note(cl, pk)
+	if l.phase != ready {
+		l.late = append(l.late, pk.PacketID)
 	}
+	return true
+}
+
+// note gives a message its place. The caller holds mu.
+func (l *ledger) note(cl *mqtt.Client, pk *packets.Packet) {
+	_, had := l.waiting[pk.PacketID]
+	e := l.enter(pk.PacketID, l.number(), l.phase == ready && !cl.Closed())
 	if l.kept {
 		l.p.store.PutMessage(l.id, message(pk, e), !had)
 	}
@@ -96,15 +111,123 @@ func (l *ledger) queued(cl *mqtt.Client, pk *packets.Packet) {
 	}
 }
 
-// enter gives a message its place behind all others. The caller holds mu.
-func (l *ledger) enter(id uint16, sent bool) entry {
+// sent notes that a message that has waited is sent.
+func (l *ledger) sent(cl *mqtt.Client, pk *packets.Packet) {
+	if !l.of(cl) {
+		return
+	}
+	defer l.mu.Unlock()
+	if e, ok := l.waiting[pk.PacketID]; ok && !e.sent {
+		e = l.enter(pk.PacketID, e.order, true)
+		if l.kept {
+			l.p.store.PutMessage(l.id, message(pk, e), false)
+		}
+	}
+}
+
+// number returns the place behind all others. The caller holds mu.
+func (l *ledger) number() uint64 {
+	l.next++
+	return l.next
+}
+
+// enter gives a message its place. The caller holds mu.
+func (l *ledger) enter(id uint16, order uint64, sent bool) entry {
 	if l.waiting == nil {
 		l.waiting = make(map[uint16]entry)
 	}
-	l.next++
-	e := entry{l.next, sent}
+	e := entry{order, sent}
 	l.waiting[id] = e
 	return e
+}
+
+// strayed takes in a message for an earlier owner of the session.
+func (l *ledger) strayed(pk *packets.Packet) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	cl := l.owner
+	if cl == nil || l.phase == inheriting {
+		if cl != nil {
+			l.strays = append(l.strays, stray{*pk, l.number()})
+		}
+		l.mu.Unlock()
+		return
+	}
+	l.mu.Unlock()
+	id, err := cl.NextPacketID() // waits for who writes to the client, who may wait for the ledger
+	if err != nil || !l.of(cl) {
+		return // another one has come: then it is lost
+	}
+	m := l.adopt(cl, pk, uint16(id)) // #nosec G115 -- a packet ID
+	if m != nil {
+		l.note(cl, m)
+	}
+	sends := m != nil && l.phase == ready && !cl.Closed()
+	l.mu.Unlock()
+	if sends {
+		g := guardOf(cl)
+		g.exchange.Load().Late(m.PacketID)
+		g.release()
+	}
+}
+
+// adopt puts a stray with the session under a packet ID that is free. It returns
+// nil if it got there with all that was copied, or if there is no room.
+func (l *ledger) adopt(cl *mqtt.Client, pk *packets.Packet, id uint16) *packets.Packet {
+	if there, ok := cl.State.Inflight.Get(pk.PacketID); ok && same(&there, pk) {
+		return nil
+	}
+	if cl.State.Inflight.Len() >= int(l.p.b.cfg.MaxInflight) {
+		return nil
+	}
+	m := *pk
+	m.PacketID = id
+	if cl.State.Inflight.Set(m) {
+		atomic.AddInt64(&l.p.b.srv.Info.Inflight, 1)
+	}
+	return &m
+}
+
+// same reports whether two packets are one message for one client: mochi copies
+// its payload for each.
+func same(a, b *packets.Packet) bool {
+	return a.TopicName == b.TopicName && len(a.Payload) == len(b.Payload) &&
+		(len(a.Payload) == 0 || &a.Payload[0] == &b.Payload[0])
+}
+
+// gather puts the strays with all else that waits, and gives what came along with
+// the copy its place. The caller holds mu.
+func (l *ledger) gather(cl *mqtt.Client) {
+	enter := func(pk *packets.Packet, order uint64) {
+		e := l.enter(pk.PacketID, order, false)
+		if l.kept {
+			l.p.store.PutMessage(l.id, message(pk, e), true)
+		}
+	}
+	for _, pk := range cl.State.Inflight.GetAll(false) {
+		if _, ok := l.waiting[pk.PacketID]; ok {
+			continue
+		}
+		order := l.number()
+		if i := slices.IndexFunc(l.strays, func(s stray) bool { return same(&s.pk, &pk) }); i >= 0 {
+			order = l.strays[i].order
+			l.strays = slices.Delete(l.strays, i, i+1)
+		}
+		enter(&pk, order)
+	}
+	// Mochi counts up from 1 with a new connection, and asks which are in use.
+	id := uint16(math.MaxUint16)
+	for _, s := range l.strays {
+		for used := true; used; id-- {
+			_, used = cl.State.Inflight.Get(id)
+		}
+		if m := l.adopt(cl, &s.pk, id+1); m != nil {
+			enter(m, s.order)
+		}
+	}
+	l.strays = nil
 }
 
 // released notes that the client has a message of QoS 2, and PUBREL is sent.
@@ -113,8 +236,8 @@ func (l *ledger) released(cl *mqtt.Client, id uint16) {
 		return
 	}
 	defer l.mu.Unlock()
-	if _, ok := l.waiting[id]; ok && !l.resuming {
-		e := l.enter(id, true) // PUBREL goes by the order of PUBREC [MQTT-4.6.0-4]
+	if _, ok := l.waiting[id]; ok && l.phase == ready {
+		e := l.enter(id, l.number(), true) // PUBREL goes by the order of PUBREC [MQTT-4.6.0-4]
 		if l.kept {
 			l.p.store.PutMessage(l.id, &keep.Message{PacketID: id, Order: e.order, Stage: keep.Released}, false)
 		}
@@ -185,41 +308,49 @@ func (l *ledger) subscribed(cl *mqtt.Client, filter string) {
 	}
 }
 
-// arrange gives the messages that mochi has taken over from an earlier connection
-// the order in which it is about to send them: it goes by Created, of which it
-// looks at 16 bits, and uses that for nothing else (broker/quirks_test.go).
+// arrange takes over what mochi has copied from the earlier owner, and gives it
+// the order in which mochi sends it: by Created, of which it looks at 16 bits, and
+// which it uses for nothing else (broker/quirks_test.go).
 func (l *ledger) arrange(cl *mqtt.Client) {
 	if !l.of(cl) {
 		return
 	}
 	defer l.mu.Unlock()
-	all := cl.State.Inflight.GetAll(false)
-	for i := range all { // came between two owners
-		if _, ok := l.waiting[all[i].PacketID]; !ok {
-			e := l.enter(all[i].PacketID, false)
-			if l.kept {
-				l.p.store.PutMessage(l.id, message(&all[i], e), true)
-			}
-		}
+	l.gather(cl)
+	l.phase = resending
+	for i, pk := range l.sorted(cl) {
+		pk.Created = int64(i)
+		cl.State.Inflight.Set(pk)
 	}
+}
+
+// sorted returns what waits in its order. The caller holds mu.
+func (l *ledger) sorted(cl *mqtt.Client) []packets.Packet {
+	all := cl.State.Inflight.GetAll(false)
 	slices.SortFunc(all, func(a, b packets.Packet) int {
 		return cmp.Compare(l.waiting[a.PacketID].order, l.waiting[b.PacketID].order)
 	})
-	l.last = 0
-	for _, pk := range all {
-		l.last++
-		pk.Created = l.last
-		cl.State.Inflight.Set(pk)
-	}
-	l.resuming = l.last < math.MaxInt16
+	return all
 }
 
-// resumed notes that all that waited has been sent.
-func (l *ledger) resumed(cl *mqtt.Client) {
-	if l.of(cl) {
-		l.resuming = false
-		l.mu.Unlock()
+// resumed notes that the session is taken up. It returns the packet IDs of the
+// messages that wait, in their order, and which of them mochi sends by itself.
+// What is not noted yet is not among them: mochi has still to send it.
+func (l *ledger) resumed(cl *mqtt.Client) (waiting, late []uint16) {
+	if !l.of(cl) {
+		return nil, nil
 	}
+	defer l.mu.Unlock()
+	if l.phase != ready {
+		for _, pk := range l.sorted(cl) {
+			if _, ok := l.waiting[pk.PacketID]; ok && pk.FixedHeader.Type == packets.Publish {
+				waiting = append(waiting, pk.PacketID)
+			}
+		}
+	}
+	late = l.late
+	l.phase, l.late = ready, nil
+	return waiting, late
 }
 
 // stored notes that the connection of the client is over, and that its session
@@ -229,6 +360,8 @@ func (l *ledger) stored(cl *mqtt.Client, owner []byte, until time.Time) {
 		return
 	}
 	defer l.mu.Unlock()
+	l.gather(cl)
+	l.phase, l.late = ready, nil
 	l.audit(cl)
 	if l.kept {
 		l.p.store.PutSession(session(cl, l.user, owner, until))
@@ -246,4 +379,4 @@ func (l *ledger) end(cl *mqtt.Client) {
 }
 
 // retire makes the ledger nobody's. The caller holds mu.
-func (l *ledger) retire() { l.owner, l.waiting, l.kept = nil, nil, false }
+func (l *ledger) retire() { l.owner, l.waiting, l.strays, l.late, l.kept = nil, nil, nil, nil, false }

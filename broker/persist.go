@@ -3,6 +3,7 @@ package broker
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -77,7 +78,11 @@ func (p *persist) establish(cl, old *mqtt.Client) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.owner = cl
-	if old == nil {
+	if old != nil {
+		l.phase = inheriting
+		// Mochi counts a message that is passed on as one less.
+		atomic.AddInt64(&p.b.srv.Info.Inflight, int64(old.State.Inflight.Len()))
+	} else {
 		p.store.DropSession(cl.ID)
 	}
 	p.keep(l, old)

@@ -118,8 +118,8 @@ func (p *persist) revive(st *keep.Stored, now time.Time) *mqtt.Client {
 			sent = append(sent, frame.SentPubrel(m.PacketID))
 		default:
 		}
-		l.next = m.Order - 1 // they come in their order
-		l.enter(m.PacketID, m.Stage != keep.Queued)
+		l.next = m.Order // they come in their order
+		l.enter(m.PacketID, m.Order, m.Stage != keep.Queued)
 		cl.State.Inflight.Set(messageFrom(m))
 		atomic.AddInt64(&srv.Info.Inflight, 1)
 	}

@@ -2,6 +2,7 @@ package frame
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"sync"
 )
@@ -86,8 +87,11 @@ type Exchange struct {
 	held  []uint16  // to the client, waiting for room, oldest first
 	due   uint16    // taken from held, and about to come from the broker again
 
-	resending bool     // the broker sends what has waited for the session
-	late      []uint16 // what came meanwhile, oldest first
+	resumed   bool                // what the broker sends again is named by Next
+	resending bool                // that is not known yet
+	seen      []uint16            // what the broker has sent meanwhile
+	twice     map[uint16]struct{} // what it will send, and must not
+	since     int                 // messages since Resent, while there is something in twice
 }
 
 // request is a packet of the client that the broker has to answer.
@@ -112,25 +116,62 @@ func NewExchange(version byte, clientMax, serverMax uint16) *Exchange {
 func (e *Exchange) Resume(earlier *Exchange) { e.Restore(earlier.Open()) }
 
 // Resending says that the broker is about to send what has waited for the session,
-// with the DUP flag set. What it sends without that is new and must not come first
-// ([MQTT-4.6.0-6]); it is held until Resent.
+// with the DUP flag set. None of that is passed, nor anything new: Resent tells
+// what has to go in what order ([MQTT-4.6.0-6]), and Next names it.
 func (e *Exchange) Resending() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.resending = true
+	e.resumed, e.resending = true, true
 }
 
-// Resent says that the broker has sent all that has waited. Next names what came
-// meanwhile, unless it was sent with the rest.
-func (e *Exchange) Resent() {
+// Resent says which messages wait, oldest first. The broker will send those of
+// late, which came since Resending, by itself as well, unless it has done so: that
+// is dropped.
+func (e *Exchange) Resent(waiting, late []uint16) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, id := range e.late {
-		if open := e.out.find(id); (open == nil || !open.counted) && !slices.Contains(e.held, id) {
-			e.held = append(e.held, id)
+	e.held = append(e.held, waiting...)
+	for _, id := range late {
+		if slices.Contains(e.seen, id) {
+			continue
 		}
+		if e.twice == nil {
+			e.twice = make(map[uint16]struct{})
+		}
+		e.twice[id] = struct{}{}
 	}
-	e.resending, e.late = false, nil
+	e.resending, e.seen, e.since = false, nil, 0
+}
+
+// Late has Next name a message that the broker does not send by itself.
+func (e *Exchange) Late(id uint16) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.held = append(e.held, id)
+}
+
+// double reports whether the broker sends a message that Next names, or has
+// named, besides.
+func (e *Exchange) double(id uint16, again bool) bool {
+	switch {
+	case id == e.due:
+		return false
+	case again:
+		return e.resumed
+	case e.resending:
+		e.seen = append(e.seen, id)
+		return true
+	case len(e.twice) == 0:
+		return false
+	}
+	// One that does not come after all is forgotten before the broker has given
+	// out all identifiers once more.
+	if e.since++; e.since > math.MaxInt16 {
+		e.twice = nil
+	}
+	_, ok := e.twice[id]
+	delete(e.twice, id)
+	return ok
 }
 
 // HasReceived reports whether a message of QoS 2 with that identifier was

@@ -67,11 +67,8 @@ func (e *Exchange) Next() (id uint16, again, ok bool) {
 
 // publishOut judges a PUBLISH of QoS 1 or 2 to the client; again is its DUP flag.
 func (e *Exchange) publishOut(qos byte, id uint16, again bool) Verdict {
-	if e.resending && !again {
-		if !slices.Contains(e.late, id) {
-			e.late = append(e.late, id)
-		}
-		return Verdict{Action: Hold}
+	if e.double(id, again) {
+		return Verdict{Action: Drop}
 	}
 	open := e.out.find(id)
 	if open != nil && open.counted {
