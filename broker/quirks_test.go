@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -352,5 +353,28 @@ func TestQuirkNoDisconnectWithoutConnack(t *testing.T) {
 	}
 	if disconnects != 0 {
 		t.Error("OnDisconnect is called now")
+	}
+}
+
+// What waits for a session is sent again by the second that it came in, of which
+// 16 bits are looked at; within one it goes in any order. The ledger gives Created
+// another meaning; that nothing else reads it while no longest expiry is set is
+// relied on, too.
+func TestQuirkWaitingMessagesGoBySeconds(t *testing.T) {
+	waiting := mqtt.NewInflights()
+	for id, created := range map[uint16]int64{1: 70_000, 2: 5, 3: 65_536 + 4} {
+		waiting.Set(packets.Packet{PacketID: id, Created: created, Expiry: 1 << 40, ProtocolVersion: 5})
+	}
+	var got []uint16
+	for _, pk := range waiting.GetAll(false) {
+		got = append(got, pk.PacketID)
+	}
+	if want := []uint16{3, 2, 1}; !slices.Equal(got, want) { // 4, 5, 4464
+		t.Errorf("sent in the order %v, want %v", got, want)
+	}
+	cl := mqtt.New(nil).NewClient(nil, "", "c", false)
+	cl.State.Inflight = waiting
+	if gone := cl.ClearExpiredInflights(1<<30, 0); len(gone) > 0 {
+		t.Errorf("%v expired by Created", gone)
 	}
 }

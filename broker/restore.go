@@ -52,9 +52,8 @@ func (p *persist) restore(now time.Time) error {
 // restoreSession reports whether a session is there again. One that was connected
 // when the server ended without a word has been disconnected since now.
 func (p *persist) restoreSession(st keep.Stored, now time.Time) (bool, error) {
-	connected := st.Until.IsZero()
 	until, latest := st.Until, now.Add(p.b.cfg.MaxSessionExpiry)
-	if connected {
+	if until.IsZero() {
 		until = latest
 		if st.Version >= 5 {
 			until = now.Add(time.Duration(st.Expiry) * time.Second)
@@ -74,7 +73,7 @@ func (p *persist) restoreSession(st keep.Stored, now time.Time) (bool, error) {
 		return false, err
 	case !ok:
 		p.b.Purge(cl)
-	case connected:
+	case !until.Equal(st.Until): // it does not begin anew with another restart
 		ledgerOf(cl).stored(cl, st.Owner, until)
 	}
 	return ok, nil

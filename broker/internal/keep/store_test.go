@@ -401,3 +401,24 @@ func BenchmarkPutMessage(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkOpen starts with 1,000 sessions that have 100 messages each.
+func BenchmarkOpen(b *testing.B) {
+	r := openWith(b, Config{File: b.TempDir() + "/sessions.db", Flush: time.Hour, MaxPending: 1 << 30})
+	for i := range 1000 {
+		id := fmt.Sprint("client-", i)
+		r.PutSession(Session{ClientID: id, User: "u"})
+		for j := range uint16(100) {
+			r.PutMessage(id, &Message{PacketID: j, Order: uint64(j), Stage: Queued, Publication: Publication{Topic: "a/b/c", Payload: make([]byte, 200), QoS: 1}}, true)
+		}
+	}
+	began := time.Now()
+	r.flush()
+	b.ReportMetric(time.Since(began).Seconds(), "s/commit")
+	for b.Loop() {
+		r = r.again()
+		if n := len(r.content().Sessions); n != 1000 {
+			b.Fatal(n)
+		}
+	}
+}
