@@ -142,10 +142,11 @@ func TestARegisterThatCantBeAskedStopsTheStart(t *testing.T) {
 		t.Errorf("Start: %v", err)
 	}
 	closed(t, b)
-	b, o := keeping(t, file)
+	b, _ = keeping(t, file)
 	b.persist.store.PutSession(keep.Session{ClientID: "c", User: "known", Owner: []byte("owner"), Version: 5, Expiry: 600})
 	closed(t, b)
-	if b, o = keeping(t, file); b.persist.restore(time.Now()) != nil || len(o.restored) != 1 {
+	b, o := keeping(t, file)
+	if b.persist.restore(time.Now()) != nil || len(o.restored) != 1 {
 		t.Error("the session was lost over it")
 	}
 }

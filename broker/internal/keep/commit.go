@@ -55,7 +55,7 @@ func (s *Store) run() {
 // commit writes the batch. If that fails, it becomes a part of the next.
 func (s *Store) commit() error {
 	b := s.take()
-	if b.empty() {
+	if b == nil {
 		return nil
 	}
 
@@ -90,15 +90,15 @@ func (s *Store) commit() error {
 	return nil
 }
 
-// take begins a new batch and returns the one before it. From now on the file may
-// have what that says.
+// take begins a new batch and returns the one before it, nil if there is nothing in
+// it. From now on the file may have what that says.
 func (s *Store) take() *batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.woken = false
 	b := s.next
 	if b.empty() {
-		return b
+		return nil
 	}
 	s.next = newBatch()
 	s.under = b.bytes

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -249,6 +250,34 @@ func TestADiskThatFailsIsToldOfOnceAndWrittenToAgain(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, r.again().content()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestManyRecordWhileItCommits(t *testing.T) {
+	r := openWith(t, Config{File: t.TempDir() + "/sessions.db", Flush: time.Millisecond, MaxPending: 1 << 24})
+	r.db.NoSync = true
+	var all sync.WaitGroup
+	for w := range 4 {
+		id := fmt.Sprint("client-", w)
+		r.PutSession(Session{ClientID: id, User: "u"})
+		all.Go(func() {
+			for i := range uint16(2000) {
+				r.PutMessage(id, &Message{PacketID: i, Order: uint64(i), Stage: Sent}, true)
+				if i%10 > 0 {
+					r.DropMessage(id, i)
+				}
+				if i%100 == 0 {
+					_ = r.Flush(t.Context())
+					_ = r.Stats()
+				}
+			}
+		})
+	}
+	all.Wait()
+	for _, s := range r.again().content().Sessions {
+		if len(s.Messages) != 200 {
+			t.Errorf("%s has %d messages, want 200", s.ClientID, len(s.Messages))
+		}
 	}
 }
 
