@@ -220,6 +220,9 @@ func (l *ledger) gather(cl *mqtt.Client) {
 	// Mochi counts up from 1 with a new connection, and asks which are in use.
 	id := uint16(math.MaxUint16)
 	for _, s := range l.strays {
+		if cl.State.Inflight.Len() >= int(l.p.b.cfg.MaxInflight) {
+			break
+		}
 		for used := true; used; id-- {
 			_, used = cl.State.Inflight.Get(id)
 		}
