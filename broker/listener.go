@@ -167,6 +167,7 @@ func (b *Broker) attach(l *listener, c *conn) {
 	}
 	g := newGuard(b, c)
 	defer g.over()
+	c.Finally(func() { b.persist.leave(g.client) })
 	if err := g.greet(); err != nil {
 		b.log.Debug("no CONNECT", "listener", l.name, "remote", c.remote.String(), "err", err)
 		return

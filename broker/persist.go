@@ -129,6 +129,15 @@ func outlives(cl *mqtt.Client) bool {
 	return !cl.Properties.Clean
 }
 
+// leave is called when mochi is through with the connection of a client, nil if
+// there was no CONNECT. Whether a session that outlives it does stay is for the
+// hook to say.
+func (p *persist) leave(cl *mqtt.Client) {
+	if cl != nil && !outlives(cl) {
+		p.end(cl)
+	}
+}
+
 // end forgets the session of a client for which there is no other by now.
 func (p *persist) end(cl *mqtt.Client) {
 	l := ledgerOf(cl)
@@ -147,7 +156,7 @@ func (p *persist) end(cl *mqtt.Client) {
 // retained records what mochi has retained under a topic now. The topics of the
 // broker itself are made anew.
 func (p *persist) retained(topic string) {
-	if p == nil || p.store == nil || strings.HasPrefix(topic, mqtt.SysPrefix) {
+	if p == nil || p.store == nil || strings.HasPrefix(topic, "$") {
 		return
 	}
 	p.retaining.Lock()

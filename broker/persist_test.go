@@ -121,6 +121,7 @@ func TestAMessageThatHasExpiredIsNotRestored(t *testing.T) {
 		if err := b.persist.restore(now); err != nil {
 			t.Fatal(err)
 		}
+		b.loadRetained()
 		cl, _ := b.srv.Clients.Get("c")
 		if _, late := cl.State.Inflight.Get(3); late || cl.State.Inflight.Len() != 2 {
 			t.Errorf("%d messages wait, want those that have not expired", cl.State.Inflight.Len())

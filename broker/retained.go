@@ -66,6 +66,7 @@ func (b *Broker) forgetRetained(topic string) bool {
 		return false
 	}
 	b.countRetained()
+	b.persist.retainedGone(topic)
 	return true
 }
 
