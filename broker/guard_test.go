@@ -222,7 +222,7 @@ func TestV11PacketIdentifiersOfBothDirectionsDoNotMeet(t *testing.T) {
 					c.send(ack(packets.Pubcomp, id))
 				}
 				c.ping()
-				if n := b.Stats().Inflight; n > 1 { // the publisher has not sent PUBREL
+				if n := b.Inflight(); n > 1 { // the publisher has not sent PUBREL
 					t.Errorf("%d messages are under way at the end", n)
 				}
 			})
@@ -626,7 +626,7 @@ func TestMessagesThatAreTooLargeForAClient(t *testing.T) {
 		sub.send(ack(packets.Puback, pk.PacketID))
 	}
 	sub.ping()
-	if n := b.Stats().Inflight; n != 0 {
+	if n := b.Inflight(); n != 0 {
 		t.Errorf("%d messages wait", n)
 	}
 	// It takes more, goes, and comes back taking less.

@@ -54,7 +54,7 @@ func (a *app) brokerMetrics() []metric {
 		{"mqttwarden_mqtt_subscriptions", "Subscriptions.", false, func() float64 { return float64(b.Stats().Subscriptions) }},
 		{"mqttwarden_mqtt_retained_messages", "Retained messages, those of the broker itself aside.", false, func() float64 { return float64(b.Stats().Retained) }},
 		{"mqttwarden_mqtt_retained_bytes", "Bytes of retained messages: topics, payloads and properties.", false, func() float64 { return float64(b.Stats().RetainedBytes) }},
-		{"mqttwarden_mqtt_inflight_messages", "QoS 1 and 2 messages under way or waiting.", false, func() float64 { return float64(b.Stats().Inflight) }},
+		{"mqttwarden_mqtt_inflight_messages", "QoS 1 and 2 messages under way or waiting.", false, func() float64 { return float64(b.Inflight()) }},
 		{"mqttwarden_mqtt_connections_refused_total", "Connections refused because there were too many.", true, func() float64 { return float64(b.Stats().ConnectionsRefused) }},
 		{"mqttwarden_mqtt_half_open_refused_total", "Connections refused because too many had not signed in.", true, func() float64 { return float64(b.Stats().HalfOpenRefused) }},
 		{"mqttwarden_mqtt_address_half_open_refused_total", "The same, because too many of their address had not.", true, func() float64 { return float64(b.Stats().AddressHalfOpenRefused) }},
