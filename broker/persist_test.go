@@ -97,7 +97,7 @@ func TestADeadlineIsExactOverARestart(t *testing.T) {
 				if subs := b.srv.Topics.Subscribers("a/1").Subscriptions; has != ok || (len(subs) == 1) != ok {
 					t.Errorf("round %d: the client is there: %t, subscriptions %v", round, has, subs)
 				}
-				if st := b.Stats(); (st.Inflight == 1) != ok || (st.Subscriptions == 1) != ok {
+				if st := b.Stats(); (b.Inflight() == 1) != ok || (st.Subscriptions == 1) != ok {
 					t.Errorf("round %d: counts %+v", round, st)
 				}
 			}
