@@ -3,7 +3,6 @@ package broker
 import (
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -80,8 +79,6 @@ func (p *persist) establish(cl, old *mqtt.Client) {
 	l.owner = cl
 	if old != nil {
 		l.phase = inheriting
-		// Mochi counts a message that is passed on as one less.
-		atomic.AddInt64(&p.b.srv.Info.Inflight, int64(old.State.Inflight.Len()))
 	} else {
 		p.store.DropSession(cl.ID)
 	}
