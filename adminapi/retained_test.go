@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,20 +13,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	v1 "mqttwarden/adminapi/v1"
-	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
 )
 
 // shelf stands in for the broker.
 type shelf struct {
 	messages []v1.RetainedMessage
-	cleared  []string // who cleared what
+	cleared  []string // what was
 }
 
-func (s *shelf) Retained(filter string, offset, limit int) ([]v1.RetainedMessage, int) {
+func (s *shelf) Retained(filter string, may func(string) bool, offset, limit int) ([]v1.RetainedMessage, int) {
 	var found []v1.RetainedMessage
 	for _, m := range s.messages {
-		if acl.Matches(filter, m.Topic) {
+		if acl.Matches(filter, m.Topic) && may(m.Topic) {
 			found = append(found, m)
 		}
 	}
@@ -34,13 +34,13 @@ func (s *shelf) Retained(filter string, offset, limit int) ([]v1.RetainedMessage
 	return found[:min(limit, len(found))], total
 }
 
-func (s *shelf) Clear(by registry.Caller, topic string) bool {
-	return s.ClearAll(by, topic) > 0
+func (s *shelf) ClearRetained(topic string) bool {
+	return s.ClearAllRetained(topic, func(string) bool { return true }) > 0
 }
 
-func (s *shelf) ClearAll(by registry.Caller, filter string) int {
-	s.cleared = append(s.cleared, by.Username+" "+filter)
-	_, total := s.Retained(filter, 0, 0)
+func (s *shelf) ClearAllRetained(filter string, may func(string) bool) int {
+	s.cleared = append(s.cleared, filter)
+	_, total := s.Retained(filter, may, 0, 0)
 	return total
 }
 
@@ -143,15 +143,78 @@ func TestClearRetained(t *testing.T) {
 		t.Errorf("cleared was %q", w.retained.cleared)
 	}
 	w.must(http.StatusOK, "DELETE", "/api/retained?filter=b", "")
-	if got := fmt.Sprint(w.retained.cleared); got != "[admin b]" {
+	if got := fmt.Sprint(w.retained.cleared); got != "[b]" {
 		t.Errorf("the broker was told %s", got)
+	}
+}
+
+func TestClearingRetainedMessagesIsAudited(t *testing.T) {
+	w := newWorld(t, nil)
+	w.retained.messages = []v1.RetainedMessage{{Topic: "a/1"}, {Topic: "a/2"}}
+	w.must(http.StatusNoContent, "DELETE", "/api/retained?topic=a/1", "")
+	w.must(http.StatusOK, "DELETE", "/api/retained?filter=a/%23", "")
+	w.must(http.StatusOK, "DELETE", "/api/retained?filter=z", "")
+	w.must(http.StatusNotFound, "DELETE", "/api/retained?topic=z", "")
+	entries, err := w.store.Audit(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		if e.Action == "retained.clear" {
+			got = append(got, e.Actor+" "+e.Target+" "+e.Detail)
+		}
+	}
+	if want := []string{"admin a/# 2 messages", "admin a/1 1 messages"}; !slices.Equal(got, want) {
+		t.Errorf("audited, the newest first: %q, want %q", got, want)
+	}
+}
+
+// The permission on the path is no way round the permissions over MQTT.
+func TestRetainedMessagesAreNoSideDoor(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, topic := range []string{"a/1", "a/secret", "b/1", "ops/x", "site/a/1"} {
+		w.retained.messages = append(w.retained.messages, v1.RetainedMessage{Topic: topic})
+	}
+	w.must(http.StatusCreated, "POST", "/api/users", `{"username": "sited", "identityProvider": "local", "password": "password-of-sited",
+		"mqttPublishPrefix": "site/", "initialPermissions": [
+		{"resource": "/api/retained", "operation": "readWrite", "context": "http"}, {"resource": "#", "operation": "write", "context": "mqtt"}]}`)
+	for _, tt := range []struct {
+		name, token, sees, mayNot string
+		clears                    int
+	}{
+		{"without a permission over MQTT", w.token("blind", "readWrite /api/retained"), "", "a/1", 0},
+		{"a reader", w.token("reader", "readWrite /api/retained", "mqtt read a/#", "mqtt read ${username}/#"), "a/1 a/secret", "a/1", 0},
+		{
+			"an operator", w.token("ops", "readWrite /api/retained", "mqtt readWrite ${username}/#", "mqtt write a/#", "mqtt read b/#"),
+			"b/1 ops/x", "b/1", 3,
+		},
+		{"one with a publish prefix", w.login("sited", "password-of-sited"), "", "a/1", 1},
+	} {
+		var page struct{ Messages []struct{ Topic string } }
+		w.as(tt.token, "GET", "/api/retained", "").decodeLoosely(t, &page)
+		var topics []string
+		for _, m := range page.Messages {
+			topics = append(topics, m.Topic)
+		}
+		if got := strings.Join(topics, " "); got != tt.sees {
+			t.Errorf("%s sees %q, want %q", tt.name, got, tt.sees)
+		}
+		for _, topic := range []string{tt.mayNot, "there/is/none"} { // nobody learns which
+			message(t, w.as(tt.token, "DELETE", "/api/retained?topic="+topic, ""), http.StatusForbidden)
+		}
+		var got struct{ Cleared int }
+		w.as(tt.token, "DELETE", "/api/retained?filter=%23", "").decode(t, &got)
+		if got.Cleared != tt.clears {
+			t.Errorf("%s clears %d, want %d", tt.name, got.Cleared, tt.clears)
+		}
 	}
 }
 
 func TestRightsOnRetained(t *testing.T) {
 	w := newWorld(t, nil)
 	w.retained.messages = []v1.RetainedMessage{{Topic: "a"}}
-	reader, writer := w.token("reader", "read /api/retained"), w.token("writer", "write /api/retained")
+	reader, writer := w.token("reader", "read /api/retained", "mqtt read #"), w.token("writer", "write /api/retained", "mqtt write #")
 	mqtt := w.token("mqtt-reader", "mqtt readWrite #")
 	for _, tt := range []struct {
 		name, token, method string

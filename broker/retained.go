@@ -23,11 +23,11 @@ type RetainedMessage struct {
 	ContentType string
 }
 
-// Retained returns the retained messages that a filter matches, by topic, from
-// offset on and at most limit, and how many there are in all. The topics of the
+// Retained returns the retained messages that a filter matches and may says yes
+// to, by topic, from offset on and at most limit, and how many there are in all. The topics of the
 // broker itself begin with $, so that a filter has to name their first level.
-func (b *Broker) Retained(filter string, offset, limit int) ([]RetainedMessage, int) {
-	topics := b.matching(filter)
+func (b *Broker) Retained(filter string, may func(topic string) bool, offset, limit int) ([]RetainedMessage, int) {
+	topics := b.matching(filter, may)
 	slices.Sort(topics)
 	total := len(topics)
 	page := make([]RetainedMessage, 0, max(0, min(limit, total-offset)))
@@ -48,10 +48,10 @@ func (b *Broker) Retained(filter string, offset, limit int) ([]RetainedMessage, 
 func (b *Broker) ClearRetained(topic string) bool { return b.forgetRetained(topic) }
 
 // ClearAllRetained removes what is retained under every topic that a filter
-// matches, and returns how many messages that were.
-func (b *Broker) ClearAllRetained(filter string) int {
+// matches and may says yes to, and returns how many messages that were.
+func (b *Broker) ClearAllRetained(filter string, may func(topic string) bool) int {
 	n := 0
-	for _, topic := range b.matching(filter) {
+	for _, topic := range b.matching(filter, may) {
 		if b.forgetRetained(topic) {
 			n++
 		}
@@ -75,15 +75,16 @@ func (b *Broker) countRetained() {
 	atomic.StoreInt64(&b.srv.Info.Retained, int64(b.srv.Topics.Retained.Len()))
 }
 
-// matching returns the topics that hold a message and that a filter matches.
-func (b *Broker) matching(filter string) []string {
+// matching returns the topics that hold a message, that a filter matches and that
+// may says yes to.
+func (b *Broker) matching(filter string, may func(topic string) bool) []string {
 	topics := b.sysTopics
 	if !strings.HasPrefix(filter, "$") {
 		topics = b.quota.names()
 	}
 	var matching []string
 	for _, topic := range topics {
-		if acl.Matches(filter, topic) {
+		if acl.Matches(filter, topic) && may(topic) {
 			matching = append(matching, topic)
 		}
 	}

@@ -44,6 +44,8 @@ func (c *client) acked(qos byte) byte {
 	return rec.ReasonCode
 }
 
+func anybody(string) bool { return true }
+
 func topics(list []broker.RetainedMessage) string {
 	var names []string
 	for _, m := range list {
@@ -103,7 +105,7 @@ func TestRetainedMessagesAreLimited(t *testing.T) {
 						reader.ping() // not delivered
 					}
 				}
-				if got, _ := b.Retained("#", 0, 10); topics(got) != "a c" || string(got[0].Payload) != "larger" {
+				if got, _ := b.Retained("#", anybody, 0, 10); topics(got) != "a c" || string(got[0].Payload) != "larger" {
 					t.Errorf("retained are %+v", got)
 				}
 				s := b.Stats()
@@ -143,7 +145,7 @@ func TestRetainedMessagesAreCountedAsTheHookLeavesThem(t *testing.T) {
 			t.Errorf("%s: %#02x, want %#02x", tt.topic, code, tt.want)
 		}
 	}
-	if got, _ := b.Retained("#", 0, 10); topics(got) != "site/a" {
+	if got, _ := b.Retained("#", anybody, 0, 10); topics(got) != "site/a" {
 		t.Errorf("retained are %v", topics(got))
 	}
 }
@@ -179,7 +181,7 @@ func TestWillWithoutRoomIsDeliveredAndNotRetained(t *testing.T) {
 	will("a")
 	will("b")
 	will("a")
-	if got, total := b.Retained("#", 0, 10); topics(got) != "a" || total != 1 || got[0].ClientID != "d" {
+	if got, total := b.Retained("#", anybody, 0, 10); topics(got) != "a" || total != 1 || got[0].ClientID != "d" {
 		t.Errorf("retained are %+v", got)
 	}
 }
@@ -193,7 +195,7 @@ func TestExpiredMessagesMakeRoom(t *testing.T) {
 		Properties: packets.Properties{MessageExpiryInterval: 1, ContentType: "text/plain"},
 	})
 	c.ping()
-	got, _ := b.Retained("a", 0, 1)
+	got, _ := b.Retained("a", anybody, 0, 1)
 	if len(got) != 1 || got[0].Expires.Sub(got[0].Created) != time.Second || got[0].ContentType != "text/plain" {
 		t.Fatalf("got %+v", got)
 	}
@@ -230,11 +232,11 @@ func TestRetainedMessagesAreListed(t *testing.T) {
 		{"what is no filter", "a/#/b", 0, 10, "", 0},
 		{"one of the broker's own", "$SYS/broker/version", 0, 10, "$SYS/broker/version", 1},
 	} {
-		if got, total := b.Retained(tt.filter, tt.offset, tt.limit); topics(got) != tt.want || total != tt.total {
+		if got, total := b.Retained(tt.filter, anybody, tt.offset, tt.limit); topics(got) != tt.want || total != tt.total {
 			t.Errorf("%s: got %s of %d, want %s of %d", tt.name, topics(got), total, tt.want, tt.total)
 		}
 	}
-	got, _ := b.Retained("b", 0, 1)
+	got, _ := b.Retained("b", anybody, 0, 1)
 	if m := got[0]; string(m.Payload) != "in b" || m.QoS != 1 || m.ClientID != "c" || time.Since(m.Created) > time.Minute || !m.Expires.IsZero() {
 		t.Errorf("got %+v", m)
 	}
@@ -255,10 +257,10 @@ func TestRetainedMessagesAreCleared(t *testing.T) {
 	if !b.ClearRetained("b") || b.ClearRetained("b") {
 		t.Error("a topic can't be cleared, or twice")
 	}
-	if n := b.ClearAllRetained("a/#"); n != 3 {
+	if n := b.ClearAllRetained("a/#", anybody); n != 3 {
 		t.Errorf("%d were cleared, want 3", n)
 	}
-	if n := b.ClearAllRetained("$SYS/#"); n != 0 || b.ClearRetained("$SYS/broker/version") {
+	if n := b.ClearAllRetained("$SYS/#", anybody); n != 0 || b.ClearRetained("$SYS/broker/version") {
 		t.Errorf("%d of the broker's own were cleared", n)
 	}
 	if s := b.Stats(); s.Retained != 0 || s.RetainedBytes != 0 {

@@ -3,6 +3,7 @@ package v1
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,12 +18,19 @@ import (
 // of MQTT; what matches no message is no error.
 type Retained interface {
 	// Retained returns messages by topic, from offset on and at most limit, and
-	// how many the filter matches in all.
-	Retained(filter string, offset, limit int) ([]RetainedMessage, int)
-	// Clear removes the message of a topic and reports whether there was one.
-	Clear(by registry.Caller, topic string) bool
-	// ClearAll removes the messages that a filter matches and returns how many.
-	ClearAll(by registry.Caller, filter string) int
+	// how many in all the filter matches and may says yes to.
+	Retained(filter string, may func(topic string) bool, offset, limit int) ([]RetainedMessage, int)
+	// ClearRetained removes the message of a topic and reports whether there was
+	// one.
+	ClearRetained(topic string) bool
+	// ClearAllRetained removes the messages that a filter matches and may says
+	// yes to, and returns how many.
+	ClearAllRetained(filter string, may func(topic string) bool) int
+}
+
+// Audit is where it stands who cleared what.
+type Audit interface {
+	ClearingRetained(ctx context.Context, by registry.Caller, filter string, n int) error
 }
 
 // RetainedMessage is a message that is kept for those who subscribe later.
@@ -65,8 +73,10 @@ type retainedPageJSON struct {
 	Pagination paginationJSON `json:"pagination"`
 }
 
-// listRetained serves GET /retained.
-func (a *API) listRetained(_ context.Context, in *struct {
+// listRetained serves GET /retained. The permission on the path is not enough to
+// see a message: that would be a way round the permissions over MQTT. The caller
+// sees what he might subscribe to.
+func (a *API) listRetained(ctx context.Context, in *struct {
 	Filter      string `query:"filter" default:"#" maxLength:"65535" doc:"An MQTT filter: only topics that it matches. The broker's own begin with $, and # does not match them." example:"site1/#"`
 	Payload     bool   `query:"payload" doc:"Show the payloads, too."`
 	PageNumber  int    `query:"pageNumber" default:"1" minimum:"1" maximum:"1000000000" doc:"The page, from 1."`
@@ -76,7 +86,7 @@ func (a *API) listRetained(_ context.Context, in *struct {
 	if err := validFilter(in.Filter); err != nil {
 		return nil, err
 	}
-	messages, total := a.retained.Retained(in.Filter, (in.PageNumber-1)*in.RowsPerPage, in.RowsPerPage)
+	messages, total := a.retained.Retained(in.Filter, mayRead(ctx), (in.PageNumber-1)*in.RowsPerPage, in.RowsPerPage)
 	page := each(messages, showRetained)
 	for i := range page {
 		if in.Payload {
@@ -114,20 +124,65 @@ type retainedCleared struct {
 	Body   *clearedJSON
 }
 
-// clearRetained serves DELETE /retained.
+// clearRetained serves DELETE /retained. As with GET, the permission on the path is
+// not enough: the caller clears what he might clear by publishing an empty message,
+// behind his publish prefix. Unlike then, no subscriber hears of it.
 func (a *API) clearRetained(ctx context.Context, in *struct{ WhichRetained }) (*retainedCleared, error) {
-	by := guard.Caller(ctx)
+	may := mayWrite(ctx)
 	if in.Filter == "" {
-		if !a.retained.Clear(by, in.Topic) {
-			return nil, registry.Errorf(registry.NotFound, "topic", "nothing is retained under it")
+		if err := a.clearTopic(ctx, in.Topic, may); err != nil {
+			return nil, err
 		}
 		return &retainedCleared{Status: http.StatusNoContent}, nil
 	}
 	if err := validFilter(in.Filter); err != nil {
 		return nil, err
 	}
-	n := a.retained.ClearAll(by, in.Filter)
+	_, n := a.retained.Retained(in.Filter, may, 0, 0)
+	if n > 0 {
+		if err := a.audit.ClearingRetained(ctx, guard.Caller(ctx), in.Filter, n); err != nil {
+			return nil, err
+		}
+		n = a.retained.ClearAllRetained(in.Filter, may)
+	}
 	return &retainedCleared{Status: http.StatusOK, Body: &clearedJSON{Cleared: n}}, nil
+}
+
+// clearTopic clears one message. Who may not learns nothing of what there is.
+func (a *API) clearTopic(ctx context.Context, topic string, may func(topic string) bool) error {
+	if err := acl.ValidTopic(topic); err != nil {
+		return registry.Errorf(registry.Invalid, "", "%s", err)
+	}
+	if !may(topic) {
+		return registry.Errorf(registry.Forbidden, "topic", "you lack the permission to publish to it")
+	}
+	nothing := registry.Errorf(registry.NotFound, "topic", "nothing is retained under it")
+	if _, n := a.retained.Retained(topic, may, 0, 0); n == 0 {
+		return nothing
+	}
+	if err := a.audit.ClearingRetained(ctx, guard.Caller(ctx), topic, 1); err != nil {
+		return err
+	}
+	if !a.retained.ClearRetained(topic) {
+		return nothing
+	}
+	return nil
+}
+
+// mayRead returns whether the caller may subscribe to a topic.
+func mayRead(ctx context.Context) func(topic string) bool {
+	policy := guard.Who(ctx).Principal.Policy
+	return func(topic string) bool { return policy.MayRead(nil, topic) }
+}
+
+// mayWrite returns whether the caller may publish to a topic, which has to begin
+// with his prefix then.
+func mayWrite(ctx context.Context) func(topic string) bool {
+	policy := guard.Who(ctx).Principal.Policy
+	return func(topic string) bool {
+		rest, ok := strings.CutPrefix(topic, policy.Prefix())
+		return ok && policy.MayPublish(nil, rest)
+	}
 }
 
 // validFilter returns the error for a filter that is none. Nothing is retained

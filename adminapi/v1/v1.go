@@ -16,6 +16,7 @@ type Service interface {
 	Sessions
 	Registrations
 	Certificates
+	Audit
 }
 
 // Config holds what the API works with.
@@ -38,6 +39,7 @@ type API struct {
 	signIn        SignIn
 	changes       Changes
 	retained      Retained
+	audit         Audit
 	node          string
 }
 
@@ -46,7 +48,7 @@ func New(cfg Config) *API {
 	return &API{
 		users: cfg.Service, credentials: cfg.Service, roles: cfg.Service, sessions: cfg.Service,
 		registrations: cfg.Service, certificates: cfg.Service,
-		signIn: cfg.SignIn, changes: cfg.Changes, retained: cfg.Retained, node: cfg.Node,
+		signIn: cfg.SignIn, changes: cfg.Changes, retained: cfg.Retained, audit: cfg.Service, node: cfg.Node,
 	}
 }
 

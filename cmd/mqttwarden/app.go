@@ -291,7 +291,7 @@ func (a *app) startAPI(_ context.Context, c config) error {
 	handler, err := adminapi.New(adminapi.Config{
 		Service: a.opened.service, SignIn: a.signIn, Follower: a.follower,
 		LastChange: a.opened.store.LastChange, Ready: a.ready, Metrics: metrics,
-		Retained: retained{a.broker, a.log},
+		Retained: retained{a.broker},
 		Certificate: func(s *tls.ConnectionState) *registry.Certificate {
 			return a.anchors.Certificate(s.PeerCertificates, c.tlsClientName)
 		},
