@@ -20,6 +20,8 @@ func (g *guard) noteRefused(pk *packets.Packet) {
 			g.b.filters.Add(1)
 			pk.Filters[i].Filter = "" // to mochi 0x8F, Topic Filter invalid
 		}
+		// Mochi makes it a part of the packet, which would live as long.
+		pk.Filters[i].Filter = strings.Clone(pk.Filters[i].Filter)
 	}
 	has := g.client.State.Subscriptions
 	room := g.b.cfg.MaxSubscriptions - has.Len()

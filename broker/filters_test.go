@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -142,5 +143,38 @@ func TestWillTopicsAreLimited(t *testing.T) {
 		if got := b.Stats().TopicsRefused; got != 2 {
 			t.Errorf("version %d: %d counted, want 2", version, got)
 		}
+	}
+}
+
+// A session takes the memory of its filters, and a retained message its own, not
+// that of the packets that they came in: mochi's strings are parts of those.
+func TestWhatIsKeptDoesNotKeepItsPacket(t *testing.T) {
+	b := start(t, new(open), nil)
+	c := dial(t, b, 5)
+	c.connect("c", nil)
+	var large []packets.UserProperty
+	for range 3 {
+		large = append(large, packets.UserProperty{Key: "k", Val: strings.Repeat("x", 60<<10)})
+	}
+	inUse := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc) // #nosec G115 -- less
+	}
+	before := inUse()
+	for i := range 64 {
+		c.send(packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
+			Properties: packets.Properties{User: large}, Filters: packets.Subscriptions{{Filter: fmt.Sprint("filter/", i)}},
+		})
+		c.expect(packets.Suback)
+		for _, size := range []int{200 << 10, 1} { // what is left of a topic's first message is its name
+			c.retain(fmt.Sprint("topic/", i), strings.Repeat("x", size), 1)
+			c.acked(1)
+		}
+	}
+	if grown := inUse() - before; grown > 4<<20 {
+		t.Errorf("64 filters and 64 small messages take %d KiB", grown>>10)
 	}
 }

@@ -594,6 +594,14 @@ func TestRetainedMessageOfTheParentLevel(t *testing.T) {
 		if got := topics(5, packets.Subscription{Filter: filter, RetainHandling: 2}, 0); got != "" {
 			t.Errorf("%s gets %q though it wants nothing retained", filter, got)
 		}
+		c := dial(t, b, 5)
+		c.connect("pub", nil) // in its publisher's place
+		c.send(packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
+			Filters: packets.Subscriptions{{Filter: filter, NoLocal: true}},
+		})
+		c.expect(packets.Suback)
+		c.ping() // its own message does not come ([MQTT-3.8.3-3])
 		if filter != "#" {
 			denied = parent
 			if got := topics(5, packets.Subscription{Filter: filter}, all-1); strings.Contains(" "+got+" ", " "+parent+" ") {

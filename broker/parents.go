@@ -53,7 +53,8 @@ func (h *hook) sendParents(g *guard) {
 	h.b.parents.Add(-1)
 	for _, p := range parents {
 		for _, pk := range h.b.srv.Topics.Messages(strings.TrimSuffix(p.Filter, "/#")) {
-			if h.OnACLCheck(g.client, pk.TopicName, false) {
+			own := p.NoLocal && pk.Origin == g.client.ID // [MQTT-3.8.3-3]
+			if !own && h.OnACLCheck(g.client, pk.TopicName, false) {
 				h.sendRetained(g.client, p.Subscription, pk)
 			}
 		}
