@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
+	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/authhook"
@@ -130,7 +132,7 @@ func TestUnavailableStoreIsNotARefusal(t *testing.T) {
 	r.connect(5, "alice", "c")
 }
 
-func TestClientIDs(t *testing.T) {
+func TestV20ClientIDs(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("alice")
 	r.user("fleet")
@@ -201,7 +203,7 @@ func TestEnhancedAuthenticationIsRefused(t *testing.T) {
 	}
 }
 
-func TestClientIDBelongsToTheUserOfItsSession(t *testing.T) {
+func TestV17ClientIDBelongsToTheUserOfItsSession(t *testing.T) {
 	for _, live := range []bool{true, false} {
 		for _, resume := range []bool{true, false} {
 			for version, want := range map[byte]byte{4: 2, 5: 0x85} {
@@ -279,7 +281,7 @@ func TestStoredSessionsAreLimited(t *testing.T) {
 	}
 }
 
-func TestKeepAliveIsBounded(t *testing.T) {
+func TestV05KeepAliveIsBounded(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("alice")
 	for _, tt := range []struct{ asked, announced uint16 }{
@@ -321,7 +323,7 @@ func TestSessionExpiryIsBounded(t *testing.T) {
 	r.settle(0, 0)
 }
 
-func TestReceiveMaximumDoesNotStarveAClient(t *testing.T) {
+func TestV14ReceiveMaximumDoesNotStarveAClient(t *testing.T) {
 	// Mochi v2.7.9 loses count of it, and can deadlock (V13, V14 of its defects).
 	r := newRig(t, nil)
 	r.user("alice", both("a/#"))
@@ -359,4 +361,54 @@ func TestARefusedConnectIsLoggedWithoutSecrets(t *testing.T) {
 	if got := strings.Count(log, "connect refused"); got != 2 {
 		t.Errorf("%d lines about 2 refusals", got)
 	}
+}
+
+// Mochi keeps a client of its own under this ID, and would let another take its
+// place (V8 of its defects).
+func TestV08IDOfTheInlineClientIsReserved(t *testing.T) {
+	r := newRig(t, nil)
+	r.user("alice")
+	for version, want := range map[byte]byte{4: 2, 5: 0x85} {
+		if ack := r.dial(version).Connect(as("alice", mqtt.InlineClientId)); ack.ReasonCode != want {
+			t.Errorf("version %d: CONNACK %#02x, want %#02x", version, ack.ReasonCode, want)
+		}
+	}
+}
+
+// Mochi calls nobody when a connection breaks before its CONNACK, and keeps the
+// client (V19 of its defects).
+func TestV19ConnectionThatBreaksDuringSignInLeavesNothing(t *testing.T) {
+	for _, version := range []byte{4, 5} {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
+			slow := signInOnCue{asked: make(chan struct{}), answer: make(chan struct{})}
+			r := newRig(t, func(cfg *authhook.Config) {
+				slow.SignIn = cfg.SignIn
+				cfg.SignIn = slow
+			})
+			r.user("alice", both("a/#"))
+			for i := range 20 {
+				c := r.dial(version)
+				c.Send(as("alice", fmt.Sprint("c", i%2)).Packet(version))
+				<-slow.asked
+				_ = c.Conn.(*net.TCPConn).SetLinger(0) // so that CONNACK cannot be written
+				_ = c.Close()
+				slow.answer <- struct{}{}
+			}
+			r.eventually("nothing is left", func() bool { return r.hook.Held() == 0 && r.srv.Clients.Len() == 0 })
+		})
+	}
+}
+
+// signInOnCue answers for alice when it is told to.
+type signInOnCue struct {
+	authhook.SignIn
+	asked, answer chan struct{}
+}
+
+func (s signInOnCue) In(ctx context.Context, a registry.Attempt) (registry.Login, error) {
+	if a.Username == "alice" {
+		s.asked <- struct{}{}
+		<-s.answer
+	}
+	return s.SignIn.In(ctx, a)
 }

@@ -13,7 +13,7 @@ import (
 
 // A denied publish is neither delivered nor retained, whatever the version, QoS
 // and retain flag; and nobody is left without an answer, or disconnected.
-func TestDeniedPublish(t *testing.T) {
+func TestV24DeniedPublish(t *testing.T) {
 	for _, version := range []byte{4, 5} {
 		for qos := range byte(3) {
 			for _, retain := range []bool{false, true} {
@@ -172,7 +172,7 @@ func TestTopicsOfTheBroker(t *testing.T) {
 	alice.Ping()
 }
 
-func TestDepthOfTopicsAndFiltersIsLimited(t *testing.T) {
+func TestV16DepthOfTopicsAndFiltersIsLimited(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("alice", both("#"))
 	c := r.connect(5, "alice", "c")

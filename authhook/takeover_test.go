@@ -54,7 +54,7 @@ func TestTakeover(t *testing.T) {
 
 // Mochi lets sessions expire by its own clock, and then deletes whatever client
 // has the ID, with none of its subscriptions.
-func TestExpiryByMochi(t *testing.T) {
+func TestV09ExpiryByMochi(t *testing.T) {
 	setUp := func(t *testing.T) (r *rig, o mqtttest.Connect, expire func()) {
 		r = newRig(t, nil)
 		r.user("alice", both("a/#"))
@@ -107,7 +107,7 @@ func TestExpiryByMochi(t *testing.T) {
 
 // Mochi alone leaves connections that nobody knows, when several clients connect
 // with one ID at a time (V12 of its defects).
-func TestConcurrentConnectsLeaveOneConnection(t *testing.T) {
+func TestV12ConcurrentConnectsLeaveOneConnection(t *testing.T) {
 	rounds := 100
 	if testing.Short() {
 		rounds = 10

@@ -47,7 +47,7 @@ func (r *rig) nothingCame(c *mqtttest.Client) {
 	c.ExpectMessage("marker")
 }
 
-func TestWillIsJudgedAtConnect(t *testing.T) {
+func TestV06WillIsJudgedAtConnect(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("alice", write("mine/#"), write("$own/#"), write("$SYS/#"))
 	for _, tt := range []struct {

@@ -96,14 +96,14 @@ func TestListenersAreClosedWhenOneCannotBeBound(t *testing.T) {
 	again.Close()
 }
 
-func TestThereIsOneHook(t *testing.T) {
+func TestV24ThereIsOneHook(t *testing.T) {
 	b := start(t, new(open), nil)
 	if err := b.Start(new(open)); err == nil {
 		t.Error("a second hook was installed: of several, any yes counts")
 	}
 }
 
-func TestSilentPeersAreCut(t *testing.T) {
+func TestV02SilentPeersAreCut(t *testing.T) {
 	b := start(t, new(open), func(cfg *broker.Config) { cfg.ConnectTimeout = 50 * time.Millisecond })
 	for name, first := range map[string][]byte{
 		"nothing":          nil,
@@ -286,7 +286,7 @@ func TestShutdownWithoutStart(t *testing.T) {
 	}
 }
 
-func TestMochiLogsNoPackets(t *testing.T) {
+func TestV18MochiLogsNoPackets(t *testing.T) {
 	b := start(t, &open{publish: func(_ *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 		return pk, fmt.Errorf("to be logged by mochi, with the packet")
 	}}, nil)

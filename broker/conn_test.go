@@ -284,7 +284,7 @@ func (f *flaky) Accept() (net.Conn, error) {
 	return f.Listener.Accept()
 }
 
-func TestAcceptGoesOnAfterErrors(t *testing.T) {
+func TestV04AcceptGoesOnAfterErrors(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

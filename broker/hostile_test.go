@@ -311,3 +311,74 @@ func TestV07FiltersThatAreNone(t *testing.T) {
 		}
 	}
 }
+
+// Mochi reads where a retained message is without the lock under which it is put
+// there and taken away (V21). The text that it may read torn is always the topic
+// or nothing, so all that can come of it is a message that is missed at that very
+// moment, or at worst the end of one connection.
+func TestV21RetainedMessagesComeAndGoWhileClientsSubscribe(t *testing.T) {
+	if raceDetector {
+		t.Skip("this is the data race that the race detector would report")
+	}
+	b := start(t, new(open), nil)
+	w := watch(t, b)
+	end := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range 4 {
+		c := dial(t, b, 5)
+		c.connect(fmt.Sprint("pub", i), nil)
+		topic := fmt.Sprint("r/", i)
+		kept, gone := message(topic, 0, 0), message(topic, 0, 0)
+		kept.FixedHeader.Retain, gone.FixedHeader.Retain, gone.Payload = true, true, nil
+		both := append(encode(5, gone), encode(5, kept)...)
+		both = append(both, 0xC0, 0) // whose answer is waited for
+		wg.Go(func() {
+			for {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				if _, err := c.Write(both); err != nil {
+					return
+				}
+				if _, err := c.next(); err != nil {
+					return
+				}
+			}
+		})
+	}
+	for i := range 4 {
+		c := dial(t, b, 5)
+		c.connect(fmt.Sprint("sub", i), nil)
+		subscribe := encode(5, packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
+			Filters: packets.Subscriptions{{Filter: "r/+"}},
+		})
+		wg.Go(func() {
+			defer c.Close()
+			for range 300 {
+				if _, err := c.Write(subscribe); err != nil {
+					return
+				}
+				for {
+					if pk, err := c.next(); err != nil || pk.FixedHeader.Type == packets.Suback {
+						break
+					}
+				}
+			}
+		})
+	}
+	eventually(t, "the subscribers are through", func() bool { return b.Stats().Connections <= 5 })
+	close(end)
+	wg.Wait()
+	w.testify(patience / 2)
+	sub := dial(t, b, 5)
+	sub.connect("sub", nil)
+	sub.subscribe("r/+", 0)
+	for range 4 {
+		if pk := sub.expect(packets.Publish); !pk.FixedHeader.Retain {
+			t.Errorf("%s is not a retained message", pk.TopicName)
+		}
+	}
+}

@@ -282,9 +282,7 @@ func TestQuirkV16DepthHasNoLimit(t *testing.T) {
 
 // V18.
 func TestQuirkV18SecondConnectIsLoggedWithItsPassword(t *testing.T) {
-	log := new(syncBuffer)
 	b := newBare(t, nil, new(open))
-	b.Log = slog.New(slog.NewTextHandler(log, nil))
 	c := b.dial(5)
 	secret := func(pk *packets.Packet) {
 		pk.Connect.UsernameFlag, pk.Connect.Username = true, []byte("alice")
@@ -296,7 +294,7 @@ func TestQuirkV18SecondConnectIsLoggedWithItsPassword(t *testing.T) {
 	c.send(pk)
 	c.expectEnd()
 	b.conns.Wait()
-	if !strings.Contains(log.String(), "104 117 110 116 101 114 50") {
+	if !strings.Contains(b.log.String(), "104 117 110 116 101 114 50") {
 		t.Error("the password is not in the log any more")
 	}
 }

@@ -22,6 +22,7 @@ import (
 type bare struct {
 	*mqtt.Server
 	tb    testing.TB
+	log   *syncBuffer
 	conns sync.WaitGroup
 }
 
@@ -31,7 +32,8 @@ func newBare(tb testing.TB, change func(*mqtt.Capabilities), hooks ...mqtt.Hook)
 	if change != nil {
 		change(caps)
 	}
-	b := &bare{tb: tb, Server: mqtt.New(&mqtt.Options{Capabilities: caps, Logger: slog.New(slog.DiscardHandler), SysTopicResendInterval: 60})}
+	b := &bare{tb: tb, log: new(syncBuffer)}
+	b.Server = mqtt.New(&mqtt.Options{Capabilities: caps, Logger: slog.New(slog.NewTextHandler(b.log, nil)), SysTopicResendInterval: 60})
 	for _, h := range hooks {
 		if err := b.AddHook(h, nil); err != nil {
 			tb.Fatal(err)
