@@ -13,6 +13,8 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"golang.org/x/sync/errgroup"
+
+	"mqttwarden/broker/internal/retain"
 )
 
 // Broker is an MQTT broker with its listeners.
@@ -30,10 +32,9 @@ type Broker struct {
 	conns   map[*conn]struct{}
 	wg      sync.WaitGroup // accept loops and connections
 
-	quota     *retainQuota
-	sysTopics []string // under which the broker itself retains, from Start on
+	hook     *hook // from Start on
+	retained *retain.Store
 
-	parents    atomic.Int64       // connections of which mochi has a SUBSCRIBE with parents
 	retaining  atomic.Int64       // connections of which mochi has a message that is to be retained
 	violations [256]atomic.Uint64 // packets that ended a connection, by reason code
 	rated      atomic.Uint64      // connections ended for publishing too fast
@@ -69,6 +70,7 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 		closing:   make(chan struct{}),
 		conns:     make(map[*conn]struct{}),
 		admission: newAdmission(cfg),
+		retained:  retain.New(retain.Limits{Messages: cfg.MaxRetained, Bytes: cfg.MaxRetainedBytes}),
 		srv: mqtt.New(&mqtt.Options{
 			Capabilities:             cfg.capabilities(),
 			ClientNetReadBufferSize:  16, // the guard reads ahead
@@ -77,7 +79,6 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 			SysTopicResendInterval:   int64(cfg.SysInterval / time.Second),
 		}),
 	}
-	b.quota = newRetainQuota(b.srv.Topics, cfg.MaxRetained, cfg.MaxRetainedBytes)
 	for _, l := range cfg.Listeners {
 		bound, err := listen(l)
 		if err != nil {
@@ -106,7 +107,8 @@ func (b *Broker) Start(decides mqtt.Hook) error {
 	if b.started || b.stopped {
 		return errors.New("broker: started twice, or after Shutdown")
 	}
-	if err := b.srv.AddHook(&hook{Hook: decides, b: b}, nil); err != nil {
+	b.hook = &hook{Hook: decides, b: b}
+	if err := b.srv.AddHook(b.hook, nil); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
 	if b.persist.owners, _ = decides.(Owners); b.persist.owners == nil && b.persist.store != nil {
@@ -118,8 +120,8 @@ func (b *Broker) Start(decides mqtt.Hook) error {
 	if err := b.srv.Serve(); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	b.loadRetained()
 	b.started = true
+	b.wg.Go(b.expireRetained)
 	for _, l := range b.listeners {
 		b.wg.Go(func() { b.accept(l) })
 	}

@@ -227,6 +227,7 @@ func (c Config) capabilities() *mqtt.Capabilities {
 	caps.ReceiveMaximum = c.ReceiveMaximum
 	caps.MaximumSessionExpiryInterval = uint32(c.MaxSessionExpiry / time.Second) // #nosec G115 -- validate: at most 30 days
 	caps.MinimumProtocolVersion = 3
+	caps.RetainAvailable = 0 // mochi's part in it; see package retain
 	// An alias would be resolved after its topic was judged (adr/0004).
 	caps.TopicAliasMaximum = 0
 	// Anything else is added to every message delivered by MQTT 5.

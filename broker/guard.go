@@ -41,7 +41,7 @@ type guard struct {
 	receives  uint16 // packet ID of the message of QoS 2 that mochi deals with, the client's; 0: none
 	retains   bool   // the packet that mochi deals with is to be retained
 	padded    frame.Padding
-	parents   []parent // of the SUBSCRIBE that mochi deals with
+	wanted    []wanted // of the SUBSCRIBE that mochi deals with
 	overQuota []int    // the filters of that SUBSCRIBE that there is no room for
 	refusing  bool     // the connection is refused: nothing is read any more
 
@@ -158,6 +158,7 @@ func (g *guard) next() error {
 
 // over is called when mochi deals with nothing of the client any more.
 func (g *guard) over() {
+	g.wanted = nil
 	g.settle()
 	g.quietOnce.Do(func() { close(g.quiet) })
 }
@@ -167,6 +168,9 @@ func (g *guard) settle() {
 	if g.retains {
 		g.retains = false
 		g.b.retaining.Add(-1)
+	}
+	if g.wanted != nil {
+		g.sendWanted()
 	}
 }
 

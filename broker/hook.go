@@ -23,13 +23,10 @@ func (h *hook) Provides(event byte) bool {
 	switch event {
 	case mqtt.OnConnect, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
 		mqtt.OnSelectSubscribers, mqtt.OnQosPublish, mqtt.OnQosDropped,
-		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribed,
-		mqtt.OnRetainMessage, mqtt.OnRetainedExpired:
+		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribed:
 		return true
 	case mqtt.OnPublish: // costs every publish 0.2 µs, so only when there is a use for it
 		return h.b.retaining.Load() > 0 || h.Hook.Provides(event)
-	case mqtt.OnPacketProcessed: // asked at every packet, so only when there is a use for it
-		return h.b.parents.Load() > 0 || h.Hook.Provides(event)
 	default:
 		return h.Hook.Provides(event)
 	}
@@ -47,6 +44,9 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	}
 	if g.padded.Password {
 		pk.Connect.Password = nil
+	}
+	if g.padded.WillRetain {
+		pk.Connect.WillRetain, cl.Properties.Will.Retain = true, true
 	}
 	// Both before a password is hashed.
 	if pk.Connect.WillFlag && tooLarge(pk.Connect.WillTopic, h.b.cfg) {
@@ -215,7 +215,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	}
 	if g := guardOf(cl); g != nil {
 		g.noteRefused(&pk)
-		g.noteParents(&pk)
+		g.noteWanted(&pk)
 	}
 	return pk
 }
@@ -232,7 +232,7 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 	}
 	if g := guardOf(cl); g != nil {
 		g.tellOverQuota(codes)
-		g.dropRefused(codes)
+		g.findWanted(codes)
 	}
 }
 
@@ -245,10 +245,10 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 			return pk, err
 		}
 	}
-	if !pk.FixedHeader.Retain || len(pk.Payload) == 0 {
+	if !pk.FixedHeader.Retain || h.b.retain(&pk) {
 		return pk, nil
 	}
-	err := h.b.admitRetained(cl, &pk)
+	err := h.b.refuseRetained(cl, &pk)
 	return pk, err
 }
 
@@ -272,39 +272,5 @@ func (h *hook) OnQosDropped(cl *mqtt.Client, pk packets.Packet) {
 	case packets.Publish, packets.Pubrel:
 		ledgerOf(cl).done(cl, pk.PacketID)
 	default: // told of twice, or no message to the client
-	}
-}
-
-// OnRetainMessage implements mqtt.Hook: a topic has another retained message, or
-// none any more.
-func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, r int64) {
-	if h.Hook.Provides(mqtt.OnRetainMessage) {
-		h.Hook.OnRetainMessage(cl, pk, r)
-	}
-	if len(pk.Payload) > 0 {
-		h.b.quota.stored(pk.TopicName)
-	} else {
-		h.b.quota.cleared(pk.TopicName)
-	}
-	h.b.persist.retained(pk.TopicName)
-}
-
-// OnRetainedExpired implements mqtt.Hook.
-func (h *hook) OnRetainedExpired(topic string) {
-	if h.Hook.Provides(mqtt.OnRetainedExpired) {
-		h.Hook.OnRetainedExpired(topic)
-	}
-	h.b.quota.expired(topic)
-	h.b.countRetained()
-	h.b.persist.retainedGone(topic)
-}
-
-// OnPacketProcessed implements mqtt.Hook.
-func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
-	if h.Hook.Provides(mqtt.OnPacketProcessed) {
-		h.Hook.OnPacketProcessed(cl, pk, err)
-	}
-	if g := guardOf(cl); g != nil && pk.FixedHeader.Type == packets.Subscribe && g.parents != nil {
-		h.sendParents(g)
 	}
 }

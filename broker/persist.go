@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +29,7 @@ type persist struct {
 	mu      sync.Mutex
 	ledgers map[string]*ledger // by client ID
 
-	retaining sync.Mutex // what is recorded of a topic is what mochi has last
+	retaining sync.Mutex // what is recorded of a topic is what it has last
 }
 
 // openPersist opens the store, if there is to be one.
@@ -150,23 +149,20 @@ func (p *persist) end(cl *mqtt.Client) {
 	}
 }
 
-// retained records what mochi has retained under a topic now. The topics of the
-// broker itself are made anew.
+// retained records what is retained under a topic now.
 func (p *persist) retained(topic string) {
-	if p == nil || p.store == nil || strings.HasPrefix(topic, "$") {
+	if p.store == nil {
 		return
 	}
 	p.retaining.Lock()
 	defer p.retaining.Unlock()
-	if pk, ok := p.b.srv.Topics.Retained.Get(topic); ok {
+	if m := p.b.retained.Get(topic); m != nil {
+		pk := retainedPacket(m)
 		p.store.PutRetained(publication(&pk))
 	} else {
 		p.store.DropRetained(topic)
 	}
 }
-
-// retainedGone records that a topic has no retained message any more.
-func (p *persist) retainedGone(topic string) { p.retained(topic) }
 
 // close writes all that was recorded.
 func (p *persist) close() error { return p.store.Close() }

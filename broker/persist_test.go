@@ -121,13 +121,12 @@ func TestAMessageThatHasExpiredIsNotRestored(t *testing.T) {
 		if err := b.persist.restore(now); err != nil {
 			t.Fatal(err)
 		}
-		b.loadRetained()
 		cl, _ := b.srv.Clients.Get("c")
 		if _, late := cl.State.Inflight.Get(3); late || cl.State.Inflight.Len() != 2 {
 			t.Errorf("%d messages wait, want those that have not expired", cl.State.Inflight.Len())
 		}
-		if all := b.srv.Topics.Retained.GetAll(); len(all) != 2 || b.Stats().Retained != 2 {
-			t.Errorf("%d retained messages, %d said, want 2", len(all), b.Stats().Retained)
+		if n := b.Stats().Retained; n != 2 {
+			t.Errorf("%d retained messages, want 2", n)
 		}
 		now = now.Add(-time.Minute) // what was left out is out of the file
 	}
@@ -179,12 +178,11 @@ func TestAPacketComesBackAsItWas(t *testing.T) {
 	}
 }
 
-// Two who retain under one topic at a time are recorded in the order that mochi
-// had them in.
-func TestTheFileHasTheRetainedMessageThatMochiHas(t *testing.T) {
+// Two who retain under one topic at a time are recorded in the order that they
+// were retained in.
+func TestTheFileHasTheMessageThatIsRetained(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sessions.db")
 	b, _ := keeping(t, file)
-	h := &hook{Hook: new(mqtt.HookBase), b: b}
 	var all sync.WaitGroup
 	for w := range 8 {
 		all.Go(func() {
@@ -193,7 +191,7 @@ func TestTheFileHasTheRetainedMessageThatMochiHas(t *testing.T) {
 				if i%7 == 0 {
 					pk.Payload = nil
 				}
-				h.OnRetainMessage(nil, pk, b.srv.Topics.RetainMessage(pk))
+				b.retain(&pk)
 				if i%50 == 0 {
 					_ = b.persist.store.Flush(t.Context())
 				}
@@ -201,17 +199,11 @@ func TestTheFileHasTheRetainedMessageThatMochiHas(t *testing.T) {
 		})
 	}
 	all.Wait()
-	sys := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Retain: true}, TopicName: "$SYS/x", Payload: []byte("x")}
-	h.OnRetainMessage(nil, sys, b.srv.Topics.RetainMessage(sys))
+	b.ClearRetained("t1")
 	want := make(map[string]string)
-	for topic, pk := range b.srv.Topics.Retained.GetAll() {
-		if topic != "$SYS/x" {
-			want[topic] = string(pk.Payload)
-		}
+	for _, m := range b.retained.Match("#", 0) {
+		want[m.Topic] = string(m.Payload)
 	}
-	b.srv.Topics.Retained.Delete("t1")
-	b.persist.retainedGone("t1")
-	delete(want, "t1")
 	closed(t, b)
 	b, _ = keeping(t, file)
 	got := make(map[string]string)

@@ -42,7 +42,7 @@ func (p *persist) restore(now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("broker: stored sessions: %w", err)
 	}
-	atomic.StoreInt64(&p.b.srv.Info.Retained, int64(p.b.srv.Topics.Retained.Len()))
+	atomic.StoreInt64(&p.b.srv.Info.Retained, int64(retained))
 	if sessions+retained > 0 {
 		p.b.log.Info("restored", "sessions", sessions, "retained_messages", retained)
 	}
@@ -132,8 +132,7 @@ func (p *persist) restoreRetained(m keep.Publication, now time.Time) bool {
 		return false
 	}
 	pk := packetFrom(&m)
-	pk.FixedHeader.Retain = true
-	p.b.srv.Topics.RetainMessage(pk)
+	p.b.retained.Restore(retained(&pk))
 	return true
 }
 

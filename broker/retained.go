@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -9,8 +10,11 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/registry/acl"
+	"mqttwarden/broker/internal/retain"
 )
+
+// Retained messages are kept here and not by mochi, which keeps those of the
+// broker itself, below $SYS; see package retain.
 
 // RetainedMessage is a message that is kept for those who subscribe later.
 type RetainedMessage struct {
@@ -24,20 +28,16 @@ type RetainedMessage struct {
 }
 
 // Retained returns the retained messages that a filter matches and may says yes
-// to, by topic, from offset on and at most limit, and how many there are in all. The topics of the
-// broker itself begin with $, so that a filter has to name their first level.
+// to, by topic, from offset on and at most limit, and how many there are in all. The
+// topics of the broker itself begin with $, so that a filter has to name their
+// first level.
 func (b *Broker) Retained(filter string, may func(topic string) bool, offset, limit int) ([]RetainedMessage, int) {
-	topics := b.matching(filter, may)
-	slices.Sort(topics)
-	total := len(topics)
+	all := b.match(filter, may)
+	slices.SortFunc(all, func(a, b *retain.Message) int { return strings.Compare(a.Topic, b.Topic) })
+	total := len(all)
 	page := make([]RetainedMessage, 0, max(0, min(limit, total-offset)))
-	for _, topic := range topics[min(offset, total):] {
-		if len(page) == limit {
-			break
-		}
-		if pk, ok := b.srv.Topics.Retained.Get(topic); ok {
-			page = append(page, retainedMessage(&pk))
-		}
+	for _, m := range all[min(offset, total):min(offset+limit, total)] {
+		page = append(page, show(m))
 	}
 	return page, total
 }
@@ -45,83 +45,91 @@ func (b *Broker) Retained(filter string, may func(topic string) bool, offset, li
 // ClearRetained removes what is retained under a topic, and reports whether there
 // was anything. Subscribers hear nothing of it. What the broker itself retains
 // stays.
-func (b *Broker) ClearRetained(topic string) bool { return b.forgetRetained(topic) }
+func (b *Broker) ClearRetained(topic string) bool {
+	if !b.retained.Delete(topic) {
+		return false
+	}
+	b.retainedChanged(topic)
+	return true
+}
 
 // ClearAllRetained removes what is retained under every topic that a filter
 // matches and may says yes to, and returns how many messages that were.
 func (b *Broker) ClearAllRetained(filter string, may func(topic string) bool) int {
 	n := 0
-	for _, topic := range b.matching(filter, may) {
-		if b.forgetRetained(topic) {
+	for _, m := range b.match(filter, may) {
+		if b.ClearRetained(m.Topic) {
 			n++
 		}
 	}
 	return n
 }
 
-// forgetRetained removes what is retained under a topic. Every removal passes
-// here that is not a client's or the end of a message's time.
-func (b *Broker) forgetRetained(topic string) bool {
-	if !b.quota.remove(topic) {
+// match returns the messages that a filter matches and may says yes to.
+func (b *Broker) match(filter string, may func(topic string) bool) []*retain.Message {
+	all := b.retained.Match(filter, time.Now().Unix())
+	if strings.HasPrefix(filter, mqtt.SysPrefix) {
+		for _, pk := range b.srv.Topics.Messages(filter) {
+			all = append(all, retained(&pk))
+		}
+	}
+	return slices.DeleteFunc(all, func(m *retain.Message) bool { return !may(m.Topic) })
+}
+
+func show(m *retain.Message) RetainedMessage {
+	s := RetainedMessage{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Created: time.Unix(m.Created, 0), ClientID: m.Origin}
+	if m.Properties != nil {
+		s.ContentType = m.ContentType
+	}
+	if m.Expires != 0 {
+		s.Expires = time.Unix(m.Expires, 0)
+	}
+	return s
+}
+
+// retain has a message retained under its topic or, if it is empty, what was
+// retained there before removed ([MQTT-3.3.1-6]). It reports false if there is no
+// room for it.
+func (b *Broker) retain(pk *packets.Packet) bool {
+	if len(pk.Payload) == 0 {
+		b.ClearRetained(pk.TopicName)
+		return true
+	}
+	if !b.retained.Put(retained(pk)) {
 		return false
 	}
-	b.countRetained()
-	b.persist.retainedGone(topic)
+	b.retainedChanged(pk.TopicName)
 	return true
 }
 
-// countRetained has mochi count its retained messages again.
-func (b *Broker) countRetained() {
-	atomic.StoreInt64(&b.srv.Info.Retained, int64(b.srv.Topics.Retained.Len()))
+// retainedChanged is called when a topic has another retained message, or none
+// any more.
+func (b *Broker) retainedChanged(topic string) {
+	b.persist.retained(topic)
+	atomic.StoreInt64(&b.srv.Info.Retained, int64(b.retained.Stats().Messages)) // for $SYS
 }
 
-// matching returns the topics that hold a message, that a filter matches and that
-// may says yes to.
-func (b *Broker) matching(filter string, may func(topic string) bool) []string {
-	topics := b.sysTopics
-	if !strings.HasPrefix(filter, "$") {
-		topics = b.quota.names()
-	}
-	var matching []string
-	for _, topic := range topics {
-		if acl.Matches(filter, topic) && may(topic) {
-			matching = append(matching, topic)
-		}
-	}
-	return matching
-}
-
-// loadRetained counts what mochi has retained before it serves anybody.
-func (b *Broker) loadRetained() {
-	for topic := range b.srv.Topics.Retained.GetAll() {
-		if strings.HasPrefix(topic, "$") {
-			b.sysTopics = append(b.sysTopics, topic)
-		} else {
-			b.quota.stored(topic)
+// expireRetained removes retained messages as they expire, until the broker stops.
+func (b *Broker) expireRetained() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			for _, topic := range b.retained.Expire(now.Unix()) {
+				b.retainedChanged(topic)
+			}
+		case <-b.closing:
+			return
 		}
 	}
 }
 
-func retainedMessage(pk *packets.Packet) RetainedMessage {
-	m := RetainedMessage{
-		Topic: pk.TopicName, Payload: pk.Payload, QoS: pk.FixedHeader.Qos,
-		Created: time.Unix(pk.Created, 0), ClientID: pk.Origin, ContentType: pk.Properties.ContentType,
-	}
-	if pk.ProtocolVersion >= 5 && pk.Expiry > 0 { // only then does mochi let it expire
-		m.Expires = time.Unix(pk.Expiry, 0)
-	}
-	return m
-}
-
-// admitRetained makes room for a message that is to be retained. If there is
-// none, it says what OnPublish has to return: mochi takes most errors for a yes
+// refuseRetained says what OnPublish has to return for a message that is to be
+// retained, and for which there is no room: mochi takes most errors for a yes
 // (v2.7.9). The message is refused as a whole. MQTT 5 is told at QoS 1 and 2, by
 // an answer that is ours, for mochi's would be a PUBACK at QoS 2 as well.
-func (b *Broker) admitRetained(cl *mqtt.Client, pk *packets.Packet) error {
-	detach(pk)
-	if b.quota.reserve(pk.TopicName, retainedSize(pk)) {
-		return nil
-	}
+func (b *Broker) refuseRetained(cl *mqtt.Client, pk *packets.Packet) error {
 	if b.fullRetained.now() {
 		b.log.Warn("messages are not retained: a limit is reached",
 			"most", b.cfg.MaxRetained, "most_bytes", b.cfg.MaxRetainedBytes)
@@ -142,4 +150,132 @@ func (b *Broker) admitRetained(cl *mqtt.Client, pk *packets.Packet) error {
 	}
 	_ = cl.WritePacket(ack) // one that is gone is noticed by the next Read
 	return packets.ErrRejectPacket
+}
+
+// retained returns a message as it is kept. What mochi decodes are parts of the
+// packet; they are copied, or a few bytes of a topic would keep all of it.
+func retained(pk *packets.Packet) *retain.Message {
+	m := &retain.Message{
+		Topic: strings.Clone(pk.TopicName), Payload: bytes.Clone(pk.Payload), QoS: pk.FixedHeader.Qos,
+		Origin: pk.Origin, Version: pk.ProtocolVersion, Created: pk.Created,
+	}
+	if pk.ProtocolVersion < 5 {
+		return m
+	}
+	m.Expires = pk.Expiry
+	from := &pk.Properties
+	p := retain.Properties{
+		ContentType: strings.Clone(from.ContentType), ResponseTopic: strings.Clone(from.ResponseTopic),
+		CorrelationData: bytes.Clone(from.CorrelationData), HasFormat: from.PayloadFormatFlag, Format: from.PayloadFormat,
+	}
+	for _, u := range from.User {
+		p.User = append(p.User, retain.Property{Key: strings.Clone(u.Key), Value: strings.Clone(u.Val)})
+	}
+	if p.ContentType != "" || p.ResponseTopic != "" || len(p.CorrelationData) > 0 || p.HasFormat || len(p.User) > 0 {
+		m.Properties = &p
+	}
+	return m
+}
+
+// retainedPacket returns a retained message as it is sent.
+func retainedPacket(m *retain.Message) packets.Packet {
+	pk := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: m.QoS, Retain: true}, // [MQTT-3.3.1-8]
+		TopicName:   m.Topic, Payload: m.Payload,
+		ProtocolVersion: m.Version, Origin: m.Origin, Created: m.Created, Expiry: m.Expires,
+	}
+	if p := m.Properties; p != nil {
+		pk.Properties = packets.Properties{
+			ContentType: p.ContentType, ResponseTopic: p.ResponseTopic, CorrelationData: p.CorrelationData,
+			PayloadFormatFlag: p.HasFormat, PayloadFormat: p.Format,
+		}
+		for _, u := range p.User {
+			pk.Properties.User = append(pk.Properties.User, packets.UserProperty{Key: u.Key, Val: u.Value})
+		}
+	}
+	return pk
+}
+
+// wanted is a subscription that gets what is retained.
+type wanted struct {
+	packets.Subscription
+	at       int // in its SUBSCRIBE
+	messages []*retain.Message
+}
+
+// noteWanted notes which subscriptions of a SUBSCRIBE get what is retained.
+func (g *guard) noteWanted(pk *packets.Packet) {
+	for i, sub := range pk.Filters {
+		_, existed := g.client.State.Subscriptions.Get(sub.Filter)
+		switch {
+		case mqtt.IsSharedFilter(sub.Filter): // section 4.8.2
+		case sub.RetainHandling == 2, sub.RetainHandling == 1 && existed: // [MQTT-3.3.1-10], [MQTT-3.3.1-11]
+		default:
+			g.wanted = append(g.wanted, wanted{Subscription: sub, at: i})
+		}
+	}
+}
+
+// findWanted finds what is retained for the subscriptions that were granted. Mochi
+// has them already, and SUBACK is not out yet: what is published from now on comes
+// to the client as such, and only so.
+func (g *guard) findWanted(codes []byte) {
+	all := g.wanted
+	g.wanted = nil
+	now := time.Now().Unix()
+	for _, w := range all {
+		if codes[w.at] >= packets.ErrUnspecifiedError.Code {
+			continue
+		}
+		if w.messages = g.b.retained.Match(w.Filter, now); len(w.messages) > 0 {
+			g.wanted = append(g.wanted, w)
+		}
+	}
+}
+
+// sendWanted sends what was found. SUBACK is out, and mochi deals with nothing of
+// the client. What took the place of a message meanwhile was delivered as it came,
+// and is not overtaken from here.
+func (g *guard) sendWanted() {
+	all := g.wanted
+	g.wanted = nil
+	for _, w := range all {
+		for _, m := range w.messages {
+			switch {
+			case g.client.Closed():
+				return
+			case w.NoLocal && m.Origin == g.client.ID: // [MQTT-3.8.3-3]
+			case !g.b.hook.OnACLCheck(g.client, m.Topic, false):
+			case g.b.retained.Get(m.Topic) != m:
+			default:
+				g.b.hook.sendRetained(g.client, &w.Subscription, m)
+			}
+		}
+	}
+}
+
+// sendRetained sends a retained message as mochi does.
+func (h *hook) sendRetained(cl *mqtt.Client, sub *packets.Subscription, m *retain.Message) {
+	out := retainedPacket(m)
+	out.FixedHeader.Qos = min(out.FixedHeader.Qos, sub.Qos) // [MQTT-3.8.4-8]
+	if sub.Identifier > 0 {
+		out.Properties.SubscriptionIdentifier = []int{sub.Identifier} // [MQTT-3.3.4-3]
+	}
+	if out.FixedHeader.Qos > 0 {
+		if cl.State.Inflight.Len() >= int(h.b.cfg.MaxInflight) {
+			atomic.AddInt64(&h.b.srv.Info.InflightDropped, 1)
+			return
+		}
+		id, err := cl.NextPacketID()
+		if err != nil {
+			atomic.AddInt64(&h.b.srv.Info.InflightDropped, 1)
+			return
+		}
+		out.PacketID = uint16(id) // #nosec G115 -- at most 65535
+		if cl.State.Inflight.Set(out) {
+			atomic.AddInt64(&h.b.srv.Info.Inflight, 1)
+			h.OnQosPublish(cl, out, out.Created, 0)
+		}
+	}
+	_ = cl.WritePacket(out) // one that is gone is noticed by the next Read
 }

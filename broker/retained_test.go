@@ -272,3 +272,119 @@ func TestRetainedMessagesAreCleared(t *testing.T) {
 	other.subscribe("#", 0)
 	other.ping()
 }
+
+// A client with a will that is to be retained is let in, and the hook sees that.
+func TestHookSeesThatAWillIsToBeRetained(t *testing.T) {
+	var got packets.ConnectParams
+	b := start(t, &open{connect: func(_ *mqtt.Client, pk packets.Packet) error {
+		got = pk.Connect
+		return nil
+	}}, nil)
+	c := dial(t, b, 5)
+	if code := c.connect("c", func(pk *packets.Packet) {
+		pk.Connect.WillFlag, pk.Connect.WillRetain, pk.Connect.WillTopic, pk.Connect.WillPayload = true, true, "w", []byte("x")
+	}); code != 0 {
+		t.Fatalf("%#02x", code)
+	}
+	if !got.WillRetain {
+		t.Error("the hook does not see that the will is to be retained")
+	}
+}
+
+func TestRetainedMessageKeepsWhatItWas(t *testing.T) {
+	b := start(t, new(open), nil)
+	pub := dial(t, b, 5)
+	pub.connect("pub", nil)
+	pk := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: true},
+		TopicName:   "a", Payload: []byte("x"), PacketID: 1000,
+	}
+	pk.Properties = packets.Properties{
+		PayloadFormat: 1, PayloadFormatFlag: true, ContentType: "text/plain", ResponseTopic: "r",
+		CorrelationData: []byte("c"), MessageExpiryInterval: 100,
+		User: []packets.UserProperty{{Key: "k", Val: "1"}, {Key: "k", Val: "2"}},
+	}
+	pk.Mods.AllowResponseInfo = true
+	pub.send(pk)
+	pub.acked(1)
+	sub := dial(t, b, 5)
+	sub.connect("sub", nil)
+	sub.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
+		Properties: packets.Properties{SubscriptionIdentifier: []int{7}},
+		Filters:    packets.Subscriptions{{Filter: "a", Qos: 1, Identifier: 7}},
+	})
+	sub.expect(packets.Suback)
+	got := sub.expect(packets.Publish)
+	p := got.Properties
+	if !got.FixedHeader.Retain || string(got.Payload) != "x" || p.PayloadFormat != 1 || p.ContentType != "text/plain" ||
+		p.ResponseTopic != "r" || string(p.CorrelationData) != "c" || p.MessageExpiryInterval < 90 || p.MessageExpiryInterval > 100 ||
+		fmt.Sprint(p.User) != fmt.Sprint(pk.Properties.User) || fmt.Sprint(p.SubscriptionIdentifier) != "[7]" {
+		t.Errorf("got %+v", got)
+	}
+	own := packets.Subscription{Filter: "a", NoLocal: true} // [MQTT-3.8.3-3]
+	pub.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1, Filters: packets.Subscriptions{own}})
+	pub.expect(packets.Suback)
+	pub.ping()
+}
+
+// What is published behind SUBACK is no message of before it, and comes once.
+func TestNothingComesTwiceThatIsRetainedAfterSuback(t *testing.T) {
+	b := start(t, new(open), nil)
+	pub := dial(t, b, 5)
+	pub.connect("pub", nil)
+	for i := range 200 {
+		sub := dial(t, b, 5)
+		sub.connect("sub", nil)
+		topic := fmt.Sprint("t/", i)
+		sub.subscribe(topic, 0)
+		pub.retain(topic, "x", 1)
+		pub.acked(1)
+		if pk := sub.expect(packets.Publish); pk.FixedHeader.Retain {
+			t.Fatal("it came as a message of before")
+		}
+		sub.ping()
+		sub.Close()
+	}
+}
+
+// What a client was told to forget is not remembered by mochi either.
+func TestMochiRetainsNothing(t *testing.T) {
+	b := start(t, new(open), nil)
+	c := dial(t, b, 5)
+	c.connect("c", nil)
+	c.retain("a", "1", 1)
+	c.acked(1)
+	c.retain("a", "", 1)
+	c.acked(1)
+	if code := c.subscribe("a", 0); code != 0 {
+		t.Fatalf("%#02x", code)
+	}
+	c.ping()
+}
+
+// Listing and publishing at once, for the race detector (V21).
+func TestRetainedAtOnce(t *testing.T) {
+	b := start(t, new(open), nil)
+	c, sub := dial(t, b, 5), dial(t, b, 5)
+	c.connect("c", nil)
+	sub.connect("sub", nil)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 200 {
+			b.Retained("#", anybody, 0, 5)
+			b.ClearAllRetained("t/#", anybody)
+		}
+	}()
+	for i := range 200 {
+		c.retain(fmt.Sprint("t/", i%7), "x", 1)
+		c.acked(1)
+		sub.subscribe(fmt.Sprint("nothing/+/", i), 0)
+	}
+	<-done
+	b.ClearAllRetained("#", anybody)
+	if st := b.Stats(); st.Retained != 0 || st.RetainedBytes != 0 {
+		t.Errorf("%d messages and %d bytes are left of nothing", st.Retained, st.RetainedBytes)
+	}
+}

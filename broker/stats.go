@@ -47,7 +47,7 @@ func (b *Broker) Stats() Stats {
 	connections := len(b.conns)
 	b.mu.Unlock()
 	info := b.srv.Info
-	retained, bytes := b.quota.used()
+	retained := b.retained.Stats()
 	refused := make(map[byte]uint64)
 	for code := range b.violations {
 		if n := b.violations[code].Load(); n > 0 {
@@ -59,9 +59,9 @@ func (b *Broker) Stats() Stats {
 		HalfOpen:               b.admission.open(),
 		Clients:                atomic.LoadInt64(&info.ClientsConnected),
 		Subscriptions:          atomic.LoadInt64(&info.Subscriptions),
-		Retained:               int64(retained),
-		RetainedBytes:          bytes,
-		RetainedRefused:        b.quota.refused.Load(),
+		Retained:               int64(retained.Messages),
+		RetainedBytes:          retained.Bytes,
+		RetainedRefused:        retained.Refused,
 		ConnectionsRefused:     b.refused.Load(),
 		HalfOpenRefused:        b.admission.refused.Load(),
 		AddressHalfOpenRefused: b.admission.refusedHalfOpen.Load(),

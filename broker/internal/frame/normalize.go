@@ -33,20 +33,28 @@ func (c *Checker) Normalize(h Header, body []byte) (_ Header, _ []byte, changed 
 	return h, body, changed
 }
 
-// Padding says what Pad has given a CONNECT that it did not have.
+// Padding says what Pad has changed in a CONNECT.
 type Padding struct {
-	WillPayload bool
-	Password    bool
+	WillPayload bool // was empty
+	Password    bool // was empty
+	WillRetain  bool // was set
 }
 
 // Pad gives a CONNECT, which says view, one of a zero byte where its will payload
 // or password is empty. Both are legal empty, and an empty will is how a retained
-// message is removed, but mochi (v2.7.9) refuses the CONNECT for either. Who pads
-// must see to it that the OnConnect hook empties them again.
+// message is removed, but mochi (v2.7.9) refuses the CONNECT for either. It takes
+// the Will Retain flag out, for which mochi refuses the CONNECT, too, when it is
+// not the one that keeps retained messages. Who pads must see to it that the
+// OnConnect hook gets all of it as it was.
 func Pad(h Header, body []byte, view *Connect) (Header, []byte, Padding) {
 	var did Padding
 	did.WillPayload = view.HasWill && len(view.Will.Payload) == 0
 	did.Password = view.HasPassword && view.passwordSize == 0
+	did.WillRetain = view.HasWill && view.Will.Retain
+	if did.WillRetain {
+		body = slices.Clone(body)
+		body[view.flagsAt] &^= flagWillRetain
+	}
 	if did.Password { // the later one first: the other's place stays
 		body = padded(body, view.passwordAt)
 	}

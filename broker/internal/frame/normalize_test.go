@@ -134,7 +134,8 @@ func normalized(t testing.TB, c *Checker, packet []byte) ([]byte, bool) {
 }
 
 func TestPad(t *testing.T) {
-	will, password, both := Padding{WillPayload: true}, Padding{Password: true}, Padding{true, true}
+	will, password, both := Padding{WillPayload: true}, Padding{Password: true}, Padding{WillPayload: true, Password: true}
+	retained := Padding{WillRetain: true}
 	properties := props(prop32(0x11, 1))
 	for _, tt := range []struct {
 		name      string
@@ -171,6 +172,13 @@ func TestPad(t *testing.T) {
 		{
 			"a length that takes another byte", connect311(0xC2, s("id"), s(strings.Repeat("u", 109)), s("")),
 			connect311(0xC2, s("id"), s(strings.Repeat("u", 109)), s("\x00")), password,
+		},
+		{"a retained will at level 3", connect31(0x26, s("id"), s("t"), s("p")), connect31(0x06, s("id"), s("t"), s("p")), retained},
+		{"a retained will at level 5", connect5(0x2E, properties, s("id"), none, s("t"), s("p")), connect5(0x0E, properties, s("id"), none, s("t"), s("p")), retained},
+		{
+			"a retained will and both empty", connect311(0xE6, s("id"), s("t"), s(""), s("u"), s("")),
+			connect311(0xC6, s("id"), s("t"), s("\x00"), s("u"), s("\x00")),
+			Padding{true, true, true},
 		},
 		{"neither is empty", connect311(0xC6, s("id"), s("t"), s("p"), s("u"), s("\x00")), connect311(0xC6, s("id"), s("t"), s("p"), s("u"), s("\x00")), Padding{}},
 		{"there is neither", connect311(0x82, s("id"), s("")), connect311(0x82, s("id"), s("")), Padding{}},
