@@ -25,25 +25,26 @@ type guard struct {
 	b *Broker
 
 	// Of the goroutine that reads for mochi.
-	checker   *frame.Checker
-	client    *mqtt.Client // known from OnConnect on
-	largest   int          // packet that the client takes, in bytes; 0: any
-	buf       []byte       // read from the client: [r:w] is not judged yet
-	r, w      int
-	ready     []byte // judged, and not handed on yet
-	behind    []byte // goes to mochi after ready
-	pubrel    [4]byte
-	timed     bool // mochi has set a deadline: the client is signed in
-	begun     bool // the next packet is waited for already
-	armed     time.Time
-	rate      bucket
-	turn      uint16
-	receives  uint16 // packet ID of the message of QoS 2 that mochi deals with, the client's; 0: none
-	retains   bool   // the packet that mochi deals with is to be retained
-	padded    frame.Padding
-	wanted    []wanted // of the SUBSCRIBE that mochi deals with
-	overQuota []int    // the filters of that SUBSCRIBE that there is no room for
-	refusing  bool     // the connection is refused: nothing is read any more
+	checker    *frame.Checker
+	client     *mqtt.Client // known from OnConnect on
+	largest    int          // packet that the client takes, in bytes; 0: any
+	buf        []byte       // read from the client: [r:w] is not judged yet
+	r, w       int
+	smallFills int    // of a buf that has grown
+	ready      []byte // judged, and not handed on yet
+	behind     []byte // goes to mochi after ready
+	pubrel     [4]byte
+	timed      bool // mochi has set a deadline: the client is signed in
+	begun      bool // the next packet is waited for already
+	armed      time.Time
+	rate       bucket
+	turn       uint16
+	receives   uint16 // packet ID of the message of QoS 2 that mochi deals with, the client's; 0: none
+	retains    bool   // the packet that mochi deals with is to be retained
+	padded     frame.Padding
+	wanted     []wanted // of the SUBSCRIBE that mochi deals with
+	overQuota  []int    // the filters of that SUBSCRIBE that there is no room for
+	refusing   bool     // the connection is refused: nothing is read any more
 
 	ledger   *ledger                        // set before mochi knows the client by its ID
 	exchange atomic.Pointer[frame.Exchange] // from CONNECT on

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ const connect5 = "\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01c"
 
 // turns are what happens for one packet, or a pair that belongs together.
 func turns(tb testing.TB) map[string]func() {
-	packet := make([]byte, 256)
+	packet := make([]byte, 10<<10)
 	read := func(g *guard, f *feed, again string) func() {
 		f.again, f.at = []byte(again), 0
 		return func() {
@@ -83,6 +84,9 @@ func turns(tb testing.TB) map[string]func() {
 
 	g, f := signedIn(tb, connect5)
 	all["PUBLISH QoS 0 from the client"] = read(g, f, qos0)
+
+	g, f = signedIn(tb, connect5)
+	all["PUBLISH of 8 KiB from the client"] = read(g, f, "\x30\x86\x40\x00\x03a/b\x00"+strings.Repeat("x", 8192))
 
 	g, f = signedIn(tb, connect5)
 	publish := read(g, f, qos1)

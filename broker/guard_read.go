@@ -32,6 +32,13 @@ func (g *guard) await(client bool) error {
 	return g.flush()
 }
 
+// A buffer that has grown for a large packet is kept for the next one, if it is
+// not larger than keptBuffers small ones, until keptFills small packets have come.
+const (
+	keptBuffers = 8
+	keptFills   = 16
+)
+
 // makeRoom gives buf room for more bytes of a packet of want bytes. A large
 // packet gets a buffer that grows with what has arrived of it: it takes what the
 // client has sent twice over, not what it has promised.
@@ -41,13 +48,18 @@ func (g *guard) makeRoom(want int) {
 		g.r = 0
 	}
 	small := g.b.cfg.ReadBuffer
+	if want > small {
+		g.smallFills = 0
+	}
 	switch {
 	case g.buf == nil:
 		g.buf = make([]byte, small)
 	case g.w == len(g.buf):
 		g.resize(min(2*len(g.buf), max(want, small)))
-	case len(g.buf) > small && g.w <= small && want <= small:
-		g.resize(small) // the large packet is over
+	case len(g.buf) > small && g.w <= small && want <= small: // the large packet is over
+		if g.smallFills++; len(g.buf) > keptBuffers*small || g.smallFills > keptFills {
+			g.resize(small)
+		}
 	}
 }
 
