@@ -335,7 +335,7 @@ func TestNothingComesTwiceThatIsRetainedAfterSuback(t *testing.T) {
 	pub.connect("pub", nil)
 	for i := range 200 {
 		sub := dial(t, b, 5)
-		sub.connect("sub", nil)
+		sub.connect(fmt.Sprint("sub", i), nil) // here nobody keeps two of one client ID apart
 		topic := fmt.Sprint("t/", i)
 		sub.subscribe(topic, 0)
 		pub.retain(topic, "x", 1)
