@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -718,5 +719,37 @@ func TestTooLargeMessageHoldsUpNoOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		sub.expect(packets.Publish)
+	}
+}
+
+// A client that wants no reason strings still gets the user properties of
+// messages ([MQTT-3.3.2-17]), and none on answers ([MQTT-3.1.2-29]); mochi leaves
+// them out of everything.
+func TestUserPropertiesForAClientThatWantsNoProblemInformation(t *testing.T) {
+	b := start(t, new(open), nil)
+	user := []packets.UserProperty{{Key: "k", Val: "v"}}
+	c := dial(t, b, 5)
+	c.connect("c", func(pk *packets.Packet) {
+		pk.Properties.RequestProblemInfoFlag, pk.Properties.RequestProblemInfo = true, 0
+	})
+	c.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
+		Properties: packets.Properties{User: user}, Filters: packets.Subscriptions{{Filter: "a"}},
+	})
+	if got := c.expect(packets.Suback).Properties.User; len(got) != 0 {
+		t.Errorf("SUBACK with %v", got)
+	}
+	pk := message("a", 0, 0)
+	pk.Properties.User = user
+	c.send(pk)
+	if got := c.expect(packets.Publish).Properties.User; !slices.Equal(got, user) {
+		t.Errorf("the message has %v, want %v", got, user)
+	}
+	c.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe, Qos: 1}, PacketID: 2,
+		Properties: packets.Properties{User: user}, Filters: packets.Subscriptions{{Filter: "a"}},
+	})
+	if got := c.expect(packets.Unsuback).Properties.User; len(got) != 0 {
+		t.Errorf("UNSUBACK with %v", got)
 	}
 }

@@ -225,12 +225,10 @@ func (g *guard) release() {
 
 // send writes a PUBLISH as Client.WritePacket does. The caller holds mu.
 func (g *guard) send(pk packets.Packet) error {
-	of := &g.client.Properties
 	if pk.Expiry > 0 { // [MQTT-3.3.2-6]
 		pk.Properties.MessageExpiryInterval = uint32(min(max(1, pk.Expiry-time.Now().Unix()), math.MaxUint32)) // #nosec G115 -- bounded
 	}
-	pk.ProtocolVersion = of.ProtocolVersion
-	pk.Mods.DisallowProblemInfo = of.Props.RequestProblemInfoFlag && of.Props.RequestProblemInfo == 0
+	pk.ProtocolVersion = g.client.Properties.ProtocolVersion
 	pk.Mods.AllowResponseInfo = true
 	var buf bytes.Buffer
 	if err := pk.PublishEncode(&buf); err != nil {

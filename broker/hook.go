@@ -23,7 +23,7 @@ func (h *hook) Provides(event byte) bool {
 	switch event {
 	case mqtt.OnConnect, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
 		mqtt.OnSelectSubscribers, mqtt.OnQosPublish, mqtt.OnQosDropped,
-		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribed:
+		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnUnsubscribed:
 		return true
 	case mqtt.OnPublish: // costs every publish 0.2 µs, so only when there is a use for it
 		return h.b.retaining.Load() > 0 || h.Hook.Provides(event)
@@ -72,6 +72,9 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	// Mochi forgets what it has gathered to write when the last of it is too large.
 	g.largest = int(cl.Properties.Props.MaximumPacketSize)
 	cl.Properties.Props.MaximumPacketSize = 0
+	// Mochi would leave the user properties out of messages, too ([MQTT-3.3.2-17]).
+	// Its answers have none, and no reason strings, when they leave the guard.
+	cl.Properties.Props.RequestProblemInfoFlag = false
 	return nil
 }
 
@@ -213,6 +216,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	if h.Hook.Provides(mqtt.OnSubscribe) {
 		pk = h.Hook.OnSubscribe(cl, pk)
 	}
+	pk.Properties.User = nil // mochi would send them back
 	if g := guardOf(cl); g != nil {
 		g.noteRefused(&pk)
 		g.noteWanted(&pk)
@@ -234,6 +238,15 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 		g.tellOverQuota(codes)
 		g.findWanted(codes)
 	}
+}
+
+// OnUnsubscribe implements mqtt.Hook.
+func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	if h.Hook.Provides(mqtt.OnUnsubscribe) {
+		pk = h.Hook.OnUnsubscribe(cl, pk)
+	}
+	pk.Properties.User = nil // mochi would send them back
+	return pk
 }
 
 // OnPublish implements mqtt.Hook: a message that a client may publish, or a will.
