@@ -63,6 +63,24 @@ func TestV12OneConnectionForEachClientID(t *testing.T) {
 	p.reaches("mqttwarden_mqtt_clients", 1)
 }
 
+// A client that comes back at once is known, though mochi is about to forget the
+// client of that ID that was there before.
+func TestV12ClientThatComesBackAtOnceIsKnown(t *testing.T) {
+	p := launch(t)
+	p.user("alice", both("a/#"))
+	for round := range 500 {
+		c := p.dial(byte(4 + round%2))
+		o := as("alice", "c")
+		o.Resume = round%3 == 0
+		c.MustConnect(o)
+		topic := fmt.Sprint("a/", round%2)
+		c.MustSubscribe(topic, 0)
+		c.Publish(topic, fmt.Sprint(round), 0, false)
+		expect(t, c, topic, fmt.Sprint(round))
+		_ = c.Close()
+	}
+}
+
 // isServed reports whether the broker still answers c.
 func isServed(c *mqtttest.Client) bool {
 	_, _ = c.Write([]byte{packets.Pingreq << 4, 0})
