@@ -2,12 +2,16 @@
 # Makes sure that the programs are there which the tests start and talk to:
 # install what is missing with apt-get as root on Debian, or name it and fail.
 # The tests start these servers themselves, each on a free port of its own.
+# MQTT.js, which they drive, is installed beside this script.
 set -eu
 
 # Each line: the program, and Debian's package that brings it.
 needed='redis-server redis-server
 mosquitto_pub mosquitto-clients
 mosquitto_sub mosquitto-clients
+mosquitto_rr mosquitto-clients
+node nodejs
+npm npm
 openssl openssl
 curl curl'
 
@@ -20,8 +24,20 @@ missing() {
 	done | sort -u | tr '\n' ' '
 }
 
+# mqttjs installs MQTT.js as package-lock.json has it, unless that was done before.
+mqttjs() {
+	cd "$(dirname "$0")"
+	[ node_modules/.package-lock.json -nt package-lock.json ] && return
+	echo "Installing for the tests: MQTT.js"
+	npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	touch node_modules/.package-lock.json
+}
+
 programs=$(missing 1)
-[ -n "$programs" ] || exit 0
+if [ -z "$programs" ]; then
+	mqttjs
+	exit 0
+fi
 
 packages=$(missing 2)
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
@@ -52,3 +68,5 @@ if [ -n "$programs" ]; then
 	echo "Still not there after apt-get install: $programs" >&2
 	exit 1
 fi
+
+mqttjs
