@@ -378,6 +378,8 @@ func TestDupIsSetOnlyOnWhatWasSentBefore(t *testing.T) {
 	if dups != 1 {
 		t.Errorf("%d of two messages are marked as sent again, want 1", dups)
 	}
+	c.ping()
+	eventually(t, "three messages are counted as sent", func() bool { return b.Stats().MessagesSent == 3 })
 }
 
 func TestTopicsThatNobodyMayPublishTo(t *testing.T) {

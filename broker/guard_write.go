@@ -85,6 +85,9 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 	v := e.FromServer(h, packet[n:])
 	switch v.Action {
 	case frame.Drop, frame.Hold:
+		if h.Type == frame.TypePublish { // mochi counts it as sent, and send does when it is
+			atomic.AddInt64(&g.b.srv.Info.MessagesSent, -1)
+		}
 		return nil, nil
 	case frame.Replace:
 		return nil, g.acknowledge(v.Ack)
