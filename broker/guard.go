@@ -55,6 +55,7 @@ type guard struct {
 
 	mu      sync.Mutex // serializes what is written
 	acks    []byte     // for the client, not written yet
+	early   []byte     // messages for the client, which has no CONNACK yet ([MQTT-3.2.0-1])
 	waiting bool       // the reader waits for the client
 	parted  bool       // DISCONNECT was sent
 }

@@ -755,3 +755,52 @@ func TestUserPropertiesForAClientThatWantsNoProblemInformation(t *testing.T) {
 		t.Errorf("UNSUBACK with %v", got)
 	}
 }
+
+// Nothing comes before CONNACK ([MQTT-3.2.0-1]): mochi delivers to a client from
+// the moment on that it has its session.
+func TestMessagesDoNotComeBeforeConnack(t *testing.T) {
+	for _, version := range []byte{4, 5} {
+		for qos := range byte(3) {
+			resumes, goOn := make(chan struct{}), make(chan struct{})
+			h := new(events)
+			h.encode = func(pk packets.Packet) {
+				if pk.FixedHeader.Type == packets.Connack && pk.SessionPresent {
+					close(resumes)
+					<-goOn
+				}
+			}
+			b := start(t, h, nil)
+			c, pub := dial(t, b, version), dial(t, b, 5)
+			pub.connect("pub", nil)
+			c.connect("c", keep)
+			c.subscribe("a", qos)
+			c.Close()
+			eventually(t, "it is gone", func() bool { return b.Stats().Clients == 1 })
+			c = dial(t, b, version)
+			pk := connectAs("c")
+			keep(&pk)
+			c.send(pk)
+			<-resumes
+			for range 3 {
+				pub.publish("a", 0)
+				pub.send(message("a", qos, uint16(qos)))
+				switch qos {
+				case 1:
+					pub.expect(packets.Puback)
+				case 2:
+					pub.expect(packets.Pubrec)
+					pub.send(ack(packets.Pubrel, 2))
+					pub.expect(packets.Pubcomp)
+				}
+			}
+			pub.ping()
+			close(goOn)
+			if pk, err := c.next(); err != nil || pk.FixedHeader.Type != packets.Connack {
+				t.Fatalf("version %d, QoS %d: %v %+v", version, qos, err, pk)
+			}
+			for n := map[byte]int{}; n[0] < 3 || n[qos] < 3; {
+				n[c.expect(packets.Publish).FixedHeader.Qos]++
+			}
+		}
+	}
+}

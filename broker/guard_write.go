@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ func (g *guard) Write(p []byte) (written int, err error) {
 			written, err = 0, errFault
 		}
 	}()
+	accepted := g.checker.Accepted()
 	same := 0 // where those begin that go as they are, and have not gone yet
 	for at := 0; at < len(p); {
 		h, n, err := frame.ParseHeader(p[at:])
@@ -42,6 +44,10 @@ func (g *guard) Write(p []byte) (written int, err error) {
 		as, err := g.outgoing(h, packet, n)
 		if err != nil {
 			return 0, err
+		}
+		if h.Type == frame.TypePublish && !g.checker.Accepted() {
+			g.early = append(g.early, as...)
+			as = nil
 		}
 		next := at + len(packet)
 		if len(as) != len(packet) || &as[0] != &packet[0] {
@@ -54,6 +60,9 @@ func (g *guard) Write(p []byte) (written int, err error) {
 	}
 	if err := g.write(p[same:]); err != nil {
 		return 0, err
+	}
+	if !accepted && g.checker.Accepted() {
+		g.sendHeld() // nobody could before CONNACK
 	}
 	if g.waiting { // whoever else would flush waits for the client
 		return len(p), g.flush()
@@ -127,7 +136,8 @@ func (g *guard) leaveOut(h frame.Header) error {
 }
 
 // connack returns a CONNACK from which MQTT 5 learns how large its packets may be
-// (section 3.2.2.3.6), which mochi does not say.
+// (section 3.2.2.3.6), which mochi does not say. What came too early for the
+// client goes behind it.
 func (g *guard) connack(h frame.Header, packet []byte, n int) ([]byte, error) {
 	const flagsAndCode = 2
 	body := packet[n:]
@@ -135,6 +145,8 @@ func (g *guard) connack(h frame.Header, packet []byte, n int) ([]byte, error) {
 		return packet, nil
 	}
 	g.checker.Accept()
+	early := g.early
+	g.early = nil
 	if present := body[0] == 1; present {
 		g.ledger.arrange(g.client) // mochi sends what waits next
 	}
@@ -153,6 +165,9 @@ func (g *guard) connack(h frame.Header, packet []byte, n int) ([]byte, error) {
 		out = binary.BigEndian.AppendUint32(out, g.b.cfg.MaxPacketSize)
 		h.Remaining = len(out)
 		packet = append(h.Append(nil), out...)
+	}
+	if len(early) > 0 {
+		packet = slices.Concat(packet, early)
 	}
 	return packet, nil
 }
@@ -179,7 +194,7 @@ func (g *guard) acknowledge(a frame.Ack) error {
 
 // flush sends the acknowledgements.
 func (g *guard) flush() error {
-	if len(g.acks) == 0 {
+	if len(g.acks) == 0 || !g.checker.Accepted() {
 		return nil
 	}
 	acks := g.acks
@@ -209,6 +224,13 @@ func (g *guard) write(bunches ...[]byte) error {
 func (g *guard) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.checker.Accepted() { // else CONNACK is still on its way
+		g.sendHeld()
+	}
+}
+
+// sendHeld does what release is for. The caller holds mu.
+func (g *guard) sendHeld() {
 	for !g.client.Closed() && !g.parted {
 		id, again, ok := g.exchange.Load().Next()
 		if !ok {
