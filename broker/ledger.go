@@ -143,33 +143,36 @@ func (l *ledger) enter(id uint16, order uint64, sent bool) entry {
 
 // strayed takes in a message for an earlier owner of the session.
 func (l *ledger) strayed(pk *packets.Packet) {
-	if l == nil {
-		return
-	}
-	l.mu.Lock()
-	cl := l.owner
-	if cl == nil || l.phase == inheriting {
-		if cl != nil {
-			l.strays = append(l.strays, stray{*pk, l.number()})
+	for l != nil {
+		l.mu.Lock()
+		cl := l.owner
+		if cl == nil || l.phase == inheriting {
+			if cl != nil {
+				l.strays = append(l.strays, stray{*pk, l.number()})
+			}
+			l.mu.Unlock()
+			return
 		}
 		l.mu.Unlock()
+		id, err := cl.NextPacketID() // waits for who writes to the client, who may wait for the ledger
+		if err != nil {
+			return
+		}
+		if !l.of(cl) {
+			continue // another one has come meanwhile
+		}
+		m := l.adopt(cl, pk, uint16(id)) // #nosec G115 -- a packet ID
+		if m != nil {
+			l.note(cl, m)
+		}
+		sends := m != nil && l.phase == ready && !cl.Closed()
+		l.mu.Unlock()
+		if sends {
+			g := guardOf(cl)
+			g.exchange.Load().Late(m.PacketID)
+			g.release()
+		}
 		return
-	}
-	l.mu.Unlock()
-	id, err := cl.NextPacketID() // waits for who writes to the client, who may wait for the ledger
-	if err != nil || !l.of(cl) {
-		return // another one has come: then it is lost
-	}
-	m := l.adopt(cl, pk, uint16(id)) // #nosec G115 -- a packet ID
-	if m != nil {
-		l.note(cl, m)
-	}
-	sends := m != nil && l.phase == ready && !cl.Closed()
-	l.mu.Unlock()
-	if sends {
-		g := guardOf(cl)
-		g.exchange.Load().Late(m.PacketID)
-		g.release()
 	}
 }
 
