@@ -309,7 +309,8 @@ func TestQuirkV23MQTT3GetsDisconnects(t *testing.T) {
 	c.expect(packets.Disconnect)
 }
 
-// Messages on a parent level are delivered, unless the level before # is a +.
+// Messages on a parent level are delivered, unless the level before # is a +: one
+// of the known limits in the README.
 func TestQuirkWildcardBeforeHashMissesTheParentLevel(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c := b.dial(5)
