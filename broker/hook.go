@@ -21,7 +21,7 @@ type hook struct {
 // Provides implements mqtt.Hook.
 func (h *hook) Provides(event byte) bool {
 	switch event {
-	case mqtt.OnConnect, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
+	case mqtt.OnConnect, mqtt.OnDisconnect, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
 		mqtt.OnSelectSubscribers, mqtt.OnQosPublish, mqtt.OnQosDropped,
 		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnUnsubscribed:
 		return true
@@ -144,6 +144,17 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, pk packets.Packet) {
 	guardOf(cl).established()
 	if h.Hook.Provides(mqtt.OnSessionEstablished) {
 		h.Hook.OnSessionEstablished(cl, pk)
+	}
+}
+
+// OnDisconnect implements mqtt.Hook. Mochi does not read any more, and may have
+// been told so by another than the guard.
+func (h *hook) OnDisconnect(cl *mqtt.Client, err error, expire bool) {
+	if g := guardOf(cl); g != nil {
+		g.over() // for who takes the session over, and keeps the hook waiting until then
+	}
+	if h.Hook.Provides(mqtt.OnDisconnect) {
+		h.Hook.OnDisconnect(cl, err, expire)
 	}
 }
 
