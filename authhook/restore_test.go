@@ -54,6 +54,16 @@ func (r *rig) recorded(id string) (record, bool) {
 	return rec, ok
 }
 
+// awaitRecord waits for a session to be recorded, which comes last of its connection.
+func (r *rig) awaitRecord(id string) (rec record) {
+	r.tb.Helper()
+	r.eventually("the session is kept", func() (ok bool) {
+		rec, ok = r.recorded(id)
+		return ok
+	})
+	return rec
+}
+
 // stored makes a session of alice that outlives its connection, and returns what
 // is kept of it.
 func stored(t *testing.T, r *rig) record {
@@ -67,8 +77,8 @@ func stored(t *testing.T, r *rig) record {
 	user, live := r.hook.Owner(cl)
 	c.Disconnect()
 	r.settle(0, 1)
-	rec, ok := r.recorded("c")
-	if !ok || user != "alice-id" || string(live) != string(rec.owner) || !rec.until.Equal(r.clock.Now().Add(10*time.Minute)) {
+	rec := r.awaitRecord("c")
+	if user != "alice-id" || string(live) != string(rec.owner) || !rec.until.Equal(r.clock.Now().Add(10*time.Minute)) {
 		t.Fatalf("kept %s of %q until %v, %s while it was connected", rec.owner, user, rec.until, live)
 	}
 	return rec
@@ -202,7 +212,7 @@ func TestATokenThatIsGoneRestoresNothing(t *testing.T) {
 	c.MustConnect(o)
 	c.Disconnect()
 	old.settle(0, 1)
-	rec, _ := old.recorded("c")
+	rec := old.awaitRecord("c")
 	if _, ok, err := restart(t, old, nil).restore("c", "alice-id", rec, nil, nil); !ok || err != nil {
 		t.Errorf("with the token: restored %t, %v", ok, err)
 	}
@@ -255,11 +265,7 @@ func TestAWillThatWaitsSurvivesTheRestart(t *testing.T) {
 		old.user("alice", write("mine/#"))
 		old.willed(5, delayed(60), 600).Close()
 		old.settle(0, 1)
-		rec, ok := old.recorded("alice")
-		if !ok {
-			t.Fatal("the session is not kept")
-		}
-		return old, rec
+		return old, old.awaitRecord("alice")
 	}
 	t.Run("and is sent when its delay is over", func(t *testing.T) {
 		old, rec := setUp(t)
