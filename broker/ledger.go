@@ -339,14 +339,17 @@ func (l *ledger) sorted(cl *mqtt.Client) []packets.Packet {
 	return all
 }
 
-// resumed notes that the session is taken up. It returns the packet IDs of the
+// resumed notes that the session is taken up, and tells the packet IDs of the
 // messages that wait, in their order, and which of them mochi sends by itself.
-// What is not noted yet is not among them: mochi has still to send it.
-func (l *ledger) resumed(cl *mqtt.Client) (waiting, late []uint16) {
+// What is not noted yet is not among them: mochi has still to send it. Nothing is
+// noted before tell has returned: it would be told of too late, and overtake.
+func (l *ledger) resumed(cl *mqtt.Client, tell func(waiting, late []uint16)) {
 	if !l.of(cl) {
-		return nil, nil
+		tell(nil, nil)
+		return
 	}
 	defer l.mu.Unlock()
+	var waiting []uint16
 	if l.phase != ready {
 		for _, pk := range l.sorted(cl) {
 			if _, ok := l.waiting[pk.PacketID]; ok && pk.FixedHeader.Type == packets.Publish {
@@ -354,9 +357,8 @@ func (l *ledger) resumed(cl *mqtt.Client) (waiting, late []uint16) {
 			}
 		}
 	}
-	late = l.late
+	tell(waiting, l.late)
 	l.phase, l.late = ready, nil
-	return waiting, late
 }
 
 // stored notes that the connection of the client is over, and that its session
