@@ -8,7 +8,7 @@ FUZZTIME   ?= 30s
 BENCHCOUNT ?= 10
 
 # Where the benchmarks of the hot path are.
-BENCHED := ./registry/acl ./registry/secret
+BENCHED := ./registry/acl ./registry/secret ./broker ./broker/internal/frame
 
 LINT     := bin/golangci-lint
 LINTCONF := deploy/lint/golangci.yml
