@@ -61,17 +61,25 @@ func (g *guard) tellOverQuota(codes []byte) {
 // one, that is the filter behind the share name, which may be as long.
 func (b *Broker) filterTooLarge(filter string) bool {
 	if mqtt.IsSharedFilter(filter) {
-		_, shared, _ := strings.Cut(filter, "/")
-		name, inner, _ := strings.Cut(shared, "/")
+		name, inner := unshare(filter)
 		if len(name) > b.cfg.MaxTopicLength {
 			return true
 		}
 		filter = inner
 	}
-	return tooLarge(filter, b.cfg)
+	return b.cfg.nameTooLarge(len(filter), strings.Count(filter, "/"))
 }
 
-// tooLarge reports whether a topic or filter is too long or too deep.
-func tooLarge(name string, cfg Config) bool {
-	return len(name) > cfg.MaxTopicLength || strings.Count(name, "/") >= cfg.MaxTopicLevels
+// unshare returns the share name of a shared subscription and the filter behind
+// it (MQTT 5 section 4.8.2).
+func unshare(filter string) (name, inner string) {
+	_, shared, _ := strings.Cut(filter, "/")
+	name, inner, _ = strings.Cut(shared, "/")
+	return name, inner
+}
+
+// nameTooLarge reports whether a topic or filter of so many bytes, and so many
+// slashes among them, is too long or too deep.
+func (c *Config) nameTooLarge(length, slashes int) bool {
+	return length > c.MaxTopicLength || slashes >= c.MaxTopicLevels
 }

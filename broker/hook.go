@@ -49,7 +49,7 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 		pk.Connect.WillRetain, cl.Properties.Will.Retain = true, true
 	}
 	// Both before a password is hashed.
-	if pk.Connect.WillFlag && tooLarge(pk.Connect.WillTopic, h.b.cfg) {
+	if will := pk.Connect.WillTopic; pk.Connect.WillFlag && h.b.cfg.nameTooLarge(len(will), strings.Count(will, "/")) {
 		h.b.topics.Add(1)
 		return h.refuse(cl, packets.ErrTopicNameInvalid, packets.Err3NotAuthorized)
 	}
@@ -164,7 +164,7 @@ func (h *hook) OnDisconnect(cl *mqtt.Client, err error, expire bool) {
 func (h *hook) OnSelectSubscribers(subs *mqtt.Subscribers, pk packets.Packet) *mqtt.Subscribers {
 	if strings.HasPrefix(pk.TopicName, "$") {
 		for filter := range subs.Shared {
-			if _, rest, _ := strings.Cut(filter, "/"); beginsWithWildcard(rest) {
+			if _, inner := unshare(filter); strings.HasPrefix(inner, "+") || strings.HasPrefix(inner, "#") {
 				delete(subs.Shared, filter)
 			}
 		}
@@ -175,12 +175,6 @@ func (h *hook) OnSelectSubscribers(subs *mqtt.Subscribers, pk packets.Packet) *m
 	return subs
 }
 
-// beginsWithWildcard reports whether the filter behind a share name does.
-func beginsWithWildcard(shared string) bool {
-	_, filter, _ := strings.Cut(shared, "/")
-	return strings.HasPrefix(filter, "+") || strings.HasPrefix(filter, "#")
-}
-
 // OnQosPublish implements mqtt.Hook: a message of QoS 1 or 2 waits for a client
 // from now on, or is about to be sent again.
 func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, sent int64, resends int) {
@@ -189,10 +183,8 @@ func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, sent int64, rese
 		if h.b.dropTooLargeFor(cl, cl, &pk) {
 			return
 		}
-	}
-	if pk.FixedHeader.Type == packets.Publish && !pk.FixedHeader.Dup {
-		if l := ledgerOf(cl); !l.queued(cl, &pk) {
-			l.strayed(&pk)
+		if !g.ledger.queued(cl, &pk) {
+			g.ledger.strayed(&pk)
 		}
 	}
 	if h.Hook.Provides(mqtt.OnQosPublish) {

@@ -69,7 +69,7 @@ func (b *Broker) topicCode(topic []byte) byte {
 	case len(topic) > 0 && topic[0] == '$':
 		b.reserved.Add(1)
 		return packets.ErrNotAuthorized.Code
-	case len(topic) > b.cfg.MaxTopicLength, bytes.Count(topic, []byte{'/'}) >= b.cfg.MaxTopicLevels:
+	case b.cfg.nameTooLarge(len(topic), bytes.Count(topic, []byte{'/'})):
 		b.topics.Add(1)
 		return packets.ErrTopicNameInvalid.Code
 	default:
