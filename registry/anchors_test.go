@@ -25,7 +25,7 @@ func (r *rig) trust(c outsideCA) registry.Anchor {
 // byName makes a user that signs in by its name in a certificate.
 func (r *rig) byName(name string) registry.User {
 	r.t.Helper()
-	u, _, err := r.service.CreateUser(r.t.Context(), r.admin, registry.NewUser{
+	u, _, err := r.service.CreateUser(r.t.Context(), r.admin, registry.UserSpec{
 		Username: name, Provider: registry.ProviderLocal, GrantTypes: []registry.GrantType{{Method: registry.MethodCertificate}},
 	})
 	must(r.t, err)
@@ -88,8 +88,8 @@ func TestASessionThatRestsOnSomethingElseSurvivesItsAnchor(t *testing.T) {
 	outside := newOutsideCA(t, r, "Plant CA")
 	a := r.trust(outside)
 	pinned := outside.client(t, r, "whatever", nil)
-	_, _, err := r.service.CreateUser(ctx, r.admin, registry.NewUser{
-		Username: "pinned", Provider: registry.ProviderLocal, Certificates: []registry.NewFingerprint{{Fingerprint: ca.Fingerprint(pinned)}},
+	_, _, err := r.service.CreateUser(ctx, r.admin, registry.UserSpec{
+		Username: "pinned", Provider: registry.ProviderLocal, Certificates: []registry.FingerprintSpec{{Fingerprint: ca.Fingerprint(pinned)}},
 	})
 	must(t, err)
 	byFingerprint, err := r.loginWith(pinned)
@@ -331,8 +331,8 @@ func pemOf(c *x509.Certificate) string {
 func TestARegisteredCertificateDoesNotBecomeATrustedOne(t *testing.T) {
 	r := newRig(t) // where nobody asks the anchors
 	ctx := t.Context()
-	u, _, err := r.service.CreateUser(ctx, r.admin, registry.NewUser{
-		Username: "pinned", Provider: registry.ProviderLocal, Certificates: []registry.NewFingerprint{{Fingerprint: printA}},
+	u, _, err := r.service.CreateUser(ctx, r.admin, registry.UserSpec{
+		Username: "pinned", Provider: registry.ProviderLocal, Certificates: []registry.FingerprintSpec{{Fingerprint: printA}},
 	})
 	must(t, err)
 	for trusted, want := range map[bool]bool{false: false, true: true} {
@@ -343,7 +343,7 @@ func TestARegisteredCertificateDoesNotBecomeATrustedOne(t *testing.T) {
 		if got := r.holds(login); got != want {
 			t.Errorf("trusted %v: holds %v, want %v", trusted, got, want)
 		}
-		_, err = r.service.AddFingerprint(ctx, r.admin, u.ID, registry.NewFingerprint{Fingerprint: printA})
+		_, err = r.service.AddFingerprint(ctx, r.admin, u.ID, registry.FingerprintSpec{Fingerprint: printA})
 		must(t, err)
 	}
 }

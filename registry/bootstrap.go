@@ -57,7 +57,7 @@ func (s *Service) Bootstrapped(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-func (s *Service) defaultRole(ctx context.Context, tx Tx, name string, wanted []NewPermission) (RoleID, error) {
+func (s *Service) defaultRole(ctx context.Context, tx Tx, name string, wanted []PermissionSpec) (RoleID, error) {
 	id, err := newID()
 	if err != nil {
 		return "", err
@@ -73,8 +73,8 @@ func (s *Service) defaultRole(ctx context.Context, tx Tx, name string, wanted []
 
 // allRights is what connectware-admin gives. # does not reach topics that begin
 // with $, so the broker's own are named.
-func allRights() []NewPermission {
-	return []NewPermission{
+func allRights() []PermissionSpec {
+	return []PermissionSpec{
 		{Resource: "/#", Operation: acl.ReadWrite, Context: acl.HTTP},
 		{Resource: "#", Operation: acl.ReadWrite, Context: acl.MQTT},
 		{Resource: "$SYS/#", Operation: acl.ReadWrite, Context: acl.MQTT},
@@ -82,8 +82,8 @@ func allRights() []NewPermission {
 }
 
 // minimumAccess is what minimum-access gives, as the contract names it.
-func minimumAccess() []NewPermission {
-	return []NewPermission{
+func minimumAccess() []PermissionSpec {
+	return []PermissionSpec{
 		{Resource: "/api/auth/mfa", Operation: acl.Read, Context: acl.HTTP},
 		{Resource: "/api/policy/password", Operation: acl.Read, Context: acl.HTTP},
 		{Resource: "/api/users/change-password", Operation: acl.Write, Context: acl.HTTP},

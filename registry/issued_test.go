@@ -117,7 +117,7 @@ func TestHowACertificateEnds(t *testing.T) {
 			if _, err := r.service.DeleteUser(r.t.Context(), r.admin, u.ID); err != nil {
 				return err
 			}
-			_, _, err := r.service.CreateUser(r.t.Context(), r.admin, registry.NewUser{
+			_, _, err := r.service.CreateUser(r.t.Context(), r.admin, registry.UserSpec{
 				Username: u.Username, Provider: registry.ProviderLocal,
 				GrantTypes: []registry.GrantType{{Method: registry.MethodCertificate}},
 			})
@@ -149,17 +149,17 @@ func TestHowACertificateEnds(t *testing.T) {
 			_, err = r.service.Revoke(ctx, r.admin, ca.Fingerprint(c), ca.KeyCompromise)
 			wantCode(t, "revoke once more", err, registry.Conflict)
 
-			_, err = r.service.AddFingerprint(ctx, r.admin, u.ID, registry.NewFingerprint{Fingerprint: ca.Fingerprint(c)})
+			_, err = r.service.AddFingerprint(ctx, r.admin, u.ID, registry.FingerprintSpec{Fingerprint: ca.Fingerprint(c)})
 			if tt.reason == ca.CessationOfOperation {
 				wantCode(t, "register it for its user, which is gone", err, registry.NotFound)
 			} else {
 				wantCode(t, "register it for its user again", err, registry.Conflict)
 			}
 			target := r.user("somebody") // and no fingerprint brings it back
-			_, err = r.service.AddFingerprint(ctx, r.admin, target.ID, registry.NewFingerprint{Fingerprint: ca.Fingerprint(c)})
+			_, err = r.service.AddFingerprint(ctx, r.admin, target.ID, registry.FingerprintSpec{Fingerprint: ca.Fingerprint(c)})
 			wantCode(t, "register it for another", err, registry.Conflict)
-			_, _, err = r.service.CreateUser(ctx, r.admin, registry.NewUser{
-				Username: "gateway-2", Provider: registry.ProviderLocal, Certificates: []registry.NewFingerprint{{Fingerprint: ca.Fingerprint(c)}},
+			_, _, err = r.service.CreateUser(ctx, r.admin, registry.UserSpec{
+				Username: "gateway-2", Provider: registry.ProviderLocal, Certificates: []registry.FingerprintSpec{{Fingerprint: ca.Fingerprint(c)}},
 			})
 			wantCode(t, "make a user with it", err, registry.Conflict)
 		})
@@ -170,7 +170,7 @@ func TestACertificateOfOursIsNoOtherUsers(t *testing.T) {
 	r := newRig(t, withCertificates)
 	_, c := r.device("gateway")
 	other := r.user("other")
-	_, err := r.service.AddFingerprint(t.Context(), r.admin, other.ID, registry.NewFingerprint{Fingerprint: ca.Fingerprint(c)})
+	_, err := r.service.AddFingerprint(t.Context(), r.admin, other.ID, registry.FingerprintSpec{Fingerprint: ca.Fingerprint(c)})
 	wantCode(t, "register it for another", err, registry.Conflict)
 }
 

@@ -62,7 +62,7 @@ func TestADeniedKnockStaysDenied(t *testing.T) {
 func TestWhatIsNoKnock(t *testing.T) {
 	r := newRig(t)
 	r.user("existing")
-	_, _, err := r.service.CreateUser(t.Context(), r.admin, registry.NewUser{Username: "no-password", Provider: registry.ProviderLocal})
+	_, _, err := r.service.CreateUser(t.Context(), r.admin, registry.UserSpec{Username: "no-password", Provider: registry.ProviderLocal})
 	must(t, err)
 	r.openWindow(time.Minute)
 	attempt := func(change func(*registry.Attempt)) registry.Attempt {

@@ -50,7 +50,7 @@ type Registration struct {
 	CSR            string // as it was sent; empty if it asks with a password
 	Context        string // what the client says about itself
 	Roles          []string
-	Permissions    []NewPermission
+	Permissions    []PermissionSpec
 	Source         RegistrationSource
 	Remote         netip.Addr
 	ClientID       string // of the CONNECT, in the MQTT flow
@@ -73,7 +73,7 @@ type RegistrationRequest struct {
 	CSR         string // PKCS#10 as PEM, or the base64 of it
 	Context     string // for the person who decides
 	Roles       []string
-	Permissions []NewPermission
+	Permissions []PermissionSpec
 	Source      RegistrationSource
 	Remote      netip.Addr
 	ClientID    string // in the MQTT flow
@@ -106,7 +106,7 @@ type Confirmation struct {
 	PairingCode string         // empty: any; case does not count
 	Roles       []RoleID
 	Prefix      string
-	Permissions []NewPermission // its own, kept in a private role
+	Permissions []PermissionSpec // its own, kept in a private role
 }
 
 // HasCSR reports whether the registration asks for a certificate.

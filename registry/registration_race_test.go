@@ -128,7 +128,7 @@ func TestConfirmAgainstCreate(t *testing.T) {
 			if i == 0 {
 				_, _, confirmed = r.service.Confirm(t.Context(), r.admin, registry.Confirmation{Username: name})
 			} else {
-				_, _, created = r.service.CreateUser(t.Context(), r.admin, registry.NewUser{Username: name, Provider: registry.ProviderLocal})
+				_, _, created = r.service.CreateUser(t.Context(), r.admin, registry.UserSpec{Username: name, Provider: registry.ProviderLocal})
 			}
 		})
 		switch {

@@ -74,7 +74,7 @@ func TestTheLadderOfARegistration(t *testing.T) {
 	r := newRig(t)
 	ctx, req := t.Context(), request("gateway")
 	req.Roles = []string{"operators", "no such role"}
-	req.Permissions = []registry.NewPermission{mqtt(acl.Write, "site/#")}
+	req.Permissions = []registry.PermissionSpec{mqtt(acl.Write, "site/#")}
 
 	locked := r.register(req, registry.RegistrationLocked)
 	if locked.RetryAfter <= 0 || locked.ID != "" || locked.PairingCode != "" {
@@ -105,7 +105,7 @@ func TestTheLadderOfARegistration(t *testing.T) {
 	role := r.role("sender", mqtt(acl.Write, "out/#"))
 	u, n, err := r.service.Confirm(ctx, r.admin, registry.Confirmation{
 		Username: "gateway", ID: first.ID, PairingCode: strings.ToLower(first.PairingCode), Roles: []registry.RoleID{role},
-		Prefix: "site1/", Permissions: []registry.NewPermission{mqtt(acl.Read, "in/#")},
+		Prefix: "site1/", Permissions: []registry.PermissionSpec{mqtt(acl.Read, "in/#")},
 	})
 	if err != nil || n == 0 || u.Version != n {
 		t.Fatalf("confirm: %+v, %d, %v", u, n, err)
@@ -136,7 +136,7 @@ func TestAConfirmationGivesOnlyWhatItSays(t *testing.T) {
 	r.openWindow(time.Minute)
 	req := request("gateway")
 	req.Roles = []string{registry.RoleAdmin}
-	req.Permissions = []registry.NewPermission{mqtt(acl.ReadWrite, "#")}
+	req.Permissions = []registry.PermissionSpec{mqtt(acl.ReadWrite, "#")}
 	r.register(req, registry.RegistrationPending)
 	u := r.confirm("gateway")
 	rec, err := r.store.RecordByID(t.Context(), u.ID)
@@ -171,9 +171,9 @@ func TestRegisterRefusesWhatBreaksARule(t *testing.T) {
 		{"too many roles", func(q *registry.RegistrationRequest) { q.Roles = make([]string, 33) }, registry.Invalid, "roles"},
 		{"an empty role", func(q *registry.RegistrationRequest) { q.Roles = []string{""} }, registry.Invalid, "roles"},
 		{"a role beyond the limit", func(q *registry.RegistrationRequest) { q.Roles = []string{strings.Repeat("x", 256)} }, registry.Invalid, "roles"},
-		{"too many permissions", func(q *registry.RegistrationRequest) { q.Permissions = make([]registry.NewPermission, 65) }, registry.Invalid, "initialPermissions"},
+		{"too many permissions", func(q *registry.RegistrationRequest) { q.Permissions = make([]registry.PermissionSpec, 65) }, registry.Invalid, "initialPermissions"},
 		{"a permission that is none", func(q *registry.RegistrationRequest) {
-			q.Permissions = []registry.NewPermission{mqtt(acl.Read, "a/#/b")}
+			q.Permissions = []registry.PermissionSpec{mqtt(acl.Read, "a/#/b")}
 		}, registry.Invalid, "resource"},
 		{"permissions that are too long together", func(q *registry.RegistrationRequest) {
 			for range 17 {
@@ -338,7 +338,7 @@ func TestTheRightEntryIsConfirmed(t *testing.T) {
 		{"no name", registry.Confirmation{ID: one.ID}, registry.NotFound, "username"},
 		{"a role that does not exist", registry.Confirmation{Username: "one", Roles: []registry.RoleID{"nope"}}, registry.Invalid, "roles"},
 		{"a prefix with a wildcard", registry.Confirmation{Username: "one", Prefix: "a/#"}, registry.Invalid, "mqttPublishPrefix"},
-		{"a permission that is none", registry.Confirmation{Username: "one", Permissions: []registry.NewPermission{mqtt(acl.Read, "")}}, registry.Invalid, "resource"},
+		{"a permission that is none", registry.Confirmation{Username: "one", Permissions: []registry.PermissionSpec{mqtt(acl.Read, "")}}, registry.Invalid, "resource"},
 	} {
 		_, _, err := r.service.Confirm(ctx, r.admin, tt.c)
 		wantField(t, tt.name, err, tt.code, tt.field)
@@ -368,7 +368,7 @@ func TestConfirmIsNoLadder(t *testing.T) {
 		code registry.Code
 	}{
 		{"a role with all rights", registry.Confirmation{Roles: []registry.RoleID{r.adminRole()}}, registry.Forbidden},
-		{"a permission he has not", registry.Confirmation{Permissions: []registry.NewPermission{mqtt(acl.Read, "site1/a")}}, registry.Forbidden},
+		{"a permission he has not", registry.Confirmation{Permissions: []registry.PermissionSpec{mqtt(acl.Read, "site1/a")}}, registry.Forbidden},
 		{"his own role", registry.Confirmation{Roles: []registry.RoleID{small}}, ""},
 		{"nothing", registry.Confirmation{}, ""},
 	} {

@@ -156,8 +156,8 @@ func TestWhoMayRenew(t *testing.T) {
 	r.user("human")
 	byPassword, err := r.login("human", "human-secret")
 	must(t, err)
-	foreign, _, err := r.service.CreateUser(ctx, r.admin, registry.NewUser{
-		Username: "foreign", Provider: registry.ProviderLocal, Certificates: []registry.NewFingerprint{{Fingerprint: printA}},
+	foreign, _, err := r.service.CreateUser(ctx, r.admin, registry.UserSpec{
+		Username: "foreign", Provider: registry.ProviderLocal, Certificates: []registry.FingerprintSpec{{Fingerprint: printA}},
 	})
 	must(t, err)
 	byForeign, err := r.signIn.In(ctx, registry.Attempt{Certificate: cert(r, printA, "foreign", false)})
@@ -214,8 +214,8 @@ func TestTheRecordDecidesBesideTheRegistration(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, withCertificates)
 			ctx := t.Context()
-			u, _, err := r.service.CreateUser(ctx, r.admin, registry.NewUser{
-				Username: "gateway", Provider: registry.ProviderLocal, Certificates: []registry.NewFingerprint{{Fingerprint: printA}},
+			u, _, err := r.service.CreateUser(ctx, r.admin, registry.UserSpec{
+				Username: "gateway", Provider: registry.ProviderLocal, Certificates: []registry.FingerprintSpec{{Fingerprint: printA}},
 			})
 			must(t, err)
 			login, err := r.signIn.In(ctx, registry.Attempt{Certificate: cert(r, printA, "gateway", false)})
@@ -234,7 +234,7 @@ func TestTheRecordDecidesBesideTheRegistration(t *testing.T) {
 			free := registry.IssuedCertificate{Serial: "02", Fingerprint: printB, Authority: 1, User: "another"}
 			_, err = r.store.Update(ctx, func(ctx context.Context, tx registry.Tx) error { return tx.CreateIssued(ctx, free) })
 			must(t, err)
-			_, err = r.service.AddFingerprint(ctx, r.admin, u.ID, registry.NewFingerprint{Fingerprint: printB})
+			_, err = r.service.AddFingerprint(ctx, r.admin, u.ID, registry.FingerprintSpec{Fingerprint: printB})
 			wantCode(t, "register another user's that is not registered", err, registry.Conflict)
 		})
 	}

@@ -133,9 +133,9 @@ func (r *rig) callerNamed(name string) registry.Caller {
 
 // role makes a role with the permissions, given as "context operation resource"
 // or "deny context operation resource".
-func (r *rig) role(name string, perms ...registry.NewPermission) registry.RoleID {
+func (r *rig) role(name string, perms ...registry.PermissionSpec) registry.RoleID {
 	r.t.Helper()
-	role, _, err := r.service.CreateRole(r.t.Context(), r.admin, registry.NewRole{Name: name, Shared: true, Permissions: perms})
+	role, _, err := r.service.CreateRole(r.t.Context(), r.admin, registry.RoleSpec{Name: name, Shared: true, Permissions: perms})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func (r *rig) role(name string, perms ...registry.NewPermission) registry.RoleID
 // user makes a user with a password and roles.
 func (r *rig) user(name string, roles ...registry.RoleID) registry.User {
 	r.t.Helper()
-	u, _, err := r.service.CreateUser(r.t.Context(), r.admin, registry.NewUser{
+	u, _, err := r.service.CreateUser(r.t.Context(), r.admin, registry.UserSpec{
 		Username: name, Provider: registry.ProviderLocal, Password: name + "-secret", Roles: roles,
 	})
 	if err != nil {
@@ -163,15 +163,15 @@ func (r *rig) adminRole() registry.RoleID {
 	return role.ID
 }
 
-func mqtt(op acl.Operation, resource string) registry.NewPermission {
-	return registry.NewPermission{Context: acl.MQTT, Operation: op, Resource: resource}
+func mqtt(op acl.Operation, resource string) registry.PermissionSpec {
+	return registry.PermissionSpec{Context: acl.MQTT, Operation: op, Resource: resource}
 }
 
-func http(op acl.Operation, resource string) registry.NewPermission {
-	return registry.NewPermission{Context: acl.HTTP, Operation: op, Resource: resource}
+func http(op acl.Operation, resource string) registry.PermissionSpec {
+	return registry.PermissionSpec{Context: acl.HTTP, Operation: op, Resource: resource}
 }
 
-func deny(p registry.NewPermission) registry.NewPermission {
+func deny(p registry.PermissionSpec) registry.PermissionSpec {
 	p.Effect = acl.Deny
 	return p
 }

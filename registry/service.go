@@ -160,15 +160,15 @@ func newID() (string, error) {
 	return id.String(), nil
 }
 
-// NewPermission is a permission that is asked for.
-type NewPermission struct {
+// PermissionSpec is a permission that is asked for.
+type PermissionSpec struct {
 	Resource  string
 	Operation acl.Operation
 	Context   acl.Context
 	Effect    acl.Effect
 }
 
-func (n NewPermission) permission() (Permission, error) {
+func (n PermissionSpec) permission() (Permission, error) {
 	id, err := newID()
 	if err != nil {
 		return Permission{}, err
@@ -177,7 +177,7 @@ func (n NewPermission) permission() (Permission, error) {
 	return p, p.Validate()
 }
 
-func permissions(news []NewPermission) ([]Permission, error) {
+func permissions(news []PermissionSpec) ([]Permission, error) {
 	if len(news) > MaxPermissionsPerRole {
 		return nil, Errorf(Invalid, "initialPermissions", "are %d: must be at most %d", len(news), MaxPermissionsPerRole)
 	}

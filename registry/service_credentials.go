@@ -13,7 +13,7 @@ import (
 // nobody chose yet may sign in with it. It returns NotFound, Invalid, Conflict
 // when the certificate is registered already, or is of our own authority and
 // revoked or another user's, and Forbidden.
-func (s *Service) AddFingerprint(ctx context.Context, caller Caller, id UserID, n NewFingerprint) (uint64, error) {
+func (s *Service) AddFingerprint(ctx context.Context, caller Caller, id UserID, n FingerprintSpec) (uint64, error) {
 	fp, err := ParseFingerprint(n.Fingerprint)
 	if err != nil {
 		return 0, err

@@ -45,43 +45,43 @@ func TestCreateUserNamesTheFieldThatIsWrong(t *testing.T) {
 	}
 	tests := []struct {
 		name  string
-		edit  func(*registry.NewUser)
+		edit  func(*registry.UserSpec)
 		code  registry.Code
 		field string
 	}{
-		{"name of two characters", func(n *registry.NewUser) { n.Username = "ab" }, registry.Invalid, "username"},
-		{"name of 256 characters", func(n *registry.NewUser) { n.Username = strings.Repeat("é", 256) }, registry.Invalid, "username"},
-		{"name with a slash", func(n *registry.NewUser) { n.Username = "a/b/c" }, registry.Invalid, "username"},
-		{"name with a wildcard", func(n *registry.NewUser) { n.Username = "abc+" }, registry.Invalid, "username"},
-		{"name with white space", func(n *registry.NewUser) { n.Username = "a b c" }, registry.Invalid, "username"},
-		{"name with NUL", func(n *registry.NewUser) { n.Username = "abc\x00" }, registry.Invalid, "username"},
-		{"name that is no UTF-8", func(n *registry.NewUser) { n.Username = "abc\xff" }, registry.Invalid, "username"},
-		{"name with an invisible character", func(n *registry.NewUser) { n.Username = "abc\u200b" }, registry.Invalid, "username"},
-		{"name of the system", func(n *registry.NewUser) { n.Username = "__sys-bridge" }, registry.Invalid, "username"},
-		{"name beginning with $", func(n *registry.NewUser) { n.Username = "$SYS" }, registry.Invalid, "username"},
-		{"password of four characters", func(n *registry.NewUser) { n.Password = "four" }, registry.WeakPassword, "password"},
-		{"password that is too long", func(n *registry.NewUser) { n.Password = strings.Repeat("p", 1025) }, registry.Invalid, "password"},
-		{"password with NUL", func(n *registry.NewUser) { n.Password = "pass\x00word" }, registry.Invalid, "password"},
-		{"password of an LDAP user", func(n *registry.NewUser) { n.Password, n.Provider = "secret", registry.ProviderLDAP }, registry.Invalid, "password"},
-		{"unknown provider", func(n *registry.NewUser) { n.Provider = "nis" }, registry.Invalid, "identityProvider"},
-		{"prefix with a wildcard", func(n *registry.NewUser) { n.PublishPrefix = "a/#" }, registry.Invalid, "mqttPublishPrefix"},
-		{"prefix beginning with $", func(n *registry.NewUser) { n.PublishPrefix = "$SYS/" }, registry.Invalid, "mqttPublishPrefix"},
-		{"prefix that is too long", func(n *registry.NewUser) { n.PublishPrefix = strings.Repeat("p", 513) }, registry.Invalid, "mqttPublishPrefix"},
-		{"prefix with too many levels", func(n *registry.NewUser) { n.PublishPrefix = strings.Repeat("p/", 40) }, registry.Invalid, "mqttPublishPrefix"},
-		{"unknown grant type", func(n *registry.NewUser) { n.GrantTypes = []registry.GrantType{{Method: "magic"}} }, registry.Invalid, "grantTypes"},
-		{"grant type twice", func(n *registry.NewUser) {
+		{"name of two characters", func(n *registry.UserSpec) { n.Username = "ab" }, registry.Invalid, "username"},
+		{"name of 256 characters", func(n *registry.UserSpec) { n.Username = strings.Repeat("é", 256) }, registry.Invalid, "username"},
+		{"name with a slash", func(n *registry.UserSpec) { n.Username = "a/b/c" }, registry.Invalid, "username"},
+		{"name with a wildcard", func(n *registry.UserSpec) { n.Username = "abc+" }, registry.Invalid, "username"},
+		{"name with white space", func(n *registry.UserSpec) { n.Username = "a b c" }, registry.Invalid, "username"},
+		{"name with NUL", func(n *registry.UserSpec) { n.Username = "abc\x00" }, registry.Invalid, "username"},
+		{"name that is no UTF-8", func(n *registry.UserSpec) { n.Username = "abc\xff" }, registry.Invalid, "username"},
+		{"name with an invisible character", func(n *registry.UserSpec) { n.Username = "abc\u200b" }, registry.Invalid, "username"},
+		{"name of the system", func(n *registry.UserSpec) { n.Username = "__sys-bridge" }, registry.Invalid, "username"},
+		{"name beginning with $", func(n *registry.UserSpec) { n.Username = "$SYS" }, registry.Invalid, "username"},
+		{"password of four characters", func(n *registry.UserSpec) { n.Password = "four" }, registry.WeakPassword, "password"},
+		{"password that is too long", func(n *registry.UserSpec) { n.Password = strings.Repeat("p", 1025) }, registry.Invalid, "password"},
+		{"password with NUL", func(n *registry.UserSpec) { n.Password = "pass\x00word" }, registry.Invalid, "password"},
+		{"password of an LDAP user", func(n *registry.UserSpec) { n.Password, n.Provider = "secret", registry.ProviderLDAP }, registry.Invalid, "password"},
+		{"unknown provider", func(n *registry.UserSpec) { n.Provider = "nis" }, registry.Invalid, "identityProvider"},
+		{"prefix with a wildcard", func(n *registry.UserSpec) { n.PublishPrefix = "a/#" }, registry.Invalid, "mqttPublishPrefix"},
+		{"prefix beginning with $", func(n *registry.UserSpec) { n.PublishPrefix = "$SYS/" }, registry.Invalid, "mqttPublishPrefix"},
+		{"prefix that is too long", func(n *registry.UserSpec) { n.PublishPrefix = strings.Repeat("p", 513) }, registry.Invalid, "mqttPublishPrefix"},
+		{"prefix with too many levels", func(n *registry.UserSpec) { n.PublishPrefix = strings.Repeat("p/", 40) }, registry.Invalid, "mqttPublishPrefix"},
+		{"unknown grant type", func(n *registry.UserSpec) { n.GrantTypes = []registry.GrantType{{Method: "magic"}} }, registry.Invalid, "grantTypes"},
+		{"grant type twice", func(n *registry.UserSpec) {
 			n.GrantTypes = []registry.GrantType{{Method: "password"}, {Method: "password", Required: true}}
 		}, registry.Invalid, "grantTypes"},
-		{"fingerprint too short", func(n *registry.NewUser) { n.Certificates = []registry.NewFingerprint{{Fingerprint: "ab:cd"}} }, registry.Invalid, "fingerprint"},
-		{"client id pattern with #", func(n *registry.NewUser) { n.ClientIDs = []string{"a#"} }, registry.Invalid, "clientIds"},
-		{"role that does not exist", func(n *registry.NewUser) { n.Roles = []registry.RoleID{"nope"} }, registry.Invalid, "roles"},
-		{"too many roles", func(n *registry.NewUser) { n.Roles = many }, registry.Invalid, "roles"},
-		{"bad permission", func(n *registry.NewUser) { n.Permissions = []registry.NewPermission{mqtt(acl.Read, "a/#/b")} }, registry.Invalid, "resource"},
-		{"name taken in another case", func(n *registry.NewUser) { n.Username = "ADMIN" }, registry.Conflict, "username"},
+		{"fingerprint too short", func(n *registry.UserSpec) { n.Certificates = []registry.FingerprintSpec{{Fingerprint: "ab:cd"}} }, registry.Invalid, "fingerprint"},
+		{"client id pattern with #", func(n *registry.UserSpec) { n.ClientIDs = []string{"a#"} }, registry.Invalid, "clientIds"},
+		{"role that does not exist", func(n *registry.UserSpec) { n.Roles = []registry.RoleID{"nope"} }, registry.Invalid, "roles"},
+		{"too many roles", func(n *registry.UserSpec) { n.Roles = many }, registry.Invalid, "roles"},
+		{"bad permission", func(n *registry.UserSpec) { n.Permissions = []registry.PermissionSpec{mqtt(acl.Read, "a/#/b")} }, registry.Invalid, "resource"},
+		{"name taken in another case", func(n *registry.UserSpec) { n.Username = "ADMIN" }, registry.Conflict, "username"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			n := registry.NewUser{Username: "gateway", Provider: registry.ProviderLocal, Password: "secret"}
+			n := registry.UserSpec{Username: "gateway", Provider: registry.ProviderLocal, Password: "secret"}
 			tt.edit(&n)
 			_, _, err := r.service.CreateUser(t.Context(), r.admin, n)
 			wantField(t, tt.name, err, tt.code, tt.field)
@@ -97,7 +97,7 @@ func TestCreateUserNamesTheFieldThatIsWrong(t *testing.T) {
 
 func TestAUserKnowsOnlyTheTableOfTheContract(t *testing.T) {
 	r := newRig(t)
-	u, n, err := r.service.CreateUser(t.Context(), r.admin, registry.NewUser{Username: "bare", Provider: registry.ProviderLocal})
+	u, n, err := r.service.CreateUser(t.Context(), r.admin, registry.UserSpec{Username: "bare", Provider: registry.ProviderLocal})
 	if err != nil || n == 0 {
 		t.Fatalf("number %d, %v", n, err)
 	}
@@ -114,9 +114,9 @@ func TestAUserKnowsOnlyTheTableOfTheContract(t *testing.T) {
 
 func TestAUsersOwnPermissionsLiveInAPrivateRole(t *testing.T) {
 	r := newRig(t)
-	u, _, err := r.service.CreateUser(t.Context(), r.admin, registry.NewUser{
+	u, _, err := r.service.CreateUser(t.Context(), r.admin, registry.UserSpec{
 		Username: "gateway", Provider: registry.ProviderLocal, Password: "secret",
-		Permissions: []registry.NewPermission{mqtt(acl.Write, "own/#")},
+		Permissions: []registry.PermissionSpec{mqtt(acl.Write, "own/#")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestAUsersOwnPermissionsLiveInAPrivateRole(t *testing.T) {
 
 func TestARoleThatIsNotSharedHasOneUser(t *testing.T) {
 	r := newRig(t)
-	role, _, err := r.service.CreateRole(t.Context(), r.admin, registry.NewRole{Name: "single"})
+	role, _, err := r.service.CreateRole(t.Context(), r.admin, registry.RoleSpec{Name: "single"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,15 +290,15 @@ func TestNoLadder(t *testing.T) {
 		code registry.Code
 	}{
 		{"makes a user within his rights", func() error {
-			_, _, err := svc.CreateUser(ctx, operator, registry.NewUser{Username: "dev2", Provider: "local", Roles: []registry.RoleID{within}})
+			_, _, err := svc.CreateUser(ctx, operator, registry.UserSpec{Username: "dev2", Provider: "local", Roles: []registry.RoleID{within}})
 			return err
 		}, ""},
 		{"makes a user with rights beyond", func() error {
-			_, _, err := svc.CreateUser(ctx, operator, registry.NewUser{Username: "dev3", Provider: "local", Roles: []registry.RoleID{beyond}})
+			_, _, err := svc.CreateUser(ctx, operator, registry.UserSpec{Username: "dev3", Provider: "local", Roles: []registry.RoleID{beyond}})
 			return err
 		}, registry.Forbidden},
 		{"makes a user with permissions of its own beyond", func() error {
-			_, _, err := svc.CreateUser(ctx, operator, registry.NewUser{Username: "dev4", Provider: "local", Permissions: []registry.NewPermission{http(acl.Read, "/api/#")}})
+			_, _, err := svc.CreateUser(ctx, operator, registry.UserSpec{Username: "dev4", Provider: "local", Permissions: []registry.PermissionSpec{http(acl.Read, "/api/#")}})
 			return err
 		}, registry.Forbidden},
 		{"gives what is denied to himself", func() error { _, err := svc.AssignRole(ctx, operator, device.ID, forbidden); return err }, registry.Forbidden},
@@ -316,7 +316,7 @@ func TestNoLadder(t *testing.T) {
 		{"deletes one above him", func() error { _, err := svc.DeleteUser(ctx, operator, boss.ID); return err }, registry.Forbidden},
 		{"ends the tokens of one above him", func() error { _, err := svc.DeleteTokens(ctx, operator, boss.ID); return err }, registry.Forbidden},
 		{"registers a certificate for one above him", func() error {
-			_, err := svc.AddFingerprint(ctx, operator, boss.ID, registry.NewFingerprint{Fingerprint: strings.Repeat("ab", 32)})
+			_, err := svc.AddFingerprint(ctx, operator, boss.ID, registry.FingerprintSpec{Fingerprint: strings.Repeat("ab", 32)})
 			return err
 		}, registry.Forbidden},
 		{"disables one above him", func() error {
@@ -350,7 +350,7 @@ func TestNoLadder(t *testing.T) {
 		}, registry.Forbidden},
 		{"deletes a role beyond", func() error { _, err := svc.DeleteRole(ctx, operator, beyond); return err }, registry.Forbidden},
 		{"makes a role beyond", func() error {
-			_, _, err := svc.CreateRole(ctx, operator, registry.NewRole{Name: "sly", Shared: true, Permissions: []registry.NewPermission{mqtt(acl.Read, "$SYS/#")}})
+			_, _, err := svc.CreateRole(ctx, operator, registry.RoleSpec{Name: "sly", Shared: true, Permissions: []registry.PermissionSpec{mqtt(acl.Read, "$SYS/#")}})
 			return err
 		}, registry.Forbidden},
 		{"adds a right within to a role", func() error {
@@ -380,7 +380,7 @@ func TestACallerWhoLostHisAccountChangesNothing(t *testing.T) {
 	if _, err := r.service.DeleteUser(t.Context(), r.admin, second.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := r.service.CreateRole(t.Context(), second, registry.NewRole{Name: "late"})
+	_, _, err := r.service.CreateRole(t.Context(), second, registry.RoleSpec{Name: "late"})
 	wantCode(t, "create a role", err, registry.Unauthenticated)
 }
 

@@ -9,8 +9,8 @@ import (
 	"mqttwarden/registry/ca"
 )
 
-// NewUser is a user that is asked for.
-type NewUser struct {
+// UserSpec is a user that is asked for.
+type UserSpec struct {
 	Username      string
 	Provider      IdentityProvider
 	Password      string // empty: none
@@ -19,14 +19,14 @@ type NewUser struct {
 	PublishPrefix string
 	ClientIDs     []string
 	GrantTypes    []GrantType // nil: what its credentials call for
-	Certificates  []NewFingerprint
-	Permissions   []NewPermission // its own, kept in a private role
+	Certificates  []FingerprintSpec
+	Permissions   []PermissionSpec // its own, kept in a private role
 	Roles         []RoleID
 	EnforceMFA    bool
 }
 
-// NewFingerprint is a certificate to register.
-type NewFingerprint struct {
+// FingerprintSpec is a certificate to register.
+type FingerprintSpec struct {
 	Fingerprint string
 	Expires     time.Time // zero: does not expire by itself
 }
@@ -62,7 +62,7 @@ func (s *Service) UserIDs(ctx context.Context) ([]UserID, error) { return s.stor
 // CreateUser makes a user. It returns Invalid or WeakPassword naming the field,
 // Conflict when the name, the name in another case, or a certificate is taken,
 // and Forbidden when the user would have a right that the caller has not.
-func (s *Service) CreateUser(ctx context.Context, caller Caller, n NewUser) (User, uint64, error) {
+func (s *Service) CreateUser(ctx context.Context, caller Caller, n UserSpec) (User, uint64, error) {
 	u, own, err := s.build(ctx, caller, n)
 	if err != nil {
 		return User{}, 0, err
@@ -79,7 +79,7 @@ func (s *Service) CreateUser(ctx context.Context, caller Caller, n NewUser) (Use
 
 // build makes the user of a wish, with everything that needs no transaction:
 // the password is hashed here, so that no lock is held meanwhile.
-func (s *Service) build(ctx context.Context, caller Caller, n NewUser) (User, []Permission, error) {
+func (s *Service) build(ctx context.Context, caller Caller, n UserSpec) (User, []Permission, error) {
 	id, err := newID()
 	if err != nil {
 		return User{}, nil, err

@@ -28,12 +28,12 @@ func TestSignIn(t *testing.T) {
 	password := registry.GrantType{Method: registry.MethodPassword}
 	certificate := registry.GrantType{Method: registry.MethodCertificate}
 	require := func(g registry.GrantType) registry.GrantType { g.Required = true; return g }
-	for _, n := range []registry.NewUser{
+	for _, n := range []registry.UserSpec{
 		{Username: "plain", Password: "plain-secret"},
 		{Username: "disabled", Password: "disabled-secret", Inactive: true},
 		{Username: "by-name", GrantTypes: grants(certificate)},
-		{Username: "pinned", GrantTypes: grants(certificate), Certificates: []registry.NewFingerprint{{Fingerprint: printA}}},
-		{Username: "expired", GrantTypes: grants(certificate), Certificates: []registry.NewFingerprint{{Fingerprint: printB, Expires: r.now().Add(-time.Minute)}}},
+		{Username: "pinned", GrantTypes: grants(certificate), Certificates: []registry.FingerprintSpec{{Fingerprint: printA}}},
+		{Username: "expired", GrantTypes: grants(certificate), Certificates: []registry.FingerprintSpec{{Fingerprint: printB, Expires: r.now().Add(-time.Minute)}}},
 		{Username: "both", Password: "both-secret", GrantTypes: grants(require(password), require(certificate))},
 		{Username: "either", Password: "either-secret", GrantTypes: grants(password, certificate)},
 		{Username: "cert-only", Password: "cert-only-secret", GrantTypes: grants(certificate)},
@@ -119,7 +119,7 @@ func printC() string { return strings.Repeat("cd", 32) }
 func TestUnknownNamesCostAHash(t *testing.T) {
 	r := newRig(t)
 	r.user("known")
-	if _, _, err := r.service.CreateUser(t.Context(), r.admin, registry.NewUser{Username: "no-password", Provider: registry.ProviderLocal}); err != nil {
+	if _, _, err := r.service.CreateUser(t.Context(), r.admin, registry.UserSpec{Username: "no-password", Provider: registry.ProviderLocal}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"known", "unknown", "no-password", "a b", ""} {
@@ -214,9 +214,9 @@ func TestAProofEndsWithWhatItRestsOn(t *testing.T) {
 func TestACertificateProofEndsWithItsRegistration(t *testing.T) {
 	r := newRig(t)
 	ctx := t.Context()
-	u, _, err := r.service.CreateUser(ctx, r.admin, registry.NewUser{
+	u, _, err := r.service.CreateUser(ctx, r.admin, registry.UserSpec{
 		Username: "pinned", Provider: registry.ProviderLocal,
-		Certificates: []registry.NewFingerprint{{Fingerprint: printA, Expires: r.now().Add(30 * time.Minute)}, {Fingerprint: printB}},
+		Certificates: []registry.FingerprintSpec{{Fingerprint: printA, Expires: r.now().Add(30 * time.Minute)}, {Fingerprint: printB}},
 	})
 	if err != nil {
 		t.Fatal(err)

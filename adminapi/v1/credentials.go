@@ -15,7 +15,7 @@ type Credentials interface {
 	Tokens(ctx context.Context, id registry.UserID) ([]registry.Token, error)
 	DeleteToken(ctx context.Context, by registry.Caller, id registry.UserID, token string) (uint64, error)
 	DeleteTokens(ctx context.Context, by registry.Caller, id registry.UserID) (uint64, error)
-	AddFingerprint(ctx context.Context, by registry.Caller, id registry.UserID, n registry.NewFingerprint) (uint64, error)
+	AddFingerprint(ctx context.Context, by registry.Caller, id registry.UserID, n registry.FingerprintSpec) (uint64, error)
 	RemoveFingerprint(ctx context.Context, by registry.Caller, id registry.UserID, fingerprint string) (uint64, error)
 	CertificateUses(ctx context.Context, id registry.UserID) (map[string]time.Time, error)
 }

@@ -9,7 +9,7 @@ import (
 
 // Permissions are what roles give.
 type Permissions interface {
-	AddPermission(ctx context.Context, by registry.Caller, id registry.RoleID, n registry.NewPermission) (registry.Permission, uint64, error)
+	AddPermission(ctx context.Context, by registry.Caller, id registry.RoleID, n registry.PermissionSpec) (registry.Permission, uint64, error)
 	UpdatePermission(ctx context.Context, by registry.Caller, id registry.RoleID, pid registry.PermissionID, upd registry.PermissionUpdate) (registry.Permission, uint64, error)
 	DeletePermission(ctx context.Context, by registry.Caller, id registry.RoleID, pid registry.PermissionID) (uint64, error)
 }

@@ -39,8 +39,8 @@ func showGrant(g acl.Grant) permissionJSON {
 }
 
 // permission returns the permission that n asks for.
-func (n newPermissionJSON) permission() (registry.NewPermission, error) {
-	p := registry.NewPermission{Resource: n.Resource}
+func (n newPermissionJSON) permission() (registry.PermissionSpec, error) {
+	p := registry.PermissionSpec{Resource: n.Resource}
 	var err error
 	if p.Operation, err = acl.ParseOperation(n.Operation); err != nil {
 		return p, invalid("operation", err)
@@ -54,8 +54,8 @@ func (n newPermissionJSON) permission() (registry.NewPermission, error) {
 	return p, nil
 }
 
-func newPermissions(list []newPermissionJSON) ([]registry.NewPermission, error) {
-	out := make([]registry.NewPermission, 0, len(list))
+func newPermissions(list []newPermissionJSON) ([]registry.PermissionSpec, error) {
+	out := make([]registry.PermissionSpec, 0, len(list))
 	for _, n := range list {
 		p, err := n.permission()
 		if err != nil {

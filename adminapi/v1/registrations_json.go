@@ -91,7 +91,7 @@ func showPending(r registry.Registration) pendingJSON {
 	return p
 }
 
-func showWish(n registry.NewPermission) wishJSON {
+func showWish(n registry.PermissionSpec) wishJSON {
 	return wishJSON{n.Resource, n.Operation.String(), n.Context.String(), n.Effect.String()}
 }
 
@@ -100,7 +100,7 @@ func showWindow(w registry.WindowStatus) windowJSON {
 }
 
 // oneOf returns the permissions that stand under one of their two names.
-func oneOf(initial, alias []newPermissionJSON) ([]registry.NewPermission, error) {
+func oneOf(initial, alias []newPermissionJSON) ([]registry.PermissionSpec, error) {
 	switch {
 	case initial != nil && alias != nil:
 		return nil, registry.Errorf(registry.Invalid, "permissions", "is another name for initialPermissions: give one of them")

@@ -14,7 +14,7 @@ type Users interface {
 	Users(ctx context.Context, q registry.UserQuery) ([]registry.User, int, error)
 	Usernames(ctx context.Context) ([]string, error)
 	UserIDs(ctx context.Context) ([]registry.UserID, error)
-	CreateUser(ctx context.Context, by registry.Caller, n registry.NewUser) (registry.User, uint64, error)
+	CreateUser(ctx context.Context, by registry.Caller, n registry.UserSpec) (registry.User, uint64, error)
 	UpdateUser(ctx context.Context, by registry.Caller, id registry.UserID, upd registry.UserUpdate) (registry.User, uint64, error)
 	DeleteUser(ctx context.Context, by registry.Caller, id registry.UserID) (uint64, error)
 	ChangePassword(ctx context.Context, by registry.Caller, current, password string) (uint64, error)

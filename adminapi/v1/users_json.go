@@ -114,12 +114,12 @@ func showToken(t registry.Token) tokenJSON {
 }
 
 // user returns the user that n asks for.
-func (n *newUserJSON) user() (registry.NewUser, error) {
+func (n *newUserJSON) user() (registry.UserSpec, error) {
 	own, err := oneOf(n.InitialPermissions, n.Permissions)
 	if err != nil {
-		return registry.NewUser{}, err
+		return registry.UserSpec{}, err
 	}
-	u := registry.NewUser{
+	u := registry.UserSpec{
 		Permissions:   own,
 		Username:      n.Username,
 		Provider:      registry.IdentityProvider(n.IdentityProvider),
@@ -135,7 +135,7 @@ func (n *newUserJSON) user() (registry.NewUser, error) {
 	for _, c := range n.Certificates {
 		f, err := c.fingerprint()
 		if err != nil {
-			return registry.NewUser{}, err
+			return registry.UserSpec{}, err
 		}
 		u.Certificates = append(u.Certificates, f)
 	}
@@ -167,8 +167,8 @@ func (c *userChangeJSON) update() registry.UserUpdate {
 
 // fingerprint returns the certificate that c asks to register. An end before the
 // epoch is no date that anybody means, and the zero time would mean none.
-func (c *newCertificateJSON) fingerprint() (registry.NewFingerprint, error) {
-	f := registry.NewFingerprint{Fingerprint: c.Fingerprint}
+func (c *newCertificateJSON) fingerprint() (registry.FingerprintSpec, error) {
+	f := registry.FingerprintSpec{Fingerprint: c.Fingerprint}
 	if c.ExpiresAt != nil {
 		if c.ExpiresAt.Before(time.Unix(0, 0)) {
 			return f, registry.Errorf(registry.Invalid, "expiresAt", "must not be before 1970")

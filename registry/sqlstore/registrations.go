@@ -44,7 +44,7 @@ type wish struct {
 	Effect    string `json:"effect"`
 }
 
-func (w wish) permission() (p registry.NewPermission, err error) {
+func (w wish) permission() (p registry.PermissionSpec, err error) {
 	p.Resource = w.Resource
 	if p.Operation, err = acl.ParseOperation(w.Operation); err != nil {
 		return p, err

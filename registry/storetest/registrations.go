@@ -34,7 +34,7 @@ func application() registry.Registration {
 	return registry.Registration{
 		ID: "q-1", Username: "Pump", PairingCode: "ABC234", PasswordHash: "$argon2id$x", CSR: "-----BEGIN", Context: "line 3",
 		Roles: []string{"writer", "reader"},
-		Permissions: []registry.NewPermission{
+		Permissions: []registry.PermissionSpec{
 			{Resource: "b/#", Operation: acl.Write, Context: acl.MQTT, Effect: acl.Deny},
 			{Resource: "/a", Operation: acl.Read, Context: acl.HTTP, Effect: acl.Deny},
 		},
@@ -104,7 +104,7 @@ func registrationUpdate(t *testing.T, s registry.Store) {
 	givenRegistrations(t, s, application(), asking("q-2", "other", registry.RegistrationPending))
 	want := registry.Registration{
 		ID: "q-1", Username: "valve", PairingCode: "XYZ789", PasswordHash: "$other", CSR: "csr", Context: "else",
-		Roles: []string{"x"}, Permissions: []registry.NewPermission{{Resource: "c", Operation: acl.ReadWrite, Context: acl.MQTT}},
+		Roles: []string{"x"}, Permissions: []registry.PermissionSpec{{Resource: "c", Operation: acl.ReadWrite, Context: acl.MQTT}},
 		Source: registry.SourceHTTP, Remote: netip.MustParseAddr("192.0.2.1"), ClientID: "c", FirstSeen: at(41), LastSeen: at(42),
 		Status: registry.RegistrationDenied, User: "u-2", Certificate: "d", CACertificates: "e", Granted: at(43), Collected: at(44),
 	}
