@@ -8,9 +8,9 @@
 //	/openapi.json, /docs        the description of the API, open
 //
 // A request passes, in this order: the access log (internal/request); the headers
-// that every answer has; the check of its path (internal/guard); the check that no
-// foreign page sent it; the router; the check of who sent it and whether he may
-// (internal/guard); the reading of its body (internal/wire); decoding and
+// that every answer has; the check of its path (internal/access); the check that no
+// foreign page sent it; the router; the check of who sent it and whether they
+// may (internal/access); the reading of its body (internal/wire); decoding and
 // validation (internal/route); the handler (v1).
 package adminapi
 
@@ -26,7 +26,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/adminapi/internal/route"
 	"mqttwarden/adminapi/internal/wire"
@@ -36,7 +36,7 @@ import (
 )
 
 // SignIn is the one way from a credential to a login; *registry.SignIn is it.
-type SignIn = guard.SignIn
+type SignIn = access.SignIn
 
 // Config holds what the HTTP side works with.
 type Config struct {
@@ -91,10 +91,10 @@ func New(cfg Config) (http.Handler, error) {
 	r.Use(middleware.GetHead)
 	r.NotFound(notFound)
 	r.MethodNotAllowed(methodNotAllowed)
-	g := &guard.Guard{SignIn: cfg.SignIn, AllowQueryToken: cfg.AllowQueryToken, Certificate: cfg.Certificate}
+	a := &access.Control{SignIn: cfg.SignIn, AllowQueryToken: cfg.AllowQueryToken, Certificate: cfg.Certificate}
 
 	table := route.NewTable(route.Config{
-		Router: r, Guard: g, MaxBody: cfg.MaxBody,
+		Router: r, Access: a, MaxBody: cfg.MaxBody,
 		Title: "mqttwarden", Version: cfg.Version, Description: description,
 	})
 	v1.New(v1.Config{
@@ -103,11 +103,11 @@ func New(cfg Config) (http.Handler, error) {
 	}).Mount(table)
 	pki.New(cfg.Service).Mount(table)
 
-	open := func(pattern string, h http.Handler) { r.Method(http.MethodGet, pattern, g.Protect(guard.Open, h)) }
+	open := func(pattern string, h http.Handler) { r.Method(http.MethodGet, pattern, a.Protect(access.Open, h)) }
 	open(healthRoute, http.HandlerFunc(healthy))
 	open(readyRoute, ready(cfg.Ready))
 	if cfg.Metrics != nil {
-		r.Method(http.MethodGet, metricsRoute, g.Protect(guard.Permitted, cfg.Metrics))
+		r.Method(http.MethodGet, metricsRoute, a.Protect(access.Permitted, cfg.Metrics))
 	}
 	document, err := table.Document()
 	if err != nil {
@@ -134,7 +134,7 @@ func around(cfg Config, h http.Handler) http.Handler {
 			wire.JSON(w, http.StatusInternalServerError, wire.NewProblem(http.StatusInternalServerError, "internal error"))
 		},
 	}
-	return log.Handler(secure(pki.CleanPath(guard.Clean(origin.Handler(h)))))
+	return log.Handler(secure(pki.CleanPath(access.Clean(origin.Handler(h)))))
 }
 
 // changes joins what the follower and the store know of the line of changes.

@@ -76,7 +76,7 @@ func (a *API) respond(r *http.Request, question []byte) ([]byte, error) {
 
 // CleanPath brings the path of an OCSP request by GET into a form that every
 // reader reads alike. It is base64, of which each / is to be sent as %2F (RFC
-// 6960 appendix A.1), and often is not; the guard of paths refuses either. What
+// 6960 appendix A.1), and often is not; the check of paths refuses either. What
 // cannot be decoded is left to it.
 func CleanPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"time"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/route"
 	"mqttwarden/adminapi/internal/wire"
 	"mqttwarden/registry"
@@ -44,7 +44,7 @@ const (
 // Mount adds the API to t, below /pki.
 func (a *API) Mount(t *route.Table) {
 	t = t.Under(root, "PKI")
-	const open = guard.Open
+	const open = access.Open
 	route.AddRaw(t, "GET /ca.pem", open, handler(a.chain), route.Raw{
 		ID: "getAuthority", Summary: "Get the chain of the certificate authority, the issuer first, the root last", Answer: mediaPEM,
 	})

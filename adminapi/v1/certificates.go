@@ -7,7 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/wire"
 	"mqttwarden/registry"
 )
@@ -80,7 +80,7 @@ func (a *API) trustCertificates(ctx context.Context, in *struct {
 	Body addedJSON
 }, error,
 ) {
-	added, change, err := a.certificates.AddAnchors(ctx, guard.Caller(ctx), []byte(in.Body))
+	added, change, err := a.certificates.AddAnchors(ctx, access.Caller(ctx), []byte(in.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (a *API) distrustCertificate(ctx context.Context, in *struct {
 	Preference
 },
 ) (*changed, error) {
-	change, err := a.certificates.DeleteAnchor(ctx, guard.Caller(ctx), registry.AnchorID(in.ID))
+	change, err := a.certificates.DeleteAnchor(ctx, access.Caller(ctx), registry.AnchorID(in.ID))
 	if err != nil {
 		return nil, err
 	}

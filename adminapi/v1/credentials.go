@@ -6,7 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/registry"
 )
 
@@ -56,9 +56,9 @@ func (a *API) deleteTokens(ctx context.Context, in *whichTokens) (*changed, erro
 	var change uint64
 	var err error
 	if in.TokenID != "" {
-		change, err = a.credentials.DeleteToken(ctx, guard.Caller(ctx), in.user(), in.TokenID)
+		change, err = a.credentials.DeleteToken(ctx, access.Caller(ctx), in.user(), in.TokenID)
 	} else {
-		change, err = a.credentials.DeleteTokens(ctx, guard.Caller(ctx), in.user())
+		change, err = a.credentials.DeleteTokens(ctx, access.Caller(ctx), in.user())
 	}
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (a *API) addCertificate(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	change, err := a.credentials.AddFingerprint(ctx, guard.Caller(ctx), in.user(), n)
+	change, err := a.credentials.AddFingerprint(ctx, access.Caller(ctx), in.user(), n)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (a *API) removeCertificate(ctx context.Context, in *struct {
 	Body oldCertificateJSON
 },
 ) (*changed, error) {
-	change, err := a.credentials.RemoveFingerprint(ctx, guard.Caller(ctx), in.user(), in.Body.Fingerprint)
+	change, err := a.credentials.RemoveFingerprint(ctx, access.Caller(ctx), in.user(), in.Body.Fingerprint)
 	if err != nil {
 		return nil, err
 	}

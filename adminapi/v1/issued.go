@@ -3,7 +3,7 @@ package v1
 import (
 	"context"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/wire"
 	"mqttwarden/registry"
 	"mqttwarden/registry/ca"
@@ -84,7 +84,7 @@ func (a *API) revokeIssued(ctx context.Context, in *struct {
 	if in.Body != nil && in.Body.Reason != "" {
 		reason = reasons()[in.Body.Reason] // the schema lets no other name through
 	}
-	change, err := a.certificates.Revoke(ctx, guard.Caller(ctx), in.Serial, reason)
+	change, err := a.certificates.Revoke(ctx, access.Caller(ctx), in.Serial, reason)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,7 @@ package v1
 import (
 	"context"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/registry"
 )
 
@@ -44,7 +44,7 @@ func (a *API) addPermission(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	_, change, err := a.roles.AddPermission(ctx, guard.Caller(ctx), in.role(), n)
+	_, change, err := a.roles.AddPermission(ctx, access.Caller(ctx), in.role(), n)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (a *API) updatePermission(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	_, change, err := a.roles.UpdatePermission(ctx, guard.Caller(ctx), in.role(), in.permission(), upd)
+	_, change, err := a.roles.UpdatePermission(ctx, access.Caller(ctx), in.role(), in.permission(), upd)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (a *API) deletePermission(ctx context.Context, in *struct {
 	Preference
 },
 ) (*changed, error) {
-	change, err := a.roles.DeletePermission(ctx, guard.Caller(ctx), in.role(), in.permission())
+	change, err := a.roles.DeletePermission(ctx, access.Caller(ctx), in.role(), in.permission())
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/registry"
 )
@@ -95,13 +95,13 @@ func (a *API) openWindow(ctx context.Context, in *struct{ Body *openingJSON }) (
 	if in.Body != nil && in.Body.Duration != nil {
 		d = time.Duration(*in.Body.Duration) * time.Millisecond
 	}
-	_, err := a.registrations.OpenWindow(ctx, guard.Caller(ctx), d)
+	_, err := a.registrations.OpenWindow(ctx, access.Caller(ctx), d)
 	return nil, err
 }
 
 // lockWindow serves POST /client-registry/lock.
 func (a *API) lockWindow(ctx context.Context, _ *struct{}) (*struct{}, error) {
-	return nil, a.registrations.LockWindow(ctx, guard.Caller(ctx))
+	return nil, a.registrations.LockWindow(ctx, access.Caller(ctx))
 }
 
 // confirmRegistration serves POST /client-registry/confirm.
@@ -114,7 +114,7 @@ func (a *API) confirmRegistration(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	u, change, err := a.registrations.Confirm(ctx, guard.Caller(ctx), registry.Confirmation{
+	u, change, err := a.registrations.Confirm(ctx, access.Caller(ctx), registry.Confirmation{
 		Username: in.Body.Username, ID: registry.RegistrationID(in.Body.ID), PairingCode: in.Body.PairingCode,
 		Roles:  each(in.Body.Roles, func(id string) registry.RoleID { return registry.RoleID(id) }),
 		Prefix: in.Body.MQTTPublishPrefix, Permissions: own,
@@ -131,7 +131,7 @@ func (a *API) confirmRegistration(ctx context.Context, in *struct {
 
 // denyRegistration serves POST /client-registry/deny.
 func (a *API) denyRegistration(ctx context.Context, in *struct{ Body denialJSON }) (*struct{}, error) {
-	return nil, a.registrations.Deny(ctx, guard.Caller(ctx), registry.RegistrationRef{
+	return nil, a.registrations.Deny(ctx, access.Caller(ctx), registry.RegistrationRef{
 		Username: in.Body.Username, ID: registry.RegistrationID(in.Body.ID), PairingCode: in.Body.PairingCode,
 	})
 }
@@ -154,7 +154,7 @@ func (a *API) renewCertificate(ctx context.Context, in *struct {
 	} `nameHint:"Renewal"`
 },
 ) (*renewed, error) {
-	issued, change, err := a.certificates.Renew(ctx, guard.Caller(ctx), guard.Who(ctx).Login, in.Body.CSR)
+	issued, change, err := a.certificates.Renew(ctx, access.Caller(ctx), access.Who(ctx).Login, in.Body.CSR)
 	if err != nil {
 		return nil, err
 	}

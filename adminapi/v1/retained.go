@@ -8,7 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/wire"
 	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
@@ -75,7 +75,7 @@ type retainedPageJSON struct {
 
 // listRetained serves GET /retained. The permission on the path is not enough to
 // see a message: that would be a way round the permissions over MQTT. The caller
-// sees what he might subscribe to.
+// sees what they might subscribe to.
 func (a *API) listRetained(ctx context.Context, in *struct {
 	Filter      string `query:"filter" default:"#" maxLength:"65535" doc:"An MQTT filter: only topics that it matches. The broker's own begin with $, and # does not match them." example:"site1/#"`
 	Payload     bool   `query:"payload" doc:"Show the payloads, too."`
@@ -125,8 +125,8 @@ type retainedCleared struct {
 }
 
 // clearRetained serves DELETE /retained. As with GET, the permission on the path is
-// not enough: the caller clears what he might clear by publishing an empty message,
-// behind his publish prefix. Unlike then, no subscriber hears of it.
+// not enough: the caller clears what they might clear by publishing an empty
+// message, behind their publish prefix. Unlike then, no subscriber hears of it.
 func (a *API) clearRetained(ctx context.Context, in *struct{ WhichRetained }) (*retainedCleared, error) {
 	may := mayWrite(ctx)
 	if in.Filter == "" {
@@ -140,7 +140,7 @@ func (a *API) clearRetained(ctx context.Context, in *struct{ WhichRetained }) (*
 	}
 	_, n := a.retained.Retained(in.Filter, may, 0, 0)
 	if n > 0 {
-		if err := a.audit.ClearingRetained(ctx, guard.Caller(ctx), in.Filter, n); err != nil {
+		if err := a.audit.ClearingRetained(ctx, access.Caller(ctx), in.Filter, n); err != nil {
 			return nil, err
 		}
 		n = a.retained.ClearAllRetained(in.Filter, may)
@@ -160,7 +160,7 @@ func (a *API) clearTopic(ctx context.Context, topic string, may func(topic strin
 	if _, n := a.retained.Retained(topic, may, 0, 0); n == 0 {
 		return nothing
 	}
-	if err := a.audit.ClearingRetained(ctx, guard.Caller(ctx), topic, 1); err != nil {
+	if err := a.audit.ClearingRetained(ctx, access.Caller(ctx), topic, 1); err != nil {
 		return err
 	}
 	if !a.retained.ClearRetained(topic) {
@@ -171,14 +171,14 @@ func (a *API) clearTopic(ctx context.Context, topic string, may func(topic strin
 
 // mayRead returns whether the caller may subscribe to a topic.
 func mayRead(ctx context.Context) func(topic string) bool {
-	policy := guard.Who(ctx).Principal.Policy
+	policy := access.Who(ctx).Principal.Policy
 	return func(topic string) bool { return policy.MayRead(nil, topic) }
 }
 
 // mayWrite returns whether the caller may publish to a topic, which has to begin
-// with his prefix then.
+// with their prefix then.
 func mayWrite(ctx context.Context) func(topic string) bool {
-	policy := guard.Who(ctx).Principal.Policy
+	policy := access.Who(ctx).Principal.Policy
 	return func(topic string) bool {
 		rest, ok := strings.CutPrefix(topic, policy.Prefix())
 		return ok && policy.MayPublish(nil, rest)

@@ -3,16 +3,16 @@ package v1
 import (
 	"net/http"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/route"
 )
 
 // Mount adds the API to t, below /api.
 func (a *API) Mount(t *route.Table) {
 	const (
-		permitted = guard.Permitted
-		signedIn  = guard.SignedIn
-		open      = guard.Open
+		permitted = access.Permitted
+		signedIn  = access.SignedIn
+		open      = access.Open
 
 		ok        = http.StatusOK
 		created   = http.StatusCreated

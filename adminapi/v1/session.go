@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/adminapi/internal/wire"
 	"mqttwarden/registry"
@@ -85,7 +85,7 @@ type sessionJSON struct {
 
 // session serves GET /session.
 func (a *API) session(ctx context.Context, _ *struct{}) (*struct{ Body sessionJSON }, error) {
-	who := guard.Who(ctx)
+	who := access.Who(ctx)
 	u, err := a.users.User(ctx, who.Principal.User.ID)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (a *API) session(ctx context.Context, _ *struct{}) (*struct{ Body sessionJS
 
 // ownPermissions serves GET /permissions.
 func (a *API) ownPermissions(ctx context.Context, _ *struct{}) (*struct{ Body []permissionJSON }, error) {
-	return &struct{ Body []permissionJSON }{each(guard.Who(ctx).Principal.Grants, showGrant)}, nil
+	return &struct{ Body []permissionJSON }{each(access.Who(ctx).Principal.Grants, showGrant)}, nil
 }
 
 // logout serves POST /logout. The token in the body is the proof that its bearer

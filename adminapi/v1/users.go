@@ -3,7 +3,7 @@ package v1
 import (
 	"context"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/wire"
 	"mqttwarden/registry"
 )
@@ -36,7 +36,7 @@ func (a *API) createUser(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	u, change, err := a.users.CreateUser(ctx, guard.Caller(ctx), n)
+	u, change, err := a.users.CreateUser(ctx, access.Caller(ctx), n)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (a *API) updateUser(ctx context.Context, in *struct {
 	Body userChangeJSON
 },
 ) (*userChanged, error) {
-	u, change, err := a.users.UpdateUser(ctx, guard.Caller(ctx), in.user(), in.Body.update())
+	u, change, err := a.users.UpdateUser(ctx, access.Caller(ctx), in.user(), in.Body.update())
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (a *API) deleteUser(ctx context.Context, in *struct {
 	Preference
 },
 ) (*changed, error) {
-	change, err := a.users.DeleteUser(ctx, guard.Caller(ctx), in.user())
+	change, err := a.users.DeleteUser(ctx, access.Caller(ctx), in.user())
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (a *API) changePassword(ctx context.Context, in *struct {
 	Body passwordChangeJSON
 },
 ) (*changed, error) {
-	change, err := a.users.ChangePassword(ctx, guard.Caller(ctx), in.Body.Password, in.Body.NewPassword)
+	change, err := a.users.ChangePassword(ctx, access.Caller(ctx), in.Body.Password, in.Body.NewPassword)
 	if err != nil {
 		return nil, err
 	}

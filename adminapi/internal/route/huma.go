@@ -14,7 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/validation"
 	"github.com/go-chi/chi/v5"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/wire"
 )
 
@@ -102,7 +102,7 @@ func place(location string) string {
 // adapter puts operations into a chi router, each behind what it needs.
 type adapter struct {
 	router  chi.Router
-	guard   *guard.Guard
+	access  *access.Control
 	maxBody int64
 }
 
@@ -112,9 +112,9 @@ func (a adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 		r.Header.Del("Accept") // every answer is JSON: there is nothing to negotiate
 		handler(humachi.NewContext(op, r, w))
 	})
-	need, _ := op.Metadata[needKey].(guard.Need)
+	need, _ := op.Metadata[needKey].(access.Need)
 	texts, _ := op.Metadata[textsKey].([]string)
-	a.router.Method(op.Method, op.Path, a.guard.Protect(need, wire.Body(a.maxBody, inner, texts...)))
+	a.router.Method(op.Method, op.Path, a.access.Protect(need, wire.Body(a.maxBody, inner, texts...)))
 }
 
 // ServeHTTP implements huma.Adapter.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/wire"
 )
 
@@ -24,7 +24,7 @@ type Raw struct {
 
 // AddRaw adds a route whose handler reads the request and writes the answer
 // itself, with wire.Fail if it fails.
-func AddRaw(t *Table, endpoint string, need guard.Need, h http.Handler, d Raw) {
+func AddRaw(t *Table, endpoint string, need access.Need, h http.Handler, d Raw) {
 	method, path, _ := strings.Cut(endpoint, " ")
 	binary := func(media string) map[string]*huma.MediaType {
 		return map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}
@@ -47,9 +47,9 @@ func AddRaw(t *Table, endpoint string, need guard.Need, h http.Handler, d Raw) {
 	if d.Request != "" {
 		op.RequestBody = &huma.RequestBody{Required: true, Content: binary(d.Request)}
 	}
-	if need != guard.Open {
+	if need != access.Open {
 		op.Security = security()
 	}
 	t.api.OpenAPI().AddOperation(op)
-	t.router.Method(method, op.Path, t.guard.Protect(need, h))
+	t.router.Method(method, op.Path, t.access.Protect(need, h))
 }

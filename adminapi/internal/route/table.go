@@ -8,7 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
 
-	"mqttwarden/adminapi/internal/guard"
+	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/wire"
 )
 
@@ -18,7 +18,7 @@ const needKey = "need"
 // Config says how routes are mounted.
 type Config struct {
 	Router      chi.Router
-	Guard       *guard.Guard
+	Access      *access.Control
 	MaxBody     int64 // bytes
 	Title       string
 	Version     string
@@ -29,7 +29,7 @@ type Config struct {
 type Table struct {
 	api    huma.API
 	router chi.Router
-	guard  *guard.Guard
+	access *access.Control
 	prefix string
 	tag    string
 }
@@ -51,13 +51,13 @@ func NewTable(cfg Config) *Table {
 		Formats: map[string]huma.Format{
 			"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: wire.Unmarshal},
 		},
-	}, adapter{cfg.Router, cfg.Guard, cfg.MaxBody})
-	return &Table{api: api, router: cfg.Router, guard: cfg.Guard}
+	}, adapter{cfg.Router, cfg.Access, cfg.MaxBody})
+	return &Table{api: api, router: cfg.Router, access: cfg.Access}
 }
 
 // Under returns the table for paths below prefix, listed under tag.
 func (t *Table) Under(prefix, tag string) *Table {
-	return &Table{api: t.api, router: t.router, guard: t.guard, prefix: t.prefix + prefix, tag: tag}
+	return &Table{api: t.api, router: t.router, access: t.access, prefix: t.prefix + prefix, tag: tag}
 }
 
 // Document returns the OpenAPI document of all routes so far.
@@ -65,7 +65,7 @@ func (t *Table) Document() ([]byte, error) { return json.Marshal(t.api.OpenAPI()
 
 // Add adds a route: its method and path, what it needs, the status of its
 // success, its handler, and how the document calls it.
-func Add[I, O any](t *Table, endpoint string, need guard.Need, status int, h func(context.Context, *I) (*O, error), id, summary string, options ...Option) {
+func Add[I, O any](t *Table, endpoint string, need access.Need, status int, h func(context.Context, *I) (*O, error), id, summary string, options ...Option) {
 	method, path, _ := strings.Cut(endpoint, " ")
 	op := huma.Operation{
 		OperationID:     id,
@@ -78,7 +78,7 @@ func Add[I, O any](t *Table, endpoint string, need guard.Need, status int, h fun
 		BodyReadTimeout: -1, // and its deadline
 		Metadata:        map[string]any{needKey: need},
 	}
-	if need != guard.Open {
+	if need != access.Open {
 		op.Security = security()
 	}
 	for _, option := range options {

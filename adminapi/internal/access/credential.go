@@ -1,4 +1,4 @@
-package guard
+package access
 
 import (
 	"context"
@@ -27,23 +27,23 @@ const queryToken = "apiToken"
 //   - the client certificate of its TLS connection
 //
 // What is wrong refuses it: there is no falling back to the next.
-func (g *Guard) login(r *http.Request) (registry.Login, error) {
+func (c *Control) login(r *http.Request) (registry.Login, error) {
 	inQuery := takeQueryToken(r)
 	header := r.Header.Values("Authorization")
 	if len(header) > 1 || len(inQuery) > 1 {
 		return registry.Login{}, registry.Errorf(registry.Unauthenticated, "", "more than one credential was sent")
 	}
 	if len(header) == 0 {
-		if len(inQuery) == 0 || !g.AllowQueryToken {
-			return g.byCertificate(r)
+		if len(inQuery) == 0 || !c.AllowQueryToken {
+			return c.byCertificate(r)
 		}
-		return g.SignIn.Token(r.Context(), inQuery[0])
+		return c.SignIn.Token(r.Context(), inQuery[0])
 	}
 	if scheme, token, ok := strings.Cut(header[0], " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return g.SignIn.Token(r.Context(), strings.TrimSpace(token))
+		return c.SignIn.Token(r.Context(), strings.TrimSpace(token))
 	}
 	if username, password, ok := r.BasicAuth(); ok {
-		return g.byPassword(r, username, password)
+		return c.byPassword(r, username, password)
 	}
 	return registry.Login{}, registry.Errorf(registry.Unauthenticated, "", "the Authorization header must be Bearer or Basic")
 }

@@ -1,7 +1,7 @@
-// Package guard stands in front of every route: it refuses paths that two
-// readers could take for two things, finds out who asks, and judges whether he
-// may.
-package guard
+// Package access stands in front of every route: it refuses paths that two
+// readers could take for two things, finds out who the caller is, and judges
+// whether the caller may.
+package access
 
 import (
 	"net/http"

@@ -1,4 +1,4 @@
-package guard
+package access
 
 import (
 	"context"
@@ -22,8 +22,8 @@ const (
 	Open                  // nothing
 )
 
-// Guard lets requests through to routes.
-type Guard struct {
+// Control lets requests through to routes.
+type Control struct {
 	SignIn          SignIn
 	AllowQueryToken bool // take a token from ?apiToken=
 	// Certificate returns what the client certificate of a TLS connection is
@@ -58,7 +58,7 @@ func Caller(ctx context.Context) registry.Caller {
 // Protect returns next behind need. Who has not signed in gets 401 and who may
 // not gets 403, both before next looks at anything, so that neither learns what
 // there is.
-func (g *Guard) Protect(need Need, next http.Handler) http.Handler {
+func (c *Control) Protect(need Need, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := request.From(r.Context())
 		info.Route = r.Pattern
@@ -67,7 +67,7 @@ func (g *Guard) Protect(need Need, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		who, err := g.identify(r)
+		who, err := c.identify(r)
 		if err != nil {
 			wire.Fail(w, r, err)
 			return
@@ -81,8 +81,8 @@ func (g *Guard) Protect(need Need, next http.Handler) http.Handler {
 	})
 }
 
-func (g *Guard) identify(r *http.Request) (Identity, error) {
-	login, err := g.login(r)
+func (c *Control) identify(r *http.Request) (Identity, error) {
+	login, err := c.login(r)
 	if err != nil {
 		return Identity{}, err
 	}

@@ -1,4 +1,4 @@
-package guard
+package access
 
 import (
 	"errors"
@@ -10,12 +10,12 @@ import (
 // byCertificate signs the sender of r in with the client certificate of its TLS
 // connection and nothing else. A browser shows its certificate to whoever asks:
 // one that signs nobody in is no credential, and the answer asks for one.
-func (g *Guard) byCertificate(r *http.Request) (registry.Login, error) {
-	shown := g.certificate(r)
+func (c *Control) byCertificate(r *http.Request) (registry.Login, error) {
+	shown := c.certificate(r)
 	if shown == nil {
 		return registry.Login{}, registry.Errorf(registry.Unauthenticated, "", "a credential is needed")
 	}
-	login, err := g.SignIn.In(r.Context(), registry.Attempt{Certificate: shown})
+	login, err := c.SignIn.In(r.Context(), registry.Attempt{Certificate: shown})
 	if errors.Is(err, registry.Forbidden) {
 		_, _, detail := registry.Public(err)
 		return registry.Login{}, registry.Errorf(registry.Unauthenticated, "", "a credential is needed: %s", detail)
@@ -26,22 +26,22 @@ func (g *Guard) byCertificate(r *http.Request) (registry.Login, error) {
 // byPassword signs the sender of r in with a name and a password, and with its
 // client certificate too where the password alone is right but not enough. A
 // certificate that is another user's refuses it then.
-func (g *Guard) byPassword(r *http.Request, username, password string) (registry.Login, error) {
+func (c *Control) byPassword(r *http.Request, username, password string) (registry.Login, error) {
 	attempt := registry.Attempt{Username: username, Password: password, HasPassword: true}
-	login, err := g.SignIn.In(r.Context(), attempt)
+	login, err := c.SignIn.In(r.Context(), attempt)
 	if !errors.Is(err, registry.Forbidden) {
 		return login, err
 	}
-	if attempt.Certificate = g.certificate(r); attempt.Certificate == nil {
+	if attempt.Certificate = c.certificate(r); attempt.Certificate == nil {
 		return registry.Login{}, err
 	}
-	return g.SignIn.In(r.Context(), attempt)
+	return c.SignIn.In(r.Context(), attempt)
 }
 
 // certificate returns what the client certificate of r is worth, nil for none.
-func (g *Guard) certificate(r *http.Request) *registry.Certificate {
-	if g.Certificate == nil || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+func (c *Control) certificate(r *http.Request) *registry.Certificate {
+	if c.Certificate == nil || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil
 	}
-	return g.Certificate(r.TLS)
+	return c.Certificate(r.TLS)
 }
