@@ -10,8 +10,9 @@
 // A request passes, in this order: the access log (internal/request); the headers
 // that every answer has; the check of its path (internal/access); the check that no
 // foreign page sent it; the router; the check of who sent it and whether they
-// may (internal/access); the reading of its body (internal/wire); decoding and
-// validation (internal/route); the handler (v1).
+// may (internal/access); the reading of its body, decoding and validation
+// (internal/route); the handler (v1). How it is answered where it fails is for the
+// dialect to say of the API that it is for: see internal/route.
 package adminapi
 
 import (
@@ -22,9 +23,6 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
-
-	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 
 	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/request"
@@ -75,7 +73,7 @@ type Follower interface {
 const defaultMaxBody = 1 << 20
 
 // New returns the handler of everything. It returns an error when cfg lacks a
-// part or the document can't be made.
+// part or a document can't be made.
 func New(cfg Config) (http.Handler, error) {
 	if cfg.Service == nil || cfg.SignIn == nil || cfg.Follower == nil || cfg.Retained == nil || cfg.LastChange == nil ||
 		cfg.Ready == nil || cfg.Now == nil || cfg.Log == nil {
@@ -87,54 +85,53 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Node == "" {
 		cfg.Node = "local"
 	}
-	r := chi.NewRouter()
-	r.Use(middleware.GetHead)
-	r.NotFound(notFound)
-	r.MethodNotAllowed(methodNotAllowed)
-	a := &access.Control{SignIn: cfg.SignIn, AllowQueryToken: cfg.AllowQueryToken, Certificate: cfg.Certificate}
-
-	table := route.NewTable(route.Config{
-		Router: r, Access: a, MaxBody: cfg.MaxBody,
-		Title: "mqttwarden", Version: cfg.Version, Description: description,
-	})
-	v1.New(v1.Config{
-		Service: cfg.Service, SignIn: cfg.SignIn, Node: cfg.Node,
-		Changes: changes{cfg.Follower, cfg.LastChange}, Retained: cfg.Retained,
-	}).Mount(table)
-	pki.New(cfg.Service).Mount(table)
-
-	open := func(pattern string, h http.Handler) { r.Method(http.MethodGet, pattern, a.Protect(access.Open, h)) }
-	open(healthRoute, http.HandlerFunc(healthy))
-	open(readyRoute, ready(cfg.Ready))
-	if cfg.Metrics != nil {
-		r.Method(http.MethodGet, metricsRoute, a.Protect(access.Permitted, cfg.Metrics))
-	}
-	document, err := table.Document()
+	router, err := mount(cfg)
 	if err != nil {
 		return nil, err
 	}
-	open(documentRoute, documentHandler(document))
-	for pattern, h := range docsRoutes() {
-		open(pattern, h)
-	}
-
-	return around(cfg, r), nil
+	return around(cfg, router), nil
 }
 
-// around returns h behind what every request passes.
-func around(cfg Config, h http.Handler) http.Handler {
+// mount returns the routes of all APIs.
+func mount(cfg Config) (*route.Router, error) {
+	router := route.NewRouter(route.Config{
+		Access:  &access.Control{SignIn: cfg.SignIn, AllowQueryToken: cfg.AllowQueryToken, Certificate: cfg.Certificate},
+		MaxBody: cfg.MaxBody, Version: cfg.Version,
+	})
+	api := router.Table(v1.Dialect())
+	v1.New(v1.Config{
+		Service: cfg.Service, SignIn: cfg.SignIn, Node: cfg.Node,
+		Changes: changes{cfg.Follower, cfg.LastChange}, Retained: cfg.Retained,
+	}).Mount(api)
+	pki.New(cfg.Service).Mount(api)
+	mountOwn(api, cfg)
+	return router, router.ServeDocuments()
+}
+
+// mountOwn adds what is about the program, not about the registry.
+func mountOwn(t *route.Table, cfg Config) {
+	t.Handle("GET "+healthRoute, access.Open, http.HandlerFunc(healthy))
+	t.Handle("GET "+readyRoute, access.Open, ready(cfg.Ready))
+	if cfg.Metrics != nil {
+		t.Handle("GET "+metricsRoute, access.Permitted, cfg.Metrics)
+	}
+	for path, h := range docsRoutes(v1.Dialect().Document) {
+		t.Handle("GET "+path, access.Open, h)
+	}
+}
+
+// around returns the routes behind what every request passes.
+func around(cfg Config, routes *route.Router) http.Handler {
 	origin := http.NewCrossOriginProtection()
 	origin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		wire.Fail(w, r, wire.NewProblem(http.StatusForbidden, "a page of another origin must not send this"))
+		request.Fail(w, r, wire.NewClientError(http.StatusForbidden, "a page of another origin must not send this"))
 	}))
 	log := request.Log{
 		Log: cfg.Log, Now: cfg.Now, Trusted: cfg.TrustedProxies,
-		Quiet: []string{healthRoute, readyRoute, metricsRoute},
-		Panicked: func(w http.ResponseWriter, r *http.Request) {
-			wire.JSON(w, http.StatusInternalServerError, wire.NewProblem(http.StatusInternalServerError, "internal error"))
-		},
+		Quiet:   []string{healthRoute, readyRoute, metricsRoute},
+		Dialect: routes.Dialect,
 	}
-	return log.Handler(secure(pki.CleanPath(access.Clean(origin.Handler(h)))))
+	return log.Handler(secure(pki.CleanPath(access.Clean(origin.Handler(routes)))))
 }
 
 // changes joins what the follower and the store know of the line of changes.
@@ -157,32 +154,4 @@ func secure(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)
 	})
-}
-
-func notFound(w http.ResponseWriter, r *http.Request) {
-	wire.Fail(w, r, wire.NewProblem(http.StatusNotFound, "there is nothing at this path"))
-}
-
-// methodNotAllowed answers a method that the path does not know, with those that
-// it does (RFC 9110 section 15.5.6). The router comes here with unknown methods
-// on unknown paths, too.
-func methodNotAllowed(w http.ResponseWriter, r *http.Request) {
-	known := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
-	routes := chi.RouteContext(r.Context()).Routes
-	found := false
-	for _, m := range known {
-		if !routes.Match(chi.NewRouteContext(), m, r.URL.Path) {
-			continue
-		}
-		found = true
-		w.Header().Add("Allow", m)
-		if m == http.MethodGet {
-			w.Header().Add("Allow", http.MethodHead)
-		}
-	}
-	if !found {
-		notFound(w, r)
-		return
-	}
-	wire.Fail(w, r, wire.NewProblem(http.StatusMethodNotAllowed, "this path does not have that method"))
 }

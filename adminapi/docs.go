@@ -9,33 +9,16 @@ import (
 	"strings"
 
 	"github.com/swaggest/swgui/v5emb"
+
+	"mqttwarden/adminapi/internal/route"
 )
 
-// description opens the OpenAPI document.
-const description = "Users, roles and permissions of the MQTT broker, and of this API itself.\n\n" +
-	"Every path needs a permission in the http context on itself, as it is called (`/api/users/…`): " +
-	"read for GET and HEAD, write for the rest. `/api/session`, `/api/permissions` and `/api/client-registry/renew` " +
-	"need a credential only, `/api/login`, `/api/logout`, `/api/client-registry/register` and what is below `/pki` nothing.\n\n" +
-	"An answer to a change carries its number as `X-Change`; `GET /api/changes/{n}` tells how far it is enforced, " +
-	"and `Prefer: wait=N` makes the answer wait for that."
-
-// documentRoute is where the OpenAPI document is.
-const documentRoute = "/openapi.json"
-
-// documentHandler serves the OpenAPI document.
-func documentHandler(document []byte) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(document) // a client that has gone does not read it
-	})
-}
-
-// docsRoutes serves the document as a page to read and to try. The page is the
+// docsRoutes serves an OpenAPI document as a page to read and to try. The page is the
 // same for everybody and has scripts and styles, so it has a policy of its own:
 // its scripts are the embedded files and those within the page, known by their
 // hashes, and nothing comes from elsewhere.
-func docsRoutes() map[string]http.Handler {
-	ui := v5emb.New("mqttwarden", documentRoute, "/docs/")
+func docsRoutes(document route.Document) map[string]http.Handler {
+	ui := v5emb.New(document.Title, document.Path, "/docs/")
 	page := newPage(ui)
 	policy := strings.Join([]string{
 		"default-src 'none'",

@@ -35,7 +35,7 @@ type healthJSON struct {
 
 // healthy serves GET /healthz.
 func healthy(w http.ResponseWriter, _ *http.Request) {
-	wire.JSON(w, http.StatusOK, healthJSON{"ok"})
+	wire.JSON(http.StatusOK, healthJSON{"ok"}).Send(w)
 }
 
 // readyJSON says whether the program can do its work, and what can't.
@@ -66,6 +66,6 @@ func ready(ask func(context.Context) Readiness) http.Handler {
 			status = http.StatusServiceUnavailable
 			request.From(r.Context()).Cause = errors.Join(causes...)
 		}
-		wire.JSON(w, status, answer)
+		wire.JSON(status, answer).Send(w)
 	})
 }

@@ -21,14 +21,14 @@ const errorLength = 5
 // postOCSP serves POST /ocsp.
 func (a *API) postOCSP(w http.ResponseWriter, r *http.Request) error {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != mediaRequest {
-		return wire.NewProblem(http.StatusUnsupportedMediaType, "Content-Type: must be "+mediaRequest)
+		return wire.NewClientError(http.StatusUnsupportedMediaType, "Content-Type: must be "+mediaRequest)
 	}
 	question, err := io.ReadAll(http.MaxBytesReader(w, r.Body, ca.MaxOCSPRequest))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return wire.NewProblem(http.StatusRequestEntityTooLarge, "the body is too large")
+		return wire.NewClientError(http.StatusRequestEntityTooLarge, "the body is too large")
 	}
 	if err != nil {
-		return wire.NewProblem(http.StatusBadRequest, "the body ended early")
+		return wire.NewClientError(http.StatusBadRequest, "the body ended early")
 	}
 	response, err := a.respond(r, question)
 	if err != nil {
@@ -49,7 +49,7 @@ func send(w http.ResponseWriter, response []byte) {
 func (a *API) getOCSP(w http.ResponseWriter, r *http.Request) error {
 	question, err := decode(r.PathValue("request"))
 	if err != nil {
-		return wire.NewProblem(http.StatusBadRequest, "the path must end in the base64 of an OCSP request")
+		return wire.NewClientError(http.StatusBadRequest, "the path must end in the base64 of an OCSP request")
 	}
 	response, err := a.respond(r, question)
 	switch {

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"mqttwarden/adminapi/internal/access"
+	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/adminapi/internal/route"
-	"mqttwarden/adminapi/internal/wire"
 	"mqttwarden/registry"
 )
 
@@ -72,7 +72,7 @@ const root = "/pki"
 func handler(h func(w http.ResponseWriter, r *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
-			wire.Fail(w, r, err)
+			request.Fail(w, r, err)
 		}
 	})
 }

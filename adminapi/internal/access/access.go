@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"mqttwarden/adminapi/internal/request"
-	"mqttwarden/adminapi/internal/wire"
 	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
 )
@@ -21,6 +20,18 @@ const (
 	SignedIn              // any user
 	Open                  // nothing
 )
+
+// String returns the name of n in the list of routes.
+func (n Need) String() string {
+	switch n {
+	case Open:
+		return "open"
+	case SignedIn:
+		return "signed-in"
+	default:
+		return "permitted"
+	}
+}
 
 // Control lets requests through to routes.
 type Control struct {
@@ -48,7 +59,8 @@ func Who(ctx context.Context) Identity {
 // Caller returns who sent the request of ctx as the register wants to know it.
 // Nobody has no id, and so no rights.
 func Caller(ctx context.Context) registry.Caller {
-	c := registry.Caller{Door: "api", Remote: request.From(ctx).Remote}
+	info := request.From(ctx)
+	c := registry.Caller{Door: info.Door(), Remote: info.Remote}
 	if p := Who(ctx).Principal; p != nil {
 		c.ID, c.Username = p.User.ID, p.User.Username
 	}
@@ -60,8 +72,6 @@ func Caller(ctx context.Context) registry.Caller {
 // there is.
 func (c *Control) Protect(need Need, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := request.From(r.Context())
-		info.Route = r.Pattern
 		if need == Open {
 			takeQueryToken(r)
 			next.ServeHTTP(w, r)
@@ -69,12 +79,12 @@ func (c *Control) Protect(need Need, next http.Handler) http.Handler {
 		}
 		who, err := c.identify(r)
 		if err != nil {
-			wire.Fail(w, r, err)
+			request.Fail(w, r, err)
 			return
 		}
-		info.User = who.Principal.User.Username
+		request.From(r.Context()).User = who.Principal.User.Username
 		if need == Permitted && !who.Principal.Policy.MayHTTP(operation(r.Method), resource(r)) {
-			wire.Fail(w, r, registry.Errorf(registry.Forbidden, "", "you lack the permission for this"))
+			request.Fail(w, r, registry.Errorf(registry.Forbidden, "", "you lack the permission for this"))
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, who)))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/adminapi/internal/wire"
 )
 
@@ -21,13 +22,13 @@ func Clean(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, ok := cleanPath(r.URL)
 		if !ok {
-			wire.Fail(w, r, wire.NewProblem(http.StatusBadRequest,
+			request.Fail(w, r, wire.NewClientError(http.StatusBadRequest,
 				"the path must not have encoded slashes, backslashes, empty or dot segments, or control characters"))
 			return
 		}
 		query, ok := cleanQuery(r.URL.RawQuery)
 		if !ok {
-			wire.Fail(w, r, wire.NewProblem(http.StatusBadRequest,
+			request.Fail(w, r, wire.NewClientError(http.StatusBadRequest,
 				"the query must be name=value pairs, percent-encoded UTF-8 without NUL"))
 			return
 		}

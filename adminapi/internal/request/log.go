@@ -18,8 +18,8 @@ type Log struct {
 	Now     func() time.Time
 	Trusted []netip.Prefix // networks of proxies whose X-Forwarded-For is believed
 	Quiet   []string       // routes whose successes are told at debug level: probes
-	// Panicked answers a request whose handler panicked before it wrote anything.
-	Panicked http.HandlerFunc
+	// Dialect returns that of the API which a path, as it was sent, belongs to.
+	Dialect func(path string) Dialect
 }
 
 // Handler returns next with all that around it.
@@ -30,14 +30,14 @@ func (l Log) Handler(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := l.Now()
-		info := &Info{ID: rand.Text(), Remote: remote(r, l.Trusted)}
+		info := &Info{ID: rand.Text(), Remote: remote(r, l.Trusted), Dialect: l.Dialect(r.URL.Path)}
 		r = r.WithContext(With(r.Context(), info))
 		rec := &recorder{ResponseWriter: w}
 		rec.Header().Set("X-Request-Id", info.ID)
 		defer func() {
 			p := recover()
 			if p != nil {
-				l.panicked(rec, r, info, p)
+				panicked(rec, r, info, p)
 			}
 			l.line(r, info, rec.status, l.Now().Sub(start), quiet[info.Route])
 			if p != nil && !rec.rescued {
@@ -49,14 +49,14 @@ func (l Log) Handler(next http.Handler) http.Handler {
 }
 
 // panicked answers for a handler that panicked, if that is still possible.
-func (l Log) panicked(rec *recorder, r *http.Request, info *Info, p any) {
+func panicked(rec *recorder, r *http.Request, info *Info, p any) {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		info.Cause = err
 		return
 	}
 	info.Cause = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 	if rec.status == 0 {
-		l.Panicked(rec, r)
+		Fail(rec, r, info.Cause)
 		rec.rescued = true
 	}
 }
@@ -71,6 +71,7 @@ func (l Log) line(r *http.Request, info *Info, status int, took time.Duration, q
 	}
 	attrs := []slog.Attr{
 		slog.String("method", method(r.Method)),
+		slog.String("door", info.Door()),
 		slog.String("route", route),
 		slog.Int("status", status),
 		slog.Duration("duration", took),

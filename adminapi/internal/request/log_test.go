@@ -65,9 +65,9 @@ func TestLog(t *testing.T) {
 			var buf bytes.Buffer
 			var clock time.Time
 			l := Log{
-				Log:      slog.New(slog.NewTextHandler(&buf, nil)),
-				Now:      func() time.Time { clock = clock.Add(time.Second); return clock },
-				Panicked: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+				Log:     slog.New(slog.NewTextHandler(&buf, nil)),
+				Now:     func() time.Time { clock = clock.Add(time.Second); return clock },
+				Dialect: func(string) Dialect { return nil },
 			}
 			w := httptest.NewRecorder()
 			aborted := false

@@ -1,6 +1,7 @@
 // Package request knows what is known of one HTTP request: who sent it, from
-// where, which route took it, what went wrong. Handlers fill it in as they learn
-// it, and one line of the access log tells it at the end.
+// where, which API and which route it is for, what went wrong. Handlers fill it in
+// as they learn it, and one line of the access log tells it at the end. What went
+// wrong is answered here, too, as the dialect of that API has it.
 package request
 
 import (
@@ -11,11 +12,22 @@ import (
 // Info is what is known of a request so far. It holds no secret, and neither the
 // path nor the query as they were sent: only the pattern of the route.
 type Info struct {
-	ID     string     // made here; also in the answer, as X-Request-Id
-	Remote netip.Addr // of the client, past proxies that are trusted
-	Route  string     // the pattern that matched; empty: none did
-	User   string     // who has signed in; empty: nobody
-	Cause  error      // why the answer is a failure of ours; for the log only
+	ID      string     // made here; also in the answer, as X-Request-Id
+	Remote  netip.Addr // of the client, past proxies that are trusted
+	Dialect Dialect    // of the API that it is for; nil: it is for none
+	Route   string     // the pattern that matched; empty: none did
+	User    string     // who has signed in; empty: nobody
+	Cause   error      // why the answer is a failure of ours; for the log only
+}
+
+// Door returns the name of the API that the request is for, as logs have it.
+func (i *Info) Door() string { return i.dialect().Door() }
+
+func (i *Info) dialect() Dialect {
+	if i.Dialect == nil {
+		return noDialect{}
+	}
+	return i.Dialect
 }
 
 type key struct{}

@@ -1,33 +1,30 @@
-// Package route binds handlers to paths by way of huma, which decodes, validates
-// and writes the OpenAPI document. No other package sees how.
 package route
 
 import (
-	"errors"
+	"io"
+	"maps"
 	"net/http"
-	"reflect"
-	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 	"github.com/danielgtaylor/huma/v2/validation"
-	"github.com/go-chi/chi/v5"
 
 	"mqttwarden/adminapi/internal/access"
+	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/adminapi/internal/wire"
 )
 
 // install sets what huma keeps in package variables. It is the only place that
-// does, it does so once, and always the same: instances share it safely, because
-// what differs between them travels in the request's context.
+// does, it does so once, and always the same: instances and dialects share it
+// safely, because what differs between them is found through the request.
 var install = sync.OnceFunc(func() {
 	huma.DefaultArrayNullable = false // our arrays are never null
 	huma.ValidateStrictCasing = true  // "Username" is not "username"
 	huma.NewErrorWithContext = render
-	//nolint:forbidigo // this sets it, for the schema of errors; nobody calls it
-	huma.NewError = func(status int, message string, _ ...error) huma.StatusError {
-		return wire.NewProblem(status, message)
+	//nolint:forbidigo // this sets it, for the schema of errors, which each document replaces; nobody calls it
+	huma.NewError = func(status int, _ string, _ ...error) huma.StatusError {
+		return &failure{wire.Answer{Status: status}}
 	}
 
 	// What is wrong with a field, in the words of package registry.
@@ -49,78 +46,72 @@ var install = sync.OnceFunc(func() {
 	validation.MsgExpectedRFC3339DateTime = "must be a time as in 2026-02-13T19:40:21.421Z"
 })
 
-// render makes the answer for whatever fails within huma or a handler.
-func render(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
-	err := errors.Join(errs...)
-	if status < http.StatusInternalServerError { // huma's own: it does not like the request
-		err = invalid(status, message, errs)
-	}
-	p := wire.ProblemOf(err)
-	p.Note(ctx.Context(), err)
-	p.Header(err, ctx.SetHeader)
-	return p
+// api is huma's, without the negotiation of media types: every answer is JSON,
+// and what Accept asks beyond that is for the dialect to read.
+type api struct{ huma.API }
+
+// Negotiate implements huma.API.
+func (api) Negotiate(string) (string, error) { return "application/json", nil }
+
+// newAPI returns huma's view of a table.
+func newAPI(t *Table) huma.API {
+	return api{huma.NewAPI(huma.Config{
+		OpenAPI:      t.dialect.begin(t.router.cfg.Version),
+		Formats:      map[string]huma.Format{"application/json": {Marshal: marshal, Unmarshal: wire.Unmarshal}},
+		Transformers: []huma.Transformer{settle},
+	}, adapter{t})}
 }
 
-// invalid returns what huma found wrong with a request: where and what, never
-// the value, which may be a password.
-func invalid(status int, message string, errs []error) error {
-	if status == http.StatusUnprocessableEntity {
-		status = http.StatusBadRequest
-	}
-	const most = 5 // problems that one answer lists
-	var list []string
-	for _, err := range errs {
-		if len(list) == most {
-			break
-		}
-		if _, ok := errors.AsType[*wire.Problem](err); ok {
-			return err
-		}
-		if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
-			list = append(list, place(d.Location)+": "+d.Message)
-		}
-	}
-	if len(list) > 0 {
-		message = strings.Join(list, "; ")
-	}
-	return wire.NewProblem(status, message)
-}
-
-// place returns the name of a field as the client knows it, from huma's location
-// of it: body.grantTypes[0].method is grantTypes[0].method.
-func place(location string) string {
-	const longest = 100 // bytes of a name that the client made up
-	for _, in := range []string{"body.", "query.", "path.", "header."} {
-		if field, ok := strings.CutPrefix(location, in); ok {
-			location = field
-			break
-		}
-	}
-	return location[:min(len(location), longest)]
-}
-
-// adapter puts operations into a chi router, each behind what it needs.
-type adapter struct {
-	router  chi.Router
-	access  *access.Control
-	maxBody int64
-}
+// adapter puts operations into a table, each behind what it needs.
+type adapter struct{ table *Table }
 
 // Handle implements huma.Adapter.
 func (a adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Header.Del("Accept") // every answer is JSON: there is nothing to negotiate
 		handler(humachi.NewContext(op, r, w))
 	})
 	need, _ := op.Metadata[needKey].(access.Need)
 	texts, _ := op.Metadata[textsKey].([]string)
-	a.router.Method(op.Method, op.Path, a.access.Protect(need, wire.Body(a.maxBody, inner, texts...)))
+	a.table.handle(op.Method, op.Path, need, buffered(a.table.router.cfg.MaxBody, inner, texts...))
 }
 
 // ServeHTTP implements huma.Adapter.
-func (a adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
+func (a adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.table.router.ServeHTTP(w, r) }
 
-// schemaName names a type in the document: the Go type userJSON is User there.
-func schemaName(t reflect.Type, hint string) string {
-	return strings.TrimSuffix(huma.DefaultSchemaNamer(t, hint), "JSON")
+// failure is an answer that a dialect has made, on its way through huma.
+type failure struct{ answer wire.Answer }
+
+// Error implements error.
+func (f *failure) Error() string { return http.StatusText(f.answer.Status) }
+
+// GetStatus implements huma.StatusError.
+func (f *failure) GetStatus() int { return f.answer.Status }
+
+// Schema implements huma.SchemaProvider: that of the dialect takes its place.
+func (*failure) Schema(huma.Registry) *huma.Schema { return &huma.Schema{} }
+
+// render has the dialect of the request answer whatever fails within huma or a
+// handler.
+func render(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+	r, _ := humachi.Unwrap(ctx)
+	return &failure{request.Failure(r, cause(status, message, errs))}
+}
+
+// settle gives an answer that failed the headers that its dialect wants.
+func settle(ctx huma.Context, _ string, v any) (any, error) {
+	if f, failed := v.(*failure); failed {
+		_, w := humachi.Unwrap(ctx)
+		w.Header().Del("Content-Type") // huma has set it
+		maps.Copy(w.Header(), f.answer.Header)
+	}
+	return v, nil
+}
+
+// marshal writes the body of an answer.
+func marshal(w io.Writer, v any) error {
+	if f, failed := v.(*failure); failed {
+		_, err := w.Write(f.answer.Body)
+		return err
+	}
+	return huma.DefaultJSONFormat.Marshal(w, v)
 }

@@ -1,4 +1,4 @@
-package wire
+package v1_test
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqttwarden/adminapi/internal/request"
+	"mqttwarden/adminapi/internal/wire"
+	v1 "mqttwarden/adminapi/v1"
 	"mqttwarden/registry"
 )
 
@@ -47,12 +49,12 @@ func TestErrorsOnTheWire(t *testing.T) {
 		{"no error", nil},
 		{"given up", context.Canceled},
 		{"out of time", fmt.Errorf("internals: %w", context.DeadlineExceeded)},
-		{"a problem", NewProblem(http.StatusUnsupportedMediaType, "must be JSON")},
+		{"a problem", wire.NewClientError(http.StatusUnsupportedMediaType, "must be JSON")},
 	} {
-		info := &request.Info{}
+		info := &request.Info{Dialect: v1.Dialect()}
 		r := httptest.NewRequestWithContext(request.With(t.Context(), info), http.MethodGet, "/", nil)
 		w := httptest.NewRecorder()
-		Fail(w, r, c.err)
+		request.Fail(w, r, c.err)
 		fmt.Fprintf(&got, "# %s\n%d", c.name, w.Code)
 		for _, name := range slices.Sorted(maps.Keys(w.Header())) {
 			fmt.Fprintf(&got, " %s: %s", name, w.Header().Get(name))

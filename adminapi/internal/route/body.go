@@ -1,4 +1,4 @@
-package wire
+package route
 
 import (
 	"bytes"
@@ -11,9 +11,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mqttwarden/adminapi/internal/request"
+	"mqttwarden/adminapi/internal/wire"
 )
 
-// Body reads the whole body of a request before next sees it: at most limit
+// buffered reads the whole body of a request before next sees it: at most limit
 // bytes, JSON by its content type, under the server's read deadline. The
 // content type is asked for without a body, too: a form that a foreign page
 // sends may be empty. A body of one of the other types that texts names reaches
@@ -22,11 +25,11 @@ import (
 // The deadline ends with the body. Were it left on the connection, net/http
 // would take its passing for a client that hung up, and cancel the context of a
 // handler that waits.
-func Body(limit int64, next http.Handler, texts ...string) http.Handler {
+func buffered(limit int64, next http.Handler, texts ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := readBody(w, r, limit, texts)
 		if err != nil {
-			Fail(w, r, err)
+			request.Fail(w, r, err)
 			return
 		}
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not every writer has one
@@ -41,18 +44,18 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, texts []strin
 	types := r.Header.Values("Content-Type")
 	text := isOneOf(types, texts)
 	if !ignored && len(types) > 0 && !text && !isJSON(types) {
-		return nil, NewProblem(http.StatusUnsupportedMediaType,
+		return nil, wire.NewClientError(http.StatusUnsupportedMediaType,
 			"Content-Type: must be "+strings.Join(append(slices.Clone(texts), "application/json in UTF-8"), ", "))
 	}
 	if !ignored && r.Header.Get("Content-Encoding") != "" {
-		return nil, NewProblem(http.StatusUnsupportedMediaType, "Content-Encoding: must not be set")
+		return nil, wire.NewClientError(http.StatusUnsupportedMediaType, "Content-Encoding: must not be set")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		return nil, unreadable(err)
 	}
 	if !ignored && len(body) > 0 && len(types) == 0 {
-		return nil, NewProblem(http.StatusUnsupportedMediaType, "Content-Type: must be application/json")
+		return nil, wire.NewClientError(http.StatusUnsupportedMediaType, "Content-Type: must be application/json")
 	}
 	if text {
 		return json.Marshal(string(body))
@@ -62,12 +65,12 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, texts []strin
 
 func unreadable(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return NewProblem(http.StatusRequestEntityTooLarge, "the body is too large")
+		return wire.NewClientError(http.StatusRequestEntityTooLarge, "the body is too large")
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return NewProblem(http.StatusRequestTimeout, "the body took too long")
+		return wire.NewClientError(http.StatusRequestTimeout, "the body took too long")
 	}
-	return NewProblem(http.StatusBadRequest, "the body ended early")
+	return wire.NewClientError(http.StatusBadRequest, "the body ended early")
 }
 
 // isOneOf reports whether types is one media type, and that one of texts.

@@ -1,0 +1,80 @@
+package request
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"mqttwarden/adminapi/internal/wire"
+	"mqttwarden/registry"
+)
+
+// Dialect is how the API speaks that a request is for.
+type Dialect interface {
+	// Door returns its name in the audit log and in the access log.
+	Door() string
+	// Failure returns the answer to r, which failed with err: an error of package
+	// registry or a *wire.ClientError. Any other is a fault of ours, whose text
+	// must not be shown.
+	Failure(r *http.Request, err error) wire.Answer
+}
+
+// Fail answers r, which failed with err, as the API that r is for answers
+// failures.
+func Fail(w http.ResponseWriter, r *http.Request, err error) { Failure(r, err).Send(w) }
+
+// Failure returns what Fail answers. A cause that is a fault of ours is kept for
+// the log, whatever the dialect makes of it.
+func Failure(r *http.Request, err error) wire.Answer {
+	info := From(r.Context())
+	shown := timely(err)
+	if ours(shown) {
+		info.Cause = err
+	}
+	return info.dialect().Failure(r, shown)
+}
+
+// statusGone answers a client that hung up; only the log will see it.
+const statusGone = 499
+
+// timely returns err, or, where it only says that the time of the request was
+// over, an error that says so to the client.
+func timely(err error) error {
+	if _, refused := errors.AsType[*wire.ClientError](err); refused {
+		return err
+	}
+	code, _, _ := registry.Public(err)
+	switch {
+	case code != registry.Internal:
+		return err
+	case errors.Is(err, context.Canceled):
+		return wire.NewClientError(statusGone, "the request was given up")
+	case errors.Is(err, context.DeadlineExceeded):
+		return &registry.Error{Code: registry.Unavailable, Detail: "this took too long: try again", Err: err}
+	default:
+		return err
+	}
+}
+
+// ours reports whether err is a fault of the server, not of the client.
+func ours(err error) bool {
+	if _, refused := errors.AsType[*wire.ClientError](err); refused {
+		return false
+	}
+	code, _, _ := registry.Public(err)
+	return code == registry.Internal || code == registry.Busy || code == registry.Unavailable
+}
+
+// noDialect is that of what belongs to no API.
+type noDialect struct{}
+
+// Door implements Dialect.
+func (noDialect) Door() string { return "" }
+
+// Failure implements Dialect: a status without a body.
+func (noDialect) Failure(_ *http.Request, err error) wire.Answer {
+	if e, ok := errors.AsType[*wire.ClientError](err); ok {
+		return wire.Answer{Status: e.Status}
+	}
+	return wire.Answer{Status: http.StatusInternalServerError}
+}
