@@ -119,8 +119,9 @@ func TestListRetained(t *testing.T) {
 func TestClearRetained(t *testing.T) {
 	w := newWorld(t, nil)
 	w.retained.messages = []v1.RetainedMessage{{Topic: "a/1"}, {Topic: "a/2"}, {Topic: "b"}}
-	if a := w.must(http.StatusNoContent, "DELETE", "/api/retained?topic=a/1", ""); a.body != "" {
-		t.Errorf("body is %q, want none", a.body)
+	a := w.must(http.StatusNoContent, "DELETE", "/api/retained?topic=a/1", "")
+	if media, typed := a.header["Content-Type"]; a.body != "" || typed {
+		t.Errorf("body is %q of the type %q, want none", a.body, media)
 	}
 	for query, want := range map[string]int{"filter=a/%23": 2, "filter=%23": 3, "filter=b": 1, "filter=z": 0} {
 		var got struct{ Cleared int }

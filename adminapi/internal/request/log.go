@@ -98,7 +98,7 @@ func method(m string) string {
 	return m[:min(len(m), longest)]
 }
 
-// recorder remembers the status of an answer.
+// recorder remembers the status of an answer, and keeps its header true to it.
 type recorder struct {
 	http.ResponseWriter
 	status  int
@@ -109,6 +109,9 @@ type recorder struct {
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 && status >= http.StatusOK { // 1xx are not the answer yet
 		r.status = status
+	}
+	if status == http.StatusNoContent {
+		r.Header().Del("Content-Type") // without content there is no type of it (RFC 9110 section 8.3)
 	}
 	r.ResponseWriter.WriteHeader(status)
 }
