@@ -1,4 +1,4 @@
-package adminapi
+package adminapi_test
 
 import (
 	"crypto/tls"
@@ -6,25 +6,27 @@ import (
 	"strings"
 	"testing"
 
+	"mqttwarden/adminapi"
+	"mqttwarden/adminapi/internal/apitest"
 	"mqttwarden/registry/ca"
 )
 
 func TestAClientCertificateIsACredential(t *testing.T) {
-	w := newWorld(t, nil)
-	send := w.tlsServer()
-	plant, foreign := newCA(t, "Plant CA", nil), newCA(t, "Foreign CA", nil)
-	w.must(http.StatusCreated, "POST", "/api/certificates", mustJSON(t, plant.pem()))
-	w.must(http.StatusCreated, "POST", "/api/users", `{"username": "robot", "identityProvider": "local", "grantTypes": [{"method": "certificate"}],
+	api := start(t)
+	send := api.ServeTLS()
+	plant, foreign := apitest.NewCA(t, "Plant CA", nil), apitest.NewCA(t, "Foreign CA", nil)
+	api.Must(http.StatusCreated, "POST", "/api/certificates", apitest.JSON(t, plant.PEM()))
+	api.Must(http.StatusCreated, "POST", "/api/users", `{"username": "robot", "identityProvider": "local", "grantTypes": [{"method": "certificate"}],
 		"permissions": [{"resource": "/api/users/#", "operation": "read", "context": "http"}]}`)
-	w.must(http.StatusCreated, "POST", "/api/users", `{"username": "careful", "identityProvider": "local", "password": "password-of-careful",
+	api.Must(http.StatusCreated, "POST", "/api/users", `{"username": "careful", "identityProvider": "local", "password": "password-of-careful",
 		"grantTypes": [{"method": "certificate", "isRequired": true}, {"method": "password", "isRequired": true}]}`)
-	w.user("person")
-	mine := w.device("gateway")
-	w.settle()
-	robot, careful, person := plant.client(t, "robot"), plant.client(t, "careful"), plant.client(t, "person")
-	nobody, forged := plant.client(t, "nobody"), foreign.client(t, "robot")
+	api.User("person")
+	mine := api.Device("gateway")
+	api.Settle()
+	robot, careful, person := plant.Client(t, "robot"), plant.Client(t, "careful"), plant.Client(t, "person")
+	nobody, forged := plant.Client(t, "nobody"), foreign.Client(t, "robot")
 	bearer := func(token string) []string { return []string{"Authorization", "Bearer " + token} }
-	as := func(name string) []string { return []string{"Authorization", basic(name, "password-of-"+name)} }
+	as := func(name string) []string { return []string{"Authorization", apitest.Basic(name, "password-of-"+name)} }
 	for _, tt := range []struct {
 		name    string
 		shown   *tls.Certificate
@@ -42,71 +44,71 @@ func TestAClientCertificateIsACredential(t *testing.T) {
 		{"of a user who needs the password too", &careful, "", nil, http.StatusUnauthorized, ""},
 		{"the password alone, of a user who needs both", nil, "", as("careful"), http.StatusForbidden, ""},
 		{"both", &careful, "", as("careful"), http.StatusOK, "careful"},
-		{"both, with a wrong password", &careful, "", []string{"Authorization", basic("careful", "wrong")}, http.StatusUnauthorized, ""},
+		{"both, with a wrong password", &careful, "", []string{"Authorization", apitest.Basic("careful", "wrong")}, http.StatusUnauthorized, ""},
 		{"the password, and the certificate of another user", &robot, "", as("careful"), http.StatusForbidden, ""},
 		{"the password, and our certificate of another user", &mine, "", as("careful"), http.StatusForbidden, ""},
 		{"a password that is enough, beside another user's", &mine, "", as("person"), http.StatusOK, "person"},
-		{"a wrong password, beside a good certificate", &mine, "", []string{"Authorization", basic("gateway", "wrong")}, http.StatusUnauthorized, ""},
-		{"a token, beside a good certificate", &mine, "", bearer(w.admin), http.StatusOK, "admin"},
+		{"a wrong password, beside a good certificate", &mine, "", []string{"Authorization", apitest.Basic("gateway", "wrong")}, http.StatusUnauthorized, ""},
+		{"a token, beside a good certificate", &mine, "", bearer(api.Admin), http.StatusOK, "admin"},
 		{"a wrong token, beside a good certificate", &mine, "", bearer("wrong"), http.StatusUnauthorized, ""},
 		{"an unknown scheme, beside a good certificate", &mine, "", []string{"Authorization", "Digest x"}, http.StatusUnauthorized, ""},
-		{"a token in the query, beside a good certificate", &mine, "?apiToken=" + w.admin, nil, http.StatusOK, "admin"},
+		{"a token in the query, beside a good certificate", &mine, "?apiToken=" + api.Admin, nil, http.StatusOK, "admin"},
 		{"a wrong token in the query, beside a good certificate", &mine, "?apiToken=wrong", nil, http.StatusUnauthorized, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := send(tt.shown, "GET", "/api/session"+tt.query, "", tt.headers...)
-			if a.status != tt.want {
-				t.Fatalf("got %d %s, want %d", a.status, a.body, tt.want)
+			if a.Status != tt.want {
+				t.Fatalf("got %d %s, want %d", a.Status, a.Body, tt.want)
 			}
-			if a.status != http.StatusOK {
-				message(t, a, tt.want)
+			if a.Status != http.StatusOK {
+				apitest.Message(t, a, tt.want)
 				return
 			}
-			if user := fields(t, a.body)["user"].(map[string]any)["username"]; user != tt.user {
+			if user := apitest.Fields(t, a.Body)["user"].(map[string]any)["username"]; user != tt.user {
 				t.Errorf("it is %v, want %s", user, tt.user)
 			}
 		})
 	}
-	if a := send(&robot, "GET", "/api/users", ""); a.status != http.StatusOK {
-		t.Errorf("with the right: got %d %s", a.status, a.body)
+	if a := send(&robot, "GET", "/api/users", ""); a.Status != http.StatusOK {
+		t.Errorf("with the right: got %d %s", a.Status, a.Body)
 	}
-	message(t, send(&robot, "POST", "/api/users", `{"username": "new-1", "identityProvider": "local"}`), http.StatusForbidden)
-	message(t, send(&mine, "GET", "/api/users", ""), http.StatusForbidden)
+	apitest.Message(t, send(&robot, "POST", "/api/users", `{"username": "new-1", "identityProvider": "local"}`), http.StatusForbidden)
+	apitest.Message(t, send(&mine, "GET", "/api/users", ""), http.StatusForbidden)
 }
 
 // A certificate counts for as long as it is registered or its CA is trusted,
 // also on a connection that stands.
 func TestACertificateThatEnds(t *testing.T) {
-	w := newWorld(t, nil)
-	send := w.tlsServer()
-	plant := newCA(t, "Plant CA", nil)
-	w.must(http.StatusCreated, "POST", "/api/certificates", mustJSON(t, plant.pem()))
-	w.must(http.StatusCreated, "POST", "/api/users", `{"username": "robot", "identityProvider": "local", "grantTypes": [{"method": "certificate"}]}`)
-	mine := w.device("gateway")
-	robot := plant.client(t, "robot")
-	w.settle()
+	api := start(t)
+	send := api.ServeTLS()
+	plant := apitest.NewCA(t, "Plant CA", nil)
+	api.Must(http.StatusCreated, "POST", "/api/certificates", apitest.JSON(t, plant.PEM()))
+	api.Must(http.StatusCreated, "POST", "/api/users", `{"username": "robot", "identityProvider": "local", "grantTypes": [{"method": "certificate"}]}`)
+	mine := api.Device("gateway")
+	robot := plant.Client(t, "robot")
+	api.Settle()
 	for _, shown := range []*tls.Certificate{&mine, &robot} {
-		if a := send(shown, "GET", "/api/session", ""); a.status != http.StatusOK {
-			t.Fatalf("got %d %s", a.status, a.body)
+		if a := send(shown, "GET", "/api/session", ""); a.Status != http.StatusOK {
+			t.Fatalf("got %d %s", a.Status, a.Body)
 		}
 	}
-	w.must(http.StatusOK, "POST", "/api/certificates/issued/"+ca.FormatSerial(mine.Leaf.SerialNumber)+"/revoke", "")
-	w.must(http.StatusOK, "DELETE", "/api/certificates?id="+ca.Fingerprint(plant.cert), "")
-	w.settle()
+	api.Must(http.StatusOK, "POST", "/api/certificates/issued/"+ca.FormatSerial(mine.Leaf.SerialNumber)+"/revoke", "")
+	api.Must(http.StatusOK, "DELETE", "/api/certificates?id="+ca.Fingerprint(plant.Cert), "")
+	api.Settle()
 	for _, shown := range []*tls.Certificate{&mine, &robot} {
-		message(t, send(shown, "GET", "/api/session", ""), http.StatusUnauthorized)
+		apitest.Message(t, send(shown, "GET", "/api/session", ""), http.StatusUnauthorized)
 	}
 }
 
 // Browsers send a certificate along with what a foreign page asks of them.
 func TestAForeignPageDoesNotUseACertificate(t *testing.T) {
-	w := newWorld(t, nil)
-	send := w.tlsServer()
-	mine := w.device("gateway")
+	api := start(t)
+	send := api.ServeTLS()
+	mine := api.Device("gateway")
 	for _, headers := range [][]string{
 		{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"},
 	} {
-		m := message(t, send(&mine, "POST", "/api/client-registry/renew", mustJSON(t, map[string]string{"csr": "x"}), headers...), http.StatusForbidden)
+		m := apitest.Message(t, send(&mine, "POST", "/api/client-registry/renew", apitest.JSON(t, map[string]string{"csr": "x"}), headers...), http.StatusForbidden)
 		if !strings.Contains(m, "origin") {
 			t.Errorf("%v: message is %q", headers, m)
 		}
@@ -114,8 +116,8 @@ func TestAForeignPageDoesNotUseACertificate(t *testing.T) {
 }
 
 func TestCertificatesMayBeSwitchedOff(t *testing.T) {
-	w := newWorld(t, func(cfg *Config) { cfg.Certificate = nil })
-	send := w.tlsServer()
-	mine := w.device("gateway")
-	message(t, send(&mine, "GET", "/api/session", ""), http.StatusUnauthorized)
+	api := start(t, func(cfg *adminapi.Config) { cfg.Certificate = nil })
+	send := api.ServeTLS()
+	mine := api.Device("gateway")
+	apitest.Message(t, send(&mine, "GET", "/api/session", ""), http.StatusUnauthorized)
 }

@@ -1,4 +1,4 @@
-package adminapi
+package v1_test
 
 import (
 	"encoding/json"
@@ -9,69 +9,66 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mqttwarden/adminapi/internal/apitest"
 )
 
 const deviceSecret = "hunter2-hunter2"
-
-// register sends a registration as a device does: without a credential.
-func (w *world) register(body string, headers ...string) answer {
-	return w.send("POST", "/api/client-registry/register", body, append(headers, "Content-Type", "application/json")...)
-}
 
 // wish is a registration with a password.
 func wish(name, password string) string {
 	return fmt.Sprintf(`{"username": %q, "password": %q, "context": "a device"}`, name, password)
 }
 
-// open opens the window for a minute.
-func (w *world) open() {
-	w.Helper()
-	w.must(http.StatusNoContent, "POST", "/api/client-registry/open", `{"duration": 60000}`)
-}
-
-// pending returns what waits for a decision.
-func (w *world) pending() []map[string]any {
-	w.Helper()
-	var list []map[string]any
-	w.must(http.StatusOK, "GET", "/api/client-registry", "").decode(w, &list)
-	if list == nil {
-		w.Fatal("the list is null")
-	}
-	return list
-}
-
 // want fails unless a has this status and this very body, where the values of
 // known stand for themselves.
-func want(t testing.TB, what string, a answer, status int, body map[string]any) {
+func want(t testing.TB, what string, a apitest.Answer, status int, body map[string]any) {
 	t.Helper()
 	var got map[string]any
-	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != status {
-		t.Fatalf("%s: got %d %s, want %d", what, a.status, a.body, status)
+	if err := json.Unmarshal([]byte(a.Body), &got); err != nil || a.Status != status {
+		t.Fatalf("%s: got %d %s, want %d", what, a.Status, a.Body, status)
 	}
 	if diff := cmp.Diff(body, got); diff != "" {
 		t.Errorf("%s: %s", what, diff)
 	}
 }
 
+// openWindow opens the window for a minute.
+func openWindow(t testing.TB, api *apitest.API) {
+	t.Helper()
+	api.Must(http.StatusNoContent, "POST", "/api/client-registry/open", `{"duration": 60000}`)
+}
+
+// pending returns what waits for a decision.
+func pending(t testing.TB, api *apitest.API) []map[string]any {
+	t.Helper()
+	var list []map[string]any
+	api.Must(http.StatusOK, "GET", "/api/client-registry", "").Decode(t, &list)
+	if list == nil {
+		t.Fatal("the list is null")
+	}
+	return list
+}
+
 func TestTheLadder(t *testing.T) {
-	w := newWorld(t, nil)
-	role := w.roleID("minimum-access")
+	api := start(t)
+	role := api.RoleID("minimum-access")
 	body := `{"username": "gateway", "password": "` + deviceSecret + `", "context": "line 4", "roles": ["operators"],
 		"permissions": [{"resource": "site1/#", "operation": "readWrite", "context": "mqtt"}]}`
-	retry := func(what string, a answer, seconds string) {
+	retry := func(what string, a apitest.Answer, seconds string) {
 		t.Helper()
-		if got := a.header.Get("Retry-After"); got != seconds {
+		if got := a.Header.Get("Retry-After"); got != seconds {
 			t.Errorf("%s: Retry-After is %q, want %q", what, got, seconds)
 		}
 	}
 
-	a := w.register(body)
+	a := api.Register(body)
 	want(t, "locked", a, http.StatusLocked, map[string]any{"status": "locked"})
 	retry("locked", a, "10")
 
-	w.open()
-	a = w.register(body)
-	first := fields(t, a.body)
+	openWindow(t, api)
+	a = api.Register(body)
+	first := apitest.Fields(t, a.Body)
 	want(t, "open", a, http.StatusAccepted, map[string]any{
 		"status": "pending", "username": "gateway", "id": first["id"], "pairingCode": first["pairingCode"],
 	})
@@ -79,10 +76,10 @@ func TestTheLadder(t *testing.T) {
 	if code, _ := first["pairingCode"].(string); len(code) != 6 {
 		t.Errorf("the pairing code is %q", code)
 	}
-	want(t, "again", w.register(body), http.StatusAccepted, first)
-	message(t, w.register(wish("gateway", "another-secret")), http.StatusConflict)
+	want(t, "again", api.Register(body), http.StatusAccepted, first)
+	apitest.Message(t, api.Register(wish("gateway", "another-secret")), http.StatusConflict)
 
-	list := w.pending()
+	list := pending(t, api)
 	if len(list) != 1 {
 		t.Fatalf("%d wait", len(list))
 	}
@@ -95,66 +92,66 @@ func TestTheLadder(t *testing.T) {
 		t.Error(diff)
 	}
 
-	a = w.must(http.StatusCreated, "POST", "/api/client-registry/confirm", mustJSON(t, map[string]any{
+	a = api.Must(http.StatusCreated, "POST", "/api/client-registry/confirm", apitest.JSON(t, map[string]any{
 		"username": "gateway", "pairingCode": strings.ToLower(first["pairingCode"].(string)), "id": first["id"],
 		"mqttPublishPrefix": "site1/", "roles": []string{role},
 		"initialPermissions": []any{map[string]any{"resource": "site1/a", "operation": "read", "context": "mqtt"}},
 	}))
-	if a.header.Get("X-Change") == "" {
+	if a.Header.Get("X-Change") == "" {
 		t.Error("the confirmation has no receipt")
 	}
-	user := fields(t, a.body)
+	user := apitest.Fields(t, a.Body)
 	if user["username"] != "gateway" || user["mqttPublishPrefix"] != "site1/" || len(user["roles"].([]any)) != 2 || len(user["permissions"].([]any)) != 1 {
-		t.Errorf("the user is %s", a.body)
+		t.Errorf("the user is %s", a.Body)
 	}
 	if diff := cmp.Diff([]any{map[string]any{"method": "password", "isRequired": false}}, user["grantTypes"]); diff != "" {
 		t.Error(diff)
 	}
-	if len(w.pending()) != 0 {
+	if len(pending(t, api)) != 0 {
 		t.Error("it waits still")
 	}
-	a = w.register(body)
+	a = api.Register(body)
 	want(t, "granted", a, http.StatusCreated, map[string]any{"status": "granted", "username": "gateway"})
 	retry("granted", a, "")
-	message(t, w.register(body), http.StatusConflict)
-	w.settle()
-	w.login("gateway", deviceSecret)
+	apitest.Message(t, api.Register(body), http.StatusConflict)
+	api.Settle()
+	api.Login("gateway", deviceSecret)
 
-	w.must(http.StatusNoContent, "POST", "/api/client-registry/lock", "")
-	want(t, "locked again", w.register(body), http.StatusLocked, map[string]any{"status": "locked"})
-	if strings.Contains(w.log.String(), "hunter2") {
+	api.Must(http.StatusNoContent, "POST", "/api/client-registry/lock", "")
+	want(t, "locked again", api.Register(body), http.StatusLocked, map[string]any{"status": "locked"})
+	if strings.Contains(api.Log.String(), "hunter2") {
 		t.Error("the password is in the log")
 	}
 }
 
 func TestADeniedDeviceHearsSoUntilTheWindowCloses(t *testing.T) {
-	w := newWorld(t, nil)
-	w.open()
+	api := start(t)
+	openWindow(t, api)
 	body := wish("gateway", deviceSecret)
-	code := fields(t, w.register(body).body)["pairingCode"].(string)
-	w.must(http.StatusNoContent, "POST", "/api/client-registry/deny", `{"username": "gateway", "pairingCode": "`+code+`"}`)
+	code := apitest.Fields(t, api.Register(body).Body)["pairingCode"].(string)
+	api.Must(http.StatusNoContent, "POST", "/api/client-registry/deny", `{"username": "gateway", "pairingCode": "`+code+`"}`)
 	for range 2 {
-		a := w.register(body)
+		a := api.Register(body)
 		want(t, "denied", a, http.StatusForbidden, map[string]any{"status": "denied"})
-		if a.header.Get("Retry-After") != "" {
+		if a.Header.Get("Retry-After") != "" {
 			t.Error("a denied device is told to come again")
 		}
 	}
-	message(t, w.register(wish("gateway", "another-secret")), http.StatusConflict)
+	apitest.Message(t, api.Register(wish("gateway", "another-secret")), http.StatusConflict)
 	for _, decision := range []string{"confirm", "deny"} {
-		message(t, w.do("POST", "/api/client-registry/"+decision, `{"username": "gateway"}`), http.StatusNotFound)
+		apitest.Message(t, api.Do("POST", "/api/client-registry/"+decision, `{"username": "gateway"}`), http.StatusNotFound)
 	}
-	w.must(http.StatusNoContent, "POST", "/api/client-registry/lock", "")
-	w.open()
-	if a := w.register(body); a.status != http.StatusAccepted {
-		t.Errorf("in the next window: got %d %s", a.status, a.body)
+	api.Must(http.StatusNoContent, "POST", "/api/client-registry/lock", "")
+	openWindow(t, api)
+	if a := api.Register(body); a.Status != http.StatusAccepted {
+		t.Errorf("in the next window: got %d %s", a.Status, a.Body)
 	}
 }
 
 func TestDecisionsThatMissTheirRegistration(t *testing.T) {
-	w := newWorld(t, nil)
-	w.open()
-	w.register(wish("gateway", deviceSecret))
+	api := start(t)
+	openWindow(t, api)
+	api.Register(wish("gateway", deviceSecret))
 	for _, tt := range []struct {
 		name, body string
 		want       int
@@ -170,7 +167,7 @@ func TestDecisionsThatMissTheirRegistration(t *testing.T) {
 	} {
 		for _, decision := range []string{"confirm", "deny"} {
 			t.Run(decision+": "+tt.name, func(t *testing.T) {
-				message(t, w.do("POST", "/api/client-registry/"+decision, tt.body), tt.want)
+				apitest.Message(t, api.Do("POST", "/api/client-registry/"+decision, tt.body), tt.want)
 			})
 		}
 	}
@@ -180,36 +177,36 @@ func TestDecisionsThatMissTheirRegistration(t *testing.T) {
 		{"resource", `{"username": "gateway", "permissions": [{"resource": "", "operation": "read", "context": "mqtt"}]}`},
 		{"permissions", `{"username": "gateway", "permissions": [], "initialPermissions": []}`},
 	} {
-		if m := message(t, w.do("POST", "/api/client-registry/confirm", tt.body), http.StatusBadRequest); !strings.Contains(m, tt.field) {
+		if m := apitest.Message(t, api.Do("POST", "/api/client-registry/confirm", tt.body), http.StatusBadRequest); !strings.Contains(m, tt.field) {
 			t.Errorf("message %q does not name %s", m, tt.field)
 		}
 	}
-	if len(w.pending()) != 1 {
+	if len(pending(t, api)) != 1 {
 		t.Error("a decision that failed decided")
 	}
-	w.must(http.StatusCreated, "POST", "/api/client-registry/confirm", `{"username": "gateway"}`)
-	message(t, w.do("POST", "/api/client-registry/confirm", `{"username": "gateway"}`), http.StatusNotFound)
+	api.Must(http.StatusCreated, "POST", "/api/client-registry/confirm", `{"username": "gateway"}`)
+	apitest.Message(t, api.Do("POST", "/api/client-registry/confirm", `{"username": "gateway"}`), http.StatusNotFound)
 }
 
 func TestAUserMadeMeanwhileEndsTheRegistration(t *testing.T) {
-	w := newWorld(t, nil)
-	w.open()
-	w.register(wish("gateway", deviceSecret))
-	w.user("gateway")
-	message(t, w.do("POST", "/api/client-registry/confirm", `{"username": "gateway"}`), http.StatusConflict)
-	message(t, w.do("POST", "/api/client-registry/confirm", `{"username": "gateway"}`), http.StatusNotFound)
-	message(t, w.register(wish("gateway", deviceSecret)), http.StatusConflict)
+	api := start(t)
+	openWindow(t, api)
+	api.Register(wish("gateway", deviceSecret))
+	api.User("gateway")
+	apitest.Message(t, api.Do("POST", "/api/client-registry/confirm", `{"username": "gateway"}`), http.StatusConflict)
+	apitest.Message(t, api.Do("POST", "/api/client-registry/confirm", `{"username": "gateway"}`), http.StatusNotFound)
+	apitest.Message(t, api.Register(wish("gateway", deviceSecret)), http.StatusConflict)
 }
 
 func TestOfManyConfirmationsOneMakesTheUser(t *testing.T) {
-	w := newWorld(t, nil)
-	w.open()
-	w.register(wish("gateway", deviceSecret))
+	api := start(t)
+	openWindow(t, api)
+	api.Register(wish("gateway", deviceSecret))
 	statuses := make([]int, 8)
 	var all sync.WaitGroup
 	for i := range statuses {
 		all.Go(func() {
-			statuses[i] = w.do("POST", "/api/client-registry/confirm", `{"username": "gateway"}`).status
+			statuses[i] = api.Do("POST", "/api/client-registry/confirm", `{"username": "gateway"}`).Status
 		})
 	}
 	all.Wait()
@@ -223,12 +220,12 @@ func TestOfManyConfirmationsOneMakesTheUser(t *testing.T) {
 }
 
 func TestOfManySecretsForOneNameOneIsTaken(t *testing.T) {
-	w := newWorld(t, nil)
-	w.open()
+	api := start(t)
+	openWindow(t, api)
 	statuses := make([]int, 8)
 	var all sync.WaitGroup
 	for i := range statuses {
-		all.Go(func() { statuses[i] = w.register(wish("gateway", fmt.Sprintf("secret-%d", i))).status })
+		all.Go(func() { statuses[i] = api.Register(wish("gateway", fmt.Sprintf("secret-%d", i))).Status })
 	}
 	all.Wait()
 	count := make(map[int]int)
@@ -242,20 +239,20 @@ func TestOfManySecretsForOneNameOneIsTaken(t *testing.T) {
 
 // A lock and a confirmation at once: the device is granted, or nothing waits.
 func TestLockAgainstConfirm(t *testing.T) {
-	w := newWorld(t, nil)
+	api := start(t)
 	for i := range 5 {
-		w.open()
+		openWindow(t, api)
 		name := fmt.Sprintf("gateway-%d", i)
 		body := wish(name, deviceSecret)
-		w.register(body)
+		api.Register(body)
 		var confirmed int
 		var all sync.WaitGroup
-		all.Go(func() { confirmed = w.do("POST", "/api/client-registry/confirm", `{"username": "`+name+`"}`).status })
-		all.Go(func() { w.must(http.StatusNoContent, "POST", "/api/client-registry/lock", "") })
+		all.Go(func() { confirmed = api.Do("POST", "/api/client-registry/confirm", `{"username": "`+name+`"}`).Status })
+		all.Go(func() { api.Must(http.StatusNoContent, "POST", "/api/client-registry/lock", "") })
 		all.Wait()
 		wanted := map[int]int{http.StatusCreated: http.StatusCreated, http.StatusNotFound: http.StatusLocked}[confirmed]
-		if a := w.register(body); a.status != wanted || wanted == 0 {
-			t.Errorf("confirm: %d, then register: %d %s", confirmed, a.status, a.body)
+		if a := api.Register(body); a.Status != wanted || wanted == 0 {
+			t.Errorf("confirm: %d, then register: %d %s", confirmed, a.Status, a.Body)
 		}
 	}
 }

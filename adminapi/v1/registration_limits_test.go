@@ -1,4 +1,4 @@
-package adminapi
+package v1_test
 
 import (
 	"net/http"
@@ -7,42 +7,45 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mqttwarden/adminapi"
+	"mqttwarden/adminapi/internal/apitest"
 )
 
 // Until somebody opens the window, register tells nobody who exists.
 func TestWhileLockedAllNamesAreAnsweredAlike(t *testing.T) {
-	w := newWorld(t, nil)
-	w.user("alice")
-	w.open()
-	w.register(wish("waiting", deviceSecret))
-	w.register(wish("granted", deviceSecret))
-	w.must(http.StatusCreated, "POST", "/api/client-registry/confirm", `{"username": "granted"}`)
-	w.must(http.StatusNoContent, "POST", "/api/client-registry/lock", "")
-	strip := func(a answer) answer {
-		a.header = a.header.Clone()
-		a.header.Del("X-Request-Id")
+	api := start(t)
+	api.User("alice")
+	openWindow(t, api)
+	api.Register(wish("waiting", deviceSecret))
+	api.Register(wish("granted", deviceSecret))
+	api.Must(http.StatusCreated, "POST", "/api/client-registry/confirm", `{"username": "granted"}`)
+	api.Must(http.StatusNoContent, "POST", "/api/client-registry/lock", "")
+	strip := func(a apitest.Answer) apitest.Answer {
+		a.Header = a.Header.Clone()
+		a.Header.Del("X-Request-Id")
 		return a
 	}
-	unknown := strip(w.register(wish("nobody", deviceSecret)))
-	if unknown.status != http.StatusLocked {
-		t.Fatalf("got %d %s", unknown.status, unknown.body)
+	unknown := strip(api.Register(wish("nobody", deviceSecret)))
+	if unknown.Status != http.StatusLocked {
+		t.Fatalf("got %d %s", unknown.Status, unknown.Body)
 	}
 	for _, name := range []string{"alice", "Alice", "admin", "waiting", "granted"} { // of granted the secret is another one
-		got := strip(w.register(wish(name, "another-secret")))
-		if diff := cmp.Diff(unknown, got, cmp.AllowUnexported(answer{})); diff != "" {
+		got := strip(api.Register(wish(name, "another-secret")))
+		if diff := cmp.Diff(unknown, got); diff != "" {
 			t.Errorf("%s is told from nobody: %s", name, diff)
 		}
 	}
-	w.open()
+	openWindow(t, api)
 	for _, name := range []string{"alice", "Alice", "admin"} {
-		message(t, w.register(wish(name, "another-secret")), http.StatusConflict)
+		apitest.Message(t, api.Register(wish(name, "another-secret")), http.StatusConflict)
 	}
 }
 
 // Every field of a registration, past its limit: 400, naming it, telling nothing
 // of the password, and before the lock is looked at.
 func TestRegistrationsThatAreNotValid(t *testing.T) {
-	w := newWorld(t, nil)
+	api := start(t)
 	with := func(rest string) string {
 		return `{"username": "gateway", "password": "` + deviceSecret + `", "context": "x", ` + rest + `}`
 	}
@@ -52,7 +55,7 @@ func TestRegistrationsThatAreNotValid(t *testing.T) {
 		{"username", `{"password": "` + deviceSecret + `", "context": "x"}`},
 		{"context", `{"username": "gateway", "password": "` + deviceSecret + `"}`},
 		{"password", `{"username": "gateway", "context": "x"}`},
-		{"password", `{"username": "gateway", "context": "x", "password": "` + deviceSecret + `", "csr": "` + csr(t, newKey(t), "gateway") + `"}`},
+		{"password", `{"username": "gateway", "context": "x", "password": "` + deviceSecret + `", "csr": "` + apitest.CSR(t, apitest.NewKey(t), "gateway") + `"}`},
 		{"password", wish("gateway", "hunt")},
 		{"password", wish("gateway", "")},
 		{"password", wish("gateway", strings.Repeat("x", 1025))},
@@ -75,61 +78,61 @@ func TestRegistrationsThatAreNotValid(t *testing.T) {
 		{"body", ``},
 		{"body", `[]`},
 	} {
-		m := message(t, w.register(tt.body), http.StatusBadRequest)
+		m := apitest.Message(t, api.Register(tt.body), http.StatusBadRequest)
 		if !strings.Contains(m, tt.field) || strings.Contains(m, "hunt") || len(m) > 1000 {
 			t.Errorf("%.200s: message %q, want %s named and nothing repeated", tt.body, m, tt.field)
 		}
 	}
-	message(t, w.send("POST", "/api/client-registry/register", wish("gateway", deviceSecret), "Content-Type", "text/plain"), http.StatusUnsupportedMediaType)
-	if strings.Contains(w.log.String(), "hunt") {
+	apitest.Message(t, api.Send("POST", "/api/client-registry/register", wish("gateway", deviceSecret), "Content-Type", "text/plain"), http.StatusUnsupportedMediaType)
+	if strings.Contains(api.Log.String(), "hunt") {
 		t.Error("a password is in the log")
 	}
 }
 
 // A device is no browser; a page that makes a browser ask is.
 func TestPagesDoNotRegister(t *testing.T) {
-	w := newWorld(t, nil)
+	api := start(t)
 	for _, headers := range [][]string{
 		{"Sec-Fetch-Site", "cross-site"}, {"Origin", "http://evil.example"}, {"Origin", "null"},
 	} {
-		message(t, w.register(wish("gateway", deviceSecret), headers...), http.StatusForbidden)
+		apitest.Message(t, api.Register(wish("gateway", deviceSecret), headers...), http.StatusForbidden)
 	}
-	if a := w.register(wish("gateway", deviceSecret), "User-Agent", "device/1.0"); a.status != http.StatusLocked {
-		t.Errorf("got %d %s", a.status, a.body)
+	if a := api.Register(wish("gateway", deviceSecret), "User-Agent", "device/1.0"); a.Status != http.StatusLocked {
+		t.Errorf("got %d %s", a.Status, a.Body)
 	}
 }
 
 func TestWhereARegistrationComesFrom(t *testing.T) {
-	w := newWorld(t, func(cfg *Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
-	w.open()
-	w.register(wish("gateway", deviceSecret), "X-Forwarded-For", "203.0.113.9, 198.51.100.7, 192.0.2.4")
-	if got := w.pending()[0]["remote"]; got != "198.51.100.7" {
+	api := start(t, func(cfg *adminapi.Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
+	openWindow(t, api)
+	api.Register(wish("gateway", deviceSecret), "X-Forwarded-For", "203.0.113.9, 198.51.100.7, 192.0.2.4")
+	if got := pending(t, api)[0]["remote"]; got != "198.51.100.7" {
 		t.Errorf("remote is %v", got)
 	}
 }
 
 func TestTooManyRegistrationsFromOneAddress(t *testing.T) {
-	w := newWorld(t, nil)
-	var refused answer
+	api := start(t)
+	var refused apitest.Answer
 	for range 130 { // a burst of 100, and then five a second
-		if refused = w.register(wish("gateway", deviceSecret)); refused.status != http.StatusLocked {
+		if refused = api.Register(wish("gateway", deviceSecret)); refused.Status != http.StatusLocked {
 			break
 		}
 	}
-	m := message(t, refused, http.StatusServiceUnavailable)
-	if refused.header.Get("Retry-After") == "" || !strings.Contains(m, "too many") {
-		t.Errorf("got %v %s", refused.header, m)
+	m := apitest.Message(t, refused, http.StatusServiceUnavailable)
+	if refused.Header.Get("Retry-After") == "" || !strings.Contains(m, "too many") {
+		t.Errorf("got %v %s", refused.Header, m)
 	}
 }
 
 func TestARegistryThatIsAway(t *testing.T) {
-	w := newWorld(t, nil)
-	if err := w.store.Close(); err != nil {
+	api := start(t)
+	if err := api.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	a := w.register(wish("gateway", deviceSecret))
-	message(t, a, http.StatusServiceUnavailable)
-	if a.header.Get("Retry-After") == "" {
+	a := api.Register(wish("gateway", deviceSecret))
+	apitest.Message(t, a, http.StatusServiceUnavailable)
+	if a.Header.Get("Retry-After") == "" {
 		t.Error("there is no Retry-After")
 	}
 }

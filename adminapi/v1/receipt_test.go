@@ -1,4 +1,4 @@
-package adminapi
+package v1_test
 
 import (
 	"context"
@@ -9,42 +9,45 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mqttwarden/adminapi"
+	"mqttwarden/adminapi/internal/apitest"
 )
 
 // Every route that changes something says which change it was.
 func TestEveryChangeHasANumber(t *testing.T) {
-	w := newWorld(t, nil)
+	api := start(t)
 	last := uint64(1)
-	change := func(status int, method, path, body string) answer {
+	change := func(status int, method, path, body string) apitest.Answer {
 		t.Helper()
-		a := w.must(status, method, path, body)
-		n, err := strconv.ParseUint(a.header.Get("X-Change"), 10, 64)
+		a := api.Must(status, method, path, body)
+		n, err := strconv.ParseUint(a.Header.Get("X-Change"), 10, 64)
 		if err != nil || n <= last {
-			t.Errorf("%s %s: X-Change is %q after %d", method, path, a.header.Get("X-Change"), last)
+			t.Errorf("%s %s: X-Change is %q after %d", method, path, a.Header.Get("X-Change"), last)
 		}
 		last = n
 		return a
 	}
-	user := "/api/users/" + idOf(t, change(http.StatusCreated, "POST", "/api/users", `{"username": "alice", "identityProvider": "local"}`))
+	user := "/api/users/" + apitest.ID(t, change(http.StatusCreated, "POST", "/api/users", `{"username": "alice", "identityProvider": "local"}`))
 	change(http.StatusOK, "PUT", user, `{"mqttPublishPrefix": "a/"}`)
 	change(http.StatusCreated, "POST", user+"/certificates", `{"fingerprint": "`+fingerprint+`"}`)
 	change(http.StatusOK, "DELETE", user+"/certificates", `{"fingerprint": "`+fingerprint+`"}`)
-	roleID := idOf(t, change(http.StatusCreated, "POST", "/api/roles", `{"name": "ops", "isShared": true}`))
+	roleID := apitest.ID(t, change(http.StatusCreated, "POST", "/api/roles", `{"name": "ops", "isShared": true}`))
 	role := "/api/roles/" + roleID
 	change(http.StatusOK, "PUT", role, `{"name": "operators"}`)
 	change(http.StatusCreated, "POST", user+"/roles", `{"roleId": "`+roleID+`"}`)
 	change(http.StatusCreated, "POST", role+"/permissions", `{"resource": "a", "operation": "read", "context": "mqtt"}`)
 	var list []struct{ ID string }
-	w.must(http.StatusOK, "GET", role+"/permissions", "").decodeLoosely(t, &list)
+	api.Must(http.StatusOK, "GET", role+"/permissions", "").DecodeLoosely(t, &list)
 	change(http.StatusOK, "PUT", role+"/permissions/"+list[0].ID, `{"operation": "write"}`)
 	change(http.StatusOK, "DELETE", role+"/permissions/"+list[0].ID, "")
 	change(http.StatusOK, "DELETE", user+"/roles", `{"roleId": "`+roleID+`"}`)
 	change(http.StatusOK, "DELETE", user+"/tokens", "")
 	change(http.StatusOK, "DELETE", role, "")
 	change(http.StatusOK, "DELETE", user, "")
-	change(http.StatusNoContent, "PUT", "/api/users/change-password", `{"password": "`+adminPassword+`", "newPassword": "new-password"}`)
+	change(http.StatusNoContent, "PUT", "/api/users/change-password", `{"password": "`+apitest.AdminPassword+`", "newPassword": "new-password"}`)
 	for _, path := range []string{"/api/users", "/api/session", "/api/roles"} {
-		if a := w.must(http.StatusOK, "GET", path, ""); a.header.Get("X-Change") != "" {
+		if a := api.Must(http.StatusOK, "GET", path, ""); a.Header.Get("X-Change") != "" {
 			t.Errorf("GET %s has a number", path)
 		}
 	}
@@ -67,7 +70,7 @@ func (f *follower) WaitEnforced(ctx context.Context, _ uint64) error {
 
 func TestPreferWait(t *testing.T) {
 	f := &follower{}
-	w := newWorld(t, func(cfg *Config) { cfg.Follower = f })
+	api := start(t, func(cfg *adminapi.Config) { cfg.Follower = f })
 	for _, tt := range []struct {
 		name, prefer string
 		err          error
@@ -91,11 +94,11 @@ func TestPreferWait(t *testing.T) {
 			if tt.prefer != "" {
 				headers = []string{"Prefer", tt.prefer}
 			}
-			a := w.do("POST", "/api/users", `{"username": "user-`+strconv.Itoa(len(w.log.String()))+`", "identityProvider": "local"}`, headers...)
-			if a.status != http.StatusCreated || a.header.Get("X-Change") == "" {
-				t.Fatalf("got %d %s", a.status, a.body)
+			a := api.Do("POST", "/api/users", `{"username": "user-`+strconv.Itoa(len(api.Log.String()))+`", "identityProvider": "local"}`, headers...)
+			if a.Status != http.StatusCreated || a.Header.Get("X-Change") == "" {
+				t.Fatalf("got %d %s", a.Status, a.Body)
 			}
-			if got := a.header.Get("Preference-Applied"); got != tt.applied {
+			if got := a.Header.Get("Preference-Applied"); got != tt.applied {
 				t.Errorf("Preference-Applied is %q, want %q", got, tt.applied)
 			}
 			var want []time.Duration
@@ -111,18 +114,18 @@ func TestPreferWait(t *testing.T) {
 
 // With the real follower: what was waited for holds at the next request.
 func TestAnAwaitedChangeHolds(t *testing.T) {
-	w := newWorld(t, nil)
-	alice := w.user("alice", "read /api/users")
-	token := w.login("alice", "password-of-alice")
-	if a := w.as(token, "GET", "/api/users", ""); a.status != http.StatusOK {
-		t.Fatalf("got %d", a.status)
+	api := start(t)
+	alice := api.User("alice", "read /api/users")
+	token := api.Login("alice", "password-of-alice")
+	if a := api.As(token, "GET", "/api/users", ""); a.Status != http.StatusOK {
+		t.Fatalf("got %d", a.Status)
 	}
-	a := w.do("PUT", "/api/users/"+alice, `{"isActive": false}`, "Prefer", "wait=30")
-	if a.status != http.StatusOK || a.header.Get("Preference-Applied") != "wait=30" {
-		t.Fatalf("got %d, Preference-Applied %q", a.status, a.header.Get("Preference-Applied"))
+	a := api.Do("PUT", "/api/users/"+alice, `{"isActive": false}`, "Prefer", "wait=30")
+	if a.Status != http.StatusOK || a.Header.Get("Preference-Applied") != "wait=30" {
+		t.Fatalf("got %d, Preference-Applied %q", a.Status, a.Header.Get("Preference-Applied"))
 	}
-	message(t, w.as(token, "GET", "/api/users", ""), http.StatusUnauthorized)
-	got := fields(t, w.must(http.StatusOK, "GET", "/api/changes/"+a.header.Get("X-Change"), "").body)
+	apitest.Message(t, api.As(token, "GET", "/api/users", ""), http.StatusUnauthorized)
+	got := apitest.Fields(t, api.Must(http.StatusOK, "GET", "/api/changes/"+a.Header.Get("X-Change"), "").Body)
 	if node := got["nodes"].([]any)[0].(map[string]any)["node"]; got["enforced"] != true || node != "local" {
 		t.Errorf("the change is %v", got)
 	}
@@ -131,13 +134,13 @@ func TestAnAwaitedChangeHolds(t *testing.T) {
 func TestChanges(t *testing.T) {
 	f := &follower{}
 	last, lastErr := uint64(7), error(nil)
-	w := newWorld(t, func(cfg *Config) {
+	api := start(t, func(cfg *adminapi.Config) {
 		cfg.Follower, cfg.Node = f, "node-1"
 		cfg.LastChange = func(context.Context) (uint64, error) { return last, lastErr }
 	})
 	f.enforced = 5
 	for n, enforced := range map[string]bool{"1": true, "5": true, "6": false, "7": false} {
-		got := fields(t, w.must(http.StatusOK, "GET", "/api/changes/"+n, "").body)
+		got := apitest.Fields(t, api.Must(http.StatusOK, "GET", "/api/changes/"+n, "").Body)
 		number, _ := strconv.ParseFloat(n, 64)
 		want := map[string]any{
 			"change": number, "enforced": enforced, "missing": []any{},
@@ -148,9 +151,9 @@ func TestChanges(t *testing.T) {
 		}
 	}
 	for _, n := range []string{"0", "8", "18446744073709551615"} {
-		message(t, w.do("GET", "/api/changes/"+n, ""), http.StatusNotFound)
+		apitest.Message(t, api.Do("GET", "/api/changes/"+n, ""), http.StatusNotFound)
 	}
 	lastErr = errors.New("away")
-	message(t, w.do("GET", "/api/changes/6", ""), http.StatusInternalServerError)
-	w.must(http.StatusOK, "GET", "/api/changes/5", "") // what is enforced needs no store
+	apitest.Message(t, api.Do("GET", "/api/changes/6", ""), http.StatusInternalServerError)
+	api.Must(http.StatusOK, "GET", "/api/changes/5", "") // what is enforced needs no store
 }

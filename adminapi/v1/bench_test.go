@@ -1,13 +1,14 @@
-package adminapi
+package v1_test
 
 import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"mqttwarden/adminapi"
 )
 
 // BenchmarkCreateUser is one user a call, without a password, over HTTP into a
@@ -33,27 +34,22 @@ func BenchmarkOwnPermissions(b *testing.B) {
 }
 
 func benchmark(b *testing.B, clients, want int, method, path string, body func(n uint64) string) {
-	w := newBareWorld(b, nil)
-	a := w.send("POST", "/api/login", `{"username": "admin", "password": "`+adminPassword+`"}`, "Content-Type", "application/json")
-	token := fields(b, a.body)["token"].(string)
-	srv := httptest.NewUnstartedServer(w.handler)
-	srv.Config = Server(w.handler)
-	srv.Start()
-	b.Cleanup(srv.Close)
-	client := srv.Client()
-	client.Transport.(*http.Transport).MaxIdleConnsPerHost = clients
+	api := start(b)
+	url := api.Serve(adminapi.Server)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+	b.Cleanup(client.CloseIdleConnections)
 	var n atomic.Uint64
 	b.SetParallelism(max(1, clients/2)) // times the two processors that CI has
 	b.ReportAllocs()
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			r, err := http.NewRequest(method, srv.URL+path, strings.NewReader(body(n.Add(1))))
+			r, err := http.NewRequest(method, url+path, strings.NewReader(body(n.Add(1))))
 			if err != nil {
 				b.Error(err)
 				return
 			}
-			r.Header.Set("Authorization", "Bearer "+token)
+			r.Header.Set("Authorization", "Bearer "+api.Admin)
 			r.Header.Set("Content-Type", "application/json")
 			res, err := client.Do(r)
 			if err != nil {

@@ -1,4 +1,4 @@
-package adminapi
+package v1_test
 
 import (
 	"encoding/json"
@@ -12,50 +12,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mqttwarden/adminapi/internal/apitest"
 	v1 "mqttwarden/adminapi/v1"
-	"mqttwarden/registry/acl"
 )
 
-// shelf stands in for the broker.
-type shelf struct {
-	messages []v1.RetainedMessage
-	cleared  []string // what was
-}
-
-func (s *shelf) Retained(filter string, may func(string) bool, offset, limit int) ([]v1.RetainedMessage, int) {
-	var found []v1.RetainedMessage
-	for _, m := range s.messages {
-		if acl.Matches(filter, m.Topic) && may(m.Topic) {
-			found = append(found, m)
-		}
-	}
-	total := len(found)
-	found = found[min(offset, total):]
-	return found[:min(limit, len(found))], total
-}
-
-func (s *shelf) ClearRetained(topic string) bool {
-	return s.ClearAllRetained(topic, func(string) bool { return true }) > 0
-}
-
-func (s *shelf) ClearAllRetained(filter string, may func(string) bool) int {
-	s.cleared = append(s.cleared, filter)
-	_, total := s.Retained(filter, may, 0, 0)
-	return total
-}
-
 func TestListRetained(t *testing.T) {
-	w := newWorld(t, nil)
+	api := start(t)
 	at := time.Date(2026, 2, 13, 19, 40, 21, 0, time.UTC)
 	large := strings.Repeat("x", 20_000)
-	w.retained.messages = []v1.RetainedMessage{
+	api.Retained.Messages = []v1.RetainedMessage{
 		{Topic: "$SYS/broker/version", Payload: []byte("1"), Created: at},
 		{Topic: "a/1", Payload: []byte("on"), QoS: 1, Created: at, Expires: at.Add(time.Hour), ClientID: "gw", ContentType: "text/plain"},
 		{Topic: "a/2", Payload: []byte(large), Created: at, ClientID: "gw"},
 		{Topic: "b", Payload: []byte("off"), Created: at, ClientID: "gw"},
 	}
 	var got any
-	w.must(http.StatusOK, "GET", "/api/retained?filter=a/1&payload=true", "").decode(t, &got)
+	api.Must(http.StatusOK, "GET", "/api/retained?filter=a/1&payload=true", "").Decode(t, &got)
 	want := map[string]any{
 		"messages": []any{map[string]any{
 			"topic": "a/1", "size": 2., "qos": 1., "createdAt": "2026-02-13T19:40:21.000Z", "expiresAt": "2026-02-13T20:40:21.000Z",
@@ -78,7 +50,7 @@ func TestListRetained(t *testing.T) {
 	}
 	list := func(query string) (p page) {
 		t.Helper()
-		w.must(http.StatusOK, "GET", "/api/retained?"+query, "").decodeLoosely(t, &p)
+		api.Must(http.StatusOK, "GET", "/api/retained?"+query, "").DecodeLoosely(t, &p)
 		return p
 	}
 	for _, tt := range []struct {
@@ -112,51 +84,51 @@ func TestListRetained(t *testing.T) {
 		"filter=a/%23/b", "filter=a%2B", "filter=$share/g/a", "filter=$SHARE/g/a", "filter=a%00b",
 		"pageNumber=0", "rowsPerPage=101", "payload=maybe",
 	} {
-		message(t, w.do("GET", "/api/retained?"+bad, ""), http.StatusBadRequest)
+		apitest.Message(t, api.Do("GET", "/api/retained?"+bad, ""), http.StatusBadRequest)
 	}
 }
 
 func TestClearRetained(t *testing.T) {
-	w := newWorld(t, nil)
-	w.retained.messages = []v1.RetainedMessage{{Topic: "a/1"}, {Topic: "a/2"}, {Topic: "b"}}
-	a := w.must(http.StatusNoContent, "DELETE", "/api/retained?topic=a/1", "")
-	if media, typed := a.header["Content-Type"]; a.body != "" || typed {
-		t.Errorf("body is %q of the type %q, want none", a.body, media)
+	api := start(t)
+	api.Retained.Messages = []v1.RetainedMessage{{Topic: "a/1"}, {Topic: "a/2"}, {Topic: "b"}}
+	a := api.Must(http.StatusNoContent, "DELETE", "/api/retained?topic=a/1", "")
+	if media, typed := a.Header["Content-Type"]; a.Body != "" || typed {
+		t.Errorf("body is %q of the type %q, want none", a.Body, media)
 	}
 	for query, want := range map[string]int{"filter=a/%23": 2, "filter=%23": 3, "filter=b": 1, "filter=z": 0} {
 		var got struct{ Cleared int }
-		w.must(http.StatusOK, "DELETE", "/api/retained?"+query, "").decode(t, &got)
+		api.Must(http.StatusOK, "DELETE", "/api/retained?"+query, "").Decode(t, &got)
 		if got.Cleared != want {
 			t.Errorf("%s: %d were cleared, want %d", query, got.Cleared, want)
 		}
 	}
-	if got := message(t, w.do("DELETE", "/api/retained?topic=z", ""), http.StatusNotFound); !strings.HasPrefix(got, "topic: ") {
+	if got := apitest.Message(t, api.Do("DELETE", "/api/retained?topic=z", ""), http.StatusNotFound); !strings.HasPrefix(got, "topic: ") {
 		t.Errorf("message is %q", got)
 	}
-	w.retained.cleared = nil
+	api.Retained.Cleared = nil
 	for _, bad := range []string{
 		"", "topic=", "filter=", "topic=&filter=", "topic=a/1&filter=a/1", "topic=a/1&filter=", "topic=a/1&topic=b",
 		"filter=a&filter=b", "filter=a/%23/b", "filter=$share/g/%23",
 	} {
-		message(t, w.do("DELETE", "/api/retained?"+bad, ""), http.StatusBadRequest)
+		apitest.Message(t, api.Do("DELETE", "/api/retained?"+bad, ""), http.StatusBadRequest)
 	}
-	if w.retained.cleared != nil {
-		t.Errorf("cleared was %q", w.retained.cleared)
+	if api.Retained.Cleared != nil {
+		t.Errorf("cleared was %q", api.Retained.Cleared)
 	}
-	w.must(http.StatusOK, "DELETE", "/api/retained?filter=b", "")
-	if got := fmt.Sprint(w.retained.cleared); got != "[b]" {
+	api.Must(http.StatusOK, "DELETE", "/api/retained?filter=b", "")
+	if got := fmt.Sprint(api.Retained.Cleared); got != "[b]" {
 		t.Errorf("the broker was told %s", got)
 	}
 }
 
 func TestClearingRetainedMessagesIsAudited(t *testing.T) {
-	w := newWorld(t, nil)
-	w.retained.messages = []v1.RetainedMessage{{Topic: "a/1"}, {Topic: "a/2"}}
-	w.must(http.StatusNoContent, "DELETE", "/api/retained?topic=a/1", "")
-	w.must(http.StatusOK, "DELETE", "/api/retained?filter=a/%23", "")
-	w.must(http.StatusOK, "DELETE", "/api/retained?filter=z", "")
-	w.must(http.StatusNotFound, "DELETE", "/api/retained?topic=z", "")
-	entries, err := w.store.Audit(t.Context(), 10)
+	api := start(t)
+	api.Retained.Messages = []v1.RetainedMessage{{Topic: "a/1"}, {Topic: "a/2"}}
+	api.Must(http.StatusNoContent, "DELETE", "/api/retained?topic=a/1", "")
+	api.Must(http.StatusOK, "DELETE", "/api/retained?filter=a/%23", "")
+	api.Must(http.StatusOK, "DELETE", "/api/retained?filter=z", "")
+	api.Must(http.StatusNotFound, "DELETE", "/api/retained?topic=z", "")
+	entries, err := api.Store.Audit(t.Context(), 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,27 +145,27 @@ func TestClearingRetainedMessagesIsAudited(t *testing.T) {
 
 // The permission on the path is no way round the permissions over MQTT.
 func TestRetainedMessagesAreNoSideDoor(t *testing.T) {
-	w := newWorld(t, nil)
+	api := start(t)
 	for _, topic := range []string{"a/1", "a/secret", "b/1", "ops/x", "site/a/1"} {
-		w.retained.messages = append(w.retained.messages, v1.RetainedMessage{Topic: topic})
+		api.Retained.Messages = append(api.Retained.Messages, v1.RetainedMessage{Topic: topic})
 	}
-	w.must(http.StatusCreated, "POST", "/api/users", `{"username": "sited", "identityProvider": "local", "password": "password-of-sited",
+	api.Must(http.StatusCreated, "POST", "/api/users", `{"username": "sited", "identityProvider": "local", "password": "password-of-sited",
 		"mqttPublishPrefix": "site/", "initialPermissions": [
 		{"resource": "/api/retained", "operation": "readWrite", "context": "http"}, {"resource": "#", "operation": "write", "context": "mqtt"}]}`)
 	for _, tt := range []struct {
 		name, token, sees, mayNot string
 		clears                    int
 	}{
-		{"without a permission over MQTT", w.token("blind", "readWrite /api/retained"), "", "a/1", 0},
-		{"a reader", w.token("reader", "readWrite /api/retained", "mqtt read a/#", "mqtt read ${username}/#"), "a/1 a/secret", "a/1", 0},
+		{"without a permission over MQTT", api.Token("blind", "readWrite /api/retained"), "", "a/1", 0},
+		{"a reader", api.Token("reader", "readWrite /api/retained", "mqtt read a/#", "mqtt read ${username}/#"), "a/1 a/secret", "a/1", 0},
 		{
-			"an operator", w.token("ops", "readWrite /api/retained", "mqtt readWrite ${username}/#", "mqtt write a/#", "mqtt read b/#"),
+			"an operator", api.Token("ops", "readWrite /api/retained", "mqtt readWrite ${username}/#", "mqtt write a/#", "mqtt read b/#"),
 			"b/1 ops/x", "b/1", 3,
 		},
-		{"one with a publish prefix", w.login("sited", "password-of-sited"), "", "a/1", 1},
+		{"one with a publish prefix", api.Login("sited", "password-of-sited"), "", "a/1", 1},
 	} {
 		var page struct{ Messages []struct{ Topic string } }
-		w.as(tt.token, "GET", "/api/retained", "").decodeLoosely(t, &page)
+		api.As(tt.token, "GET", "/api/retained", "").DecodeLoosely(t, &page)
 		var topics []string
 		for _, m := range page.Messages {
 			topics = append(topics, m.Topic)
@@ -202,10 +174,10 @@ func TestRetainedMessagesAreNoSideDoor(t *testing.T) {
 			t.Errorf("%s sees %q, want %q", tt.name, got, tt.sees)
 		}
 		for _, topic := range []string{tt.mayNot, "there/is/none"} { // nobody learns which
-			message(t, w.as(tt.token, "DELETE", "/api/retained?topic="+topic, ""), http.StatusForbidden)
+			apitest.Message(t, api.As(tt.token, "DELETE", "/api/retained?topic="+topic, ""), http.StatusForbidden)
 		}
 		var got struct{ Cleared int }
-		w.as(tt.token, "DELETE", "/api/retained?filter=%23", "").decode(t, &got)
+		api.As(tt.token, "DELETE", "/api/retained?filter=%23", "").Decode(t, &got)
 		if got.Cleared != tt.clears {
 			t.Errorf("%s clears %d, want %d", tt.name, got.Cleared, tt.clears)
 		}
@@ -213,10 +185,10 @@ func TestRetainedMessagesAreNoSideDoor(t *testing.T) {
 }
 
 func TestRightsOnRetained(t *testing.T) {
-	w := newWorld(t, nil)
-	w.retained.messages = []v1.RetainedMessage{{Topic: "a"}}
-	reader, writer := w.token("reader", "read /api/retained", "mqtt read #"), w.token("writer", "write /api/retained", "mqtt write #")
-	mqtt := w.token("mqtt-reader", "mqtt readWrite #")
+	api := start(t)
+	api.Retained.Messages = []v1.RetainedMessage{{Topic: "a"}}
+	reader, writer := api.Token("reader", "read /api/retained", "mqtt read #"), api.Token("writer", "write /api/retained", "mqtt write #")
+	mqtt := api.Token("mqtt-reader", "mqtt readWrite #")
 	for _, tt := range []struct {
 		name, token, method string
 		want                int
@@ -232,16 +204,16 @@ func TestRightsOnRetained(t *testing.T) {
 		if tt.method == "DELETE" {
 			query = "?topic=a"
 		}
-		if a := w.as(tt.token, tt.method, "/api/retained"+query, ""); a.status != tt.want {
-			t.Errorf("%s: got %d %s, want %d", tt.name, a.status, a.body, tt.want)
+		if a := api.As(tt.token, tt.method, "/api/retained"+query, ""); a.Status != tt.want {
+			t.Errorf("%s: got %d %s, want %d", tt.name, a.Status, a.Body, tt.want)
 		}
 	}
 }
 
 func TestNoRetainedMessageIsAnEmptyList(t *testing.T) {
-	w := newWorld(t, nil)
+	api := start(t)
 	var got struct{ Messages json.RawMessage }
-	w.must(http.StatusOK, "GET", "/api/retained", "").decodeLoosely(t, &got)
+	api.Must(http.StatusOK, "GET", "/api/retained", "").DecodeLoosely(t, &got)
 	if string(got.Messages) != "[]" {
 		t.Errorf("got %s", got.Messages)
 	}

@@ -1,14 +1,16 @@
-package adminapi
+package v1_test
 
 import (
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"mqttwarden/adminapi/internal/apitest"
 )
 
 func TestTheWindow(t *testing.T) {
-	w := newWorld(t, nil)
+	api := start(t)
 	status := func() (locked bool, left time.Duration) {
 		t.Helper()
 		var s struct {
@@ -16,7 +18,7 @@ func TestTheWindow(t *testing.T) {
 			OpenUntil *time.Time
 			Remaining int64
 		}
-		w.must(http.StatusOK, "GET", "/api/client-registry/status", "").decode(t, &s)
+		api.Must(http.StatusOK, "GET", "/api/client-registry/status", "").Decode(t, &s)
 		if (s.OpenUntil == nil) != s.Locked || (s.Remaining == 0) != s.Locked {
 			t.Errorf("got %+v", s)
 		}
@@ -25,8 +27,8 @@ func TestTheWindow(t *testing.T) {
 	if locked, _ := status(); !locked {
 		t.Error("it is open from the beginning")
 	}
-	if a := w.must(http.StatusOK, "GET", "/api/client-registry/status", ""); strings.TrimSpace(a.body) != `{"locked":true,"openUntil":null,"remaining":0}` {
-		t.Errorf("got %s", a.body)
+	if a := api.Must(http.StatusOK, "GET", "/api/client-registry/status", ""); strings.TrimSpace(a.Body) != `{"locked":true,"openUntil":null,"remaining":0}` {
+		t.Errorf("got %s", a.Body)
 	}
 	for _, tt := range []struct {
 		body string
@@ -38,36 +40,36 @@ func TestTheWindow(t *testing.T) {
 		{`{"duration": 86400000}`, 24 * time.Hour},
 		{`{"duration": 60000}`, time.Minute},
 	} {
-		a := w.must(http.StatusNoContent, "POST", "/api/client-registry/open", tt.body)
-		if a.body != "" {
-			t.Errorf("got %s", a.body)
+		a := api.Must(http.StatusNoContent, "POST", "/api/client-registry/open", tt.body)
+		if a.Body != "" {
+			t.Errorf("got %s", a.Body)
 		}
 		if locked, left := status(); locked || left > tt.want || left < tt.want-20*time.Second {
 			t.Errorf("after %s it is locked: %v, and %v are left", tt.body, locked, left)
 		}
 	}
 	for _, bad := range []string{"0", "-1", "86400001", "9223372036854775807", "1e300", "1.5", `"60000"`, "true"} {
-		m := message(t, w.do("POST", "/api/client-registry/open", `{"duration": `+bad+`}`), http.StatusBadRequest)
+		m := apitest.Message(t, api.Do("POST", "/api/client-registry/open", `{"duration": `+bad+`}`), http.StatusBadRequest)
 		if !strings.Contains(m, "duration") {
 			t.Errorf("%s: message %q does not name duration", bad, m)
 		}
 	}
-	w.register(wish("gateway", deviceSecret))
-	w.must(http.StatusNoContent, "POST", "/api/client-registry/lock", "")
-	if locked, _ := status(); !locked || len(w.pending()) != 0 {
+	api.Register(wish("gateway", deviceSecret))
+	api.Must(http.StatusNoContent, "POST", "/api/client-registry/lock", "")
+	if locked, _ := status(); !locked || len(pending(t, api)) != 0 {
 		t.Error("the lock locks nothing")
 	}
-	w.open()
-	if len(w.pending()) != 0 {
+	openWindow(t, api)
+	if len(pending(t, api)) != 0 {
 		t.Error("what waited before the lock waits again")
 	}
 }
 
 func TestRightsOnTheClientRegistry(t *testing.T) {
-	w := newWorld(t, nil)
-	w.open()
-	w.register(wish("gateway", deviceSecret))
-	top, below := w.token("top", "readWrite /api/client-registry"), w.token("below", "readWrite /api/client-registry/+")
+	api := start(t)
+	openWindow(t, api)
+	api.Register(wish("gateway", deviceSecret))
+	top, below := api.Token("top", "readWrite /api/client-registry"), api.Token("below", "readWrite /api/client-registry/+")
 	for _, tt := range []struct {
 		endpoint   string
 		top, below int
@@ -81,19 +83,19 @@ func TestRightsOnTheClientRegistry(t *testing.T) {
 	} {
 		method, path, _ := strings.Cut(tt.endpoint, " ")
 		for token, want := range map[string]int{top: tt.top, below: tt.below} {
-			if a := w.as(token, method, path, ""); a.status != want {
-				t.Errorf("%s: got %d %s, want %d", tt.endpoint, a.status, a.body, want)
+			if a := api.As(token, method, path, ""); a.Status != want {
+				t.Errorf("%s: got %d %s, want %d", tt.endpoint, a.Status, a.Body, want)
 			}
 		}
 	}
-	w.open()
-	w.register(wish("gateway", deviceSecret))
-	admin := w.roleID("connectware-admin")
-	message(t, w.as(below, "POST", "/api/client-registry/confirm", `{"username": "gateway", "roles": ["`+admin+`"]}`), http.StatusForbidden)
-	if a := w.as(below, "POST", "/api/client-registry/confirm", `{"username": "gateway"}`); a.status != http.StatusCreated {
-		t.Errorf("got %d %s", a.status, a.body)
+	openWindow(t, api)
+	api.Register(wish("gateway", deviceSecret))
+	admin := api.RoleID("connectware-admin")
+	apitest.Message(t, api.As(below, "POST", "/api/client-registry/confirm", `{"username": "gateway", "roles": ["`+admin+`"]}`), http.StatusForbidden)
+	if a := api.As(below, "POST", "/api/client-registry/confirm", `{"username": "gateway"}`); a.Status != http.StatusCreated {
+		t.Errorf("got %d %s", a.Status, a.Body)
 	}
-	entries, err := w.store.Audit(t.Context(), 1000)
+	entries, err := api.Store.Audit(t.Context(), 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

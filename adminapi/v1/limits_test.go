@@ -1,20 +1,22 @@
-package adminapi
+package v1_test
 
 import (
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+
+	"mqttwarden/adminapi/internal/apitest"
 )
 
 // Every field of every body, just past its limit: 400, naming the field, telling
 // nothing of a password that stands beside it.
 func TestEveryFieldHasALimit(t *testing.T) {
-	w := newWorld(t, nil)
+	api := start(t)
 	const secret = "hunter2-hunter2"
-	id, role := w.user("alice"), w.roleID("minimum-access")
+	id, role := api.User("alice"), api.RoleID("minimum-access")
 	var created struct{ Permissions []struct{ ID string } }
-	w.must(http.StatusOK, "GET", "/api/roles/"+role, "").decodeLoosely(t, &created)
+	api.Must(http.StatusOK, "GET", "/api/roles/"+role, "").DecodeLoosely(t, &created)
 	permission := created.Permissions[0].ID
 
 	user := func(rest string) string {
@@ -103,10 +105,10 @@ func TestEveryFieldHasALimit(t *testing.T) {
 			{`{"enabled": true}`, "enabled"},
 		}},
 		{"PUT /api/users/change-password", []bad{
-			{`{"password": "` + adminPassword + `"}`, "newPassword"},
-			{`{"password": "` + adminPassword + `", "newPassword": "1234"}`, "newPassword"},
+			{`{"password": "` + apitest.AdminPassword + `"}`, "newPassword"},
+			{`{"password": "` + apitest.AdminPassword + `", "newPassword": "1234"}`, "newPassword"},
 			{`{"password": ` + long(1025) + `, "newPassword": "` + secret + `"}`, "password"},
-			{`{"password": "` + adminPassword + `", "newPassword": ` + long(1025) + `}`, "newPassword"},
+			{`{"password": "` + apitest.AdminPassword + `", "newPassword": ` + long(1025) + `}`, "newPassword"},
 			{`{"newPassword": "` + secret + `", "old": "x"}`, "old"},
 		}},
 		{"POST /api/users/" + id + "/certificates", []bad{
@@ -174,15 +176,15 @@ func TestEveryFieldHasALimit(t *testing.T) {
 			{`{"username": ` + long(256) + `, "password": "` + secret + `"}`, "username"},
 			{`{"username": "admin", "password": ` + long(1025) + `}`, "password"},
 			{`{"username": "admin", "password": {"is": "` + secret + `"}}`, "password"},
-			{`{"username": "admin", "password": "` + adminPassword + `", "expireTimeInHours": 0}`, "expireTimeInHours"},
-			{`{"username": "admin", "password": "` + adminPassword + `", "expireTimeInHours": -1}`, "expireTimeInHours"},
-			{`{"username": "admin", "password": "` + adminPassword + `", "expireTimeInHours": 876001}`, "expireTimeInHours"},
-			{`{"username": "admin", "password": "` + adminPassword + `", "expireTimeInHours": 1e300}`, "expireTimeInHours"},
-			{`{"username": "admin", "password": "` + adminPassword + `", "expireTimeInHours": 1e999}`, "body"},
-			{`{"username": "admin", "password": "` + adminPassword + `", "expireTimeInHours": "1"}`, "expireTimeInHours"},
-			{`{"username": "admin", "password": "` + adminPassword + `", "label": ` + long(256) + `}`, "label"},
-			{`{"username": "admin", "password": "` + adminPassword + `", "label": "a\nb"}`, "label"},
-			{`{"username": "admin", "password": "` + adminPassword + `", "cookie": true}`, "cookie"},
+			{`{"username": "admin", "password": "` + apitest.AdminPassword + `", "expireTimeInHours": 0}`, "expireTimeInHours"},
+			{`{"username": "admin", "password": "` + apitest.AdminPassword + `", "expireTimeInHours": -1}`, "expireTimeInHours"},
+			{`{"username": "admin", "password": "` + apitest.AdminPassword + `", "expireTimeInHours": 876001}`, "expireTimeInHours"},
+			{`{"username": "admin", "password": "` + apitest.AdminPassword + `", "expireTimeInHours": 1e300}`, "expireTimeInHours"},
+			{`{"username": "admin", "password": "` + apitest.AdminPassword + `", "expireTimeInHours": 1e999}`, "body"},
+			{`{"username": "admin", "password": "` + apitest.AdminPassword + `", "expireTimeInHours": "1"}`, "expireTimeInHours"},
+			{`{"username": "admin", "password": "` + apitest.AdminPassword + `", "label": ` + long(256) + `}`, "label"},
+			{`{"username": "admin", "password": "` + apitest.AdminPassword + `", "label": "a\nb"}`, "label"},
+			{`{"username": "admin", "password": "` + apitest.AdminPassword + `", "cookie": true}`, "cookie"},
 		}},
 		{"POST /api/logout", []bad{
 			{`{}`, "token"}, {`{"token": 1}`, "token"}, {`{"token": "x", "all": true}`, "all"},
@@ -190,37 +192,37 @@ func TestEveryFieldHasALimit(t *testing.T) {
 	} {
 		method, path, _ := strings.Cut(tt.endpoint, " ")
 		for _, b := range tt.bodies {
-			a := w.do(method, path, b.body)
-			if a.status != http.StatusBadRequest {
-				t.Errorf("%s %.120s: got %d %s, want 400", tt.endpoint, b.body, a.status, a.body)
+			a := api.Do(method, path, b.body)
+			if a.Status != http.StatusBadRequest {
+				t.Errorf("%s %.120s: got %d %s, want 400", tt.endpoint, b.body, a.Status, a.Body)
 				continue
 			}
-			m := message(t, a, http.StatusBadRequest)
+			m := apitest.Message(t, a, http.StatusBadRequest)
 			if !strings.Contains(m, b.field) {
 				t.Errorf("%s %.120s: message %q does not name %s", tt.endpoint, b.body, m, b.field)
 			}
-			if strings.Contains(m, "hunt") || strings.Contains(m, adminPassword) || len(m) > 1000 {
+			if strings.Contains(m, "hunt") || strings.Contains(m, apitest.AdminPassword) || len(m) > 1000 {
 				t.Errorf("%s %.120s: message %.1200q repeats what was sent", tt.endpoint, b.body, m)
 			}
 		}
-		if m := message(t, w.do(method, path, ""), http.StatusBadRequest); m == "" {
+		if m := apitest.Message(t, api.Do(method, path, ""), http.StatusBadRequest); m == "" {
 			t.Errorf("%s without a body: no message", tt.endpoint)
 		}
 	}
-	if log := w.log.String(); strings.Contains(log, "hunt") || strings.Contains(log, adminPassword) {
+	if log := api.Log.String(); strings.Contains(log, "hunt") || strings.Contains(log, apitest.AdminPassword) {
 		t.Error("a password is in the log")
 	}
 }
 
 // An id that is too long to be one is not looked for.
 func TestIDsHaveALimit(t *testing.T) {
-	w := newWorld(t, nil)
+	api := start(t)
 	id := strings.Repeat("x", 65)
 	for _, endpoint := range []string{
 		"GET /api/users/" + id, "DELETE /api/users/" + id, "GET /api/users/" + id + "/tokens", "DELETE /api/users/x/tokens?tokenId=" + id,
 		"GET /api/roles/" + id, "GET /api/roles/x/permissions/" + id, "GET /api/changes/18446744073709551616", "GET /api/changes/-1", "GET /api/changes/one",
 	} {
 		method, path, _ := strings.Cut(endpoint, " ")
-		message(t, w.do(method, path, ""), http.StatusBadRequest)
+		apitest.Message(t, api.Do(method, path, ""), http.StatusBadRequest)
 	}
 }
