@@ -1,12 +1,15 @@
 package v1_test
 
 import (
+	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"mqttwarden/adminapi/internal/apitest"
+	"mqttwarden/registry"
 )
 
 func TestTheWindow(t *testing.T) {
@@ -106,4 +109,23 @@ func TestRightsOnTheClientRegistry(t *testing.T) {
 	if !found {
 		t.Errorf("the confirmation is not in the audit trail")
 	}
+}
+
+// An MQTT client that is no user registers by trying to connect.
+func TestAnMQTTClientIsInTheList(t *testing.T) {
+	api := start(t)
+	openWindow(t, api)
+	_, err := api.SignIn.In(t.Context(), registry.Attempt{
+		ClientID: "c-1", Username: "gateway", Password: deviceSecret, HasPassword: true, Remote: netip.MustParseAddr("198.51.100.7"),
+	})
+	if !errors.Is(err, registry.Unauthenticated) {
+		t.Fatalf("got %v", err)
+	}
+	list := pending(t, api)
+	if len(list) != 1 || list[0]["username"] != "gateway" || list[0]["source"] != "mqtt" || list[0]["remote"] != "198.51.100.7" {
+		t.Errorf("got %v", list)
+	}
+	api.Must(http.StatusCreated, "POST", "/api/client-registry/confirm", `{"username": "gateway"}`)
+	api.Settle()
+	api.Login("gateway", deviceSecret)
 }

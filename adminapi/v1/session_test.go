@@ -21,7 +21,7 @@ func TestLogin(t *testing.T) {
 	api.Must(http.StatusCreated, "POST", "/api/users/"+alice+"/roles", `{"roleId": "`+role+`"}`)
 	api.Settle()
 
-	a := api.SignIn(`{"username": "alice", "password": "password-of-alice"}`)
+	a := api.PostLogin(`{"username": "alice", "password": "password-of-alice"}`)
 	if a.Status != http.StatusOK || a.Header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("got %d %s %v", a.Status, a.Body, a.Header)
 	}
@@ -72,7 +72,7 @@ func TestTokensLiveAsLongAsAsked(t *testing.T) {
 		"0.5": 30 * time.Minute, "2": 2 * time.Hour, "99999": 99999 * time.Hour, "876000": 876000 * time.Hour,
 		"1e-9": time.Second, "null": time.Hour, // never more than a second longer than asked, and never no time at all
 	} {
-		a := api.SignIn(fmt.Sprintf(`{"username": "admin", "password": %q, "expireTimeInHours": %s}`, apitest.AdminPassword, hours))
+		a := api.PostLogin(fmt.Sprintf(`{"username": "admin", "password": %q, "expireTimeInHours": %s}`, apitest.AdminPassword, hours))
 		if a.Status != http.StatusOK {
 			t.Errorf("%s hours: got %d %s", hours, a.Status, a.Body)
 			continue
@@ -101,15 +101,15 @@ func TestLoginRefusals(t *testing.T) {
 		{"a user without that grant type", "certificate", "password-of-certificate", http.StatusForbidden},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := api.SignIn(apitest.JSON(t, map[string]string{"username": tt.username, "password": tt.password}))
+			a := api.PostLogin(apitest.JSON(t, map[string]string{"username": tt.username, "password": tt.password}))
 			apitest.Message(t, a, tt.want)
 			if got := a.Header.Get("WWW-Authenticate"); (got == "Bearer") != (tt.want == http.StatusUnauthorized) {
 				t.Errorf("WWW-Authenticate is %q", got)
 			}
 		})
 	}
-	wrong := api.SignIn(`{"username": "admin", "password": "wrong"}`)
-	if nobody := api.SignIn(`{"username": "nobody", "password": "wrong"}`); nobody.Body != wrong.Body {
+	wrong := api.PostLogin(`{"username": "admin", "password": "wrong"}`)
+	if nobody := api.PostLogin(`{"username": "nobody", "password": "wrong"}`); nobody.Body != wrong.Body {
 		t.Errorf("%s and %s tell who exists", nobody.Body, wrong.Body)
 	}
 }
@@ -147,7 +147,7 @@ func TestTokensOfAUser(t *testing.T) {
 	}
 	var tokens [4]string
 	for i := range tokens {
-		a := api.SignIn(fmt.Sprintf(`{"username": "alice", "password": "password-of-alice", "label": "token %d"}`, i))
+		a := api.PostLogin(fmt.Sprintf(`{"username": "alice", "password": "password-of-alice", "label": "token %d"}`, i))
 		tokens[i] = apitest.Fields(t, a.Body)["token"].(string)
 	}
 	alive := func() string {

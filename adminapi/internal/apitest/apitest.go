@@ -37,6 +37,7 @@ type API struct {
 	Handler  http.Handler
 	Store    registry.Store
 	Service  *registry.Service
+	SignIn   *registry.SignIn // as an MQTT client uses it
 	Log      *Log
 	Retained *Retained
 	Admin    string // a token of the user admin, who has all rights
@@ -105,7 +106,7 @@ func start(t testing.TB, openStore OpenStore, image []byte, change []func(*admin
 	must(err)
 	must(parts.follower.Start(t.Context(), parts.principals, nil))
 	a.background(parts.follower.Run)
-	a.Store, a.Service, a.follower = store, parts.service, parts.follower
+	a.Store, a.Service, a.SignIn, a.follower = store, parts.service, parts.signIn, parts.follower
 	cfg := a.config(parts, log)
 	for _, f := range change {
 		f(&cfg)

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// SignIn sends a login.
-func (a *API) SignIn(body string) Answer {
+// PostLogin sends a login.
+func (a *API) PostLogin(body string) Answer {
 	return a.Send("POST", "/api/login", body, "Content-Type", "application/json")
 }
 
 // Login returns a token of a user.
 func (a *API) Login(username, password string) string {
 	a.t.Helper()
-	got := a.SignIn(JSON(a.t, map[string]string{"username": username, "password": password}))
+	got := a.PostLogin(JSON(a.t, map[string]string{"username": username, "password": password}))
 	if got.Status != http.StatusOK {
 		a.t.Fatalf("login of %s: got %d %s", username, got.Status, got.Body)
 	}
