@@ -17,6 +17,7 @@ import (
 	"mqttwarden/adminapi"
 	"mqttwarden/adminapi/internal/apitest"
 	"mqttwarden/registry"
+	"mqttwarden/registry/acl"
 )
 
 // These tests are about time, so they run in a bubble of it, with the limits that
@@ -36,17 +37,34 @@ func (p pipes) Close() error { close(p); return nil }
 
 func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "pipe"} }
 
-// idle is a registry without users, in which a token can be ended.
-type idle struct{ adminapi.Service }
+// idle is a registry in which little happens. Its one user has the token "good"
+// and all rights.
+type idle struct {
+	adminapi.Service
+	registry.RecordReader
+}
 
 func (idle) Logout(context.Context, string) (uint64, error) { return 7, nil }
+
+func (idle) DeleteUser(context.Context, registry.Caller, registry.UserID) (uint64, error) {
+	return 7, nil
+}
+
+func (idle) RecordByName(context.Context, string) (registry.Record, error) {
+	all := acl.Grant{Context: acl.HTTP, Operation: acl.ReadWrite, Resource: "/#"}
+	return registry.Record{User: registry.User{ID: "1", Username: "somebody"}, Grants: []acl.Grant{all}}, nil
+}
 
 func (idle) In(context.Context, registry.Attempt) (registry.Login, error) {
 	return registry.Login{}, registry.Unauthenticated
 }
 
-func (idle) Token(context.Context, string) (registry.Login, error) {
-	return registry.Login{}, registry.Unauthenticated
+func (i idle) Token(ctx context.Context, token string) (registry.Login, error) {
+	if token != "good" {
+		return registry.Login{}, registry.Unauthenticated
+	}
+	s, err := registry.NewPrincipals(i, 1, func() bool { return true }).ByName(ctx, "somebody")
+	return registry.Login{Subject: s}, err
 }
 
 // slow is a follower that takes its time.
@@ -93,16 +111,19 @@ func TestReadDeadlineEndsWithTheBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const wait = 50 * time.Second // more than the time to read, less than the time to write
 		conn, started := dial(t, slow(wait)), time.Now()
-		for range 2 { // on one connection
-			const body = `{"token": "x"}`
-			fmt.Fprintf(conn, "POST /api/logout HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		for _, tt := range []struct{ name, request, body string }{ // on one connection
+			{"with a body", "POST /api/logout", `{"token": "x"}`},
+			{"without one", "DELETE /api/users/x", ""},
+		} {
+			fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\nPrefer: wait=60\r\n"+
+				"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", tt.request, len(tt.body), tt.body)
 			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer res.Body.Close()
 			if res.StatusCode != http.StatusOK || res.Header.Get("Preference-Applied") != "wait=60" {
-				t.Errorf("got %d, Preference-Applied %q", res.StatusCode, res.Header.Get("Preference-Applied"))
+				t.Errorf("%s: got %d, Preference-Applied %q", tt.name, res.StatusCode, res.Header.Get("Preference-Applied"))
 			}
 		}
 		if took := time.Since(started); took != 2*wait {
@@ -114,16 +135,16 @@ func TestReadDeadlineEndsWithTheBody(t *testing.T) {
 func TestSlowBodiesAreGivenUp(t *testing.T) {
 	const limit = 30 * time.Second
 	for name, tt := range map[string]struct {
-		path string
-		want int
+		token string
+		want  int
 	}{
-		"to a route that reads it":                {"/api/logout", http.StatusRequestTimeout},
-		"to a route that refuses whoever sent it": {"/api/users", http.StatusUnauthorized}, // net/http reads what is small before it answers
+		"of somebody": {"good", http.StatusRequestTimeout},
+		"of nobody":   {"bad", http.StatusUnauthorized}, // net/http reads what is small before it answers
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				conn, started := dial(t, slow(0)), time.Now()
-				fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer abc\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", tt.path)
+				fmt.Fprintf(conn, "POST /api/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", tt.token)
 				reader := bufio.NewReader(conn)
 				res, err := http.ReadResponse(reader, nil)
 				if err != nil {

@@ -2,12 +2,15 @@ package route_test
 
 import (
 	stdjson "encoding/json"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"mqttwarden/adminapi/internal/route"
+	"mqttwarden/adminapi/internal/wire"
 )
 
 func TestEachDialectAnswersForItsOwn(t *testing.T) {
@@ -151,5 +154,28 @@ func TestRoutes(t *testing.T) {
 		"GET /one/notes permitted, POST /one/notes open, GET /one/raw open, GET /one/whose open"
 	if s := strings.Join(got, ", "); s != want {
 		t.Errorf("got %s, want %s", s, want)
+	}
+}
+
+// A dialect that shows each field by itself is told of each, without its value.
+func TestFieldsAtFault(t *testing.T) {
+	d := dialect("fields", "/fields")
+	var got []wire.FieldError
+	d.Errors = func(_ *http.Request, err error) wire.Answer {
+		if e, ok := errors.AsType[*wire.ClientError](err); ok {
+			got = e.Fields
+		}
+		return wire.Answer{Status: http.StatusBadRequest}
+	}
+	r := newRouter(d)
+	send(t, r, "POST /fields/notes", `{"text": 1, "secret": 2}`, json)
+	slices.SortFunc(got, func(a, b wire.FieldError) int { return strings.Compare(a.Name, b.Name) })
+	want := []wire.FieldError{{Name: "secret", Message: "is not a field"}, {Name: "text", Message: "must be a string"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	send(t, r, "GET /fields/nothing", "", "")
+	if got != nil {
+		t.Errorf("of a request without fields: got %+v", got)
 	}
 }

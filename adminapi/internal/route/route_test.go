@@ -87,7 +87,7 @@ func newRouter(dialects ...*route.Dialect) *route.Router {
 	r := route.NewRouter(route.Config{Access: &access.Control{SignIn: nobody{}}, MaxBody: 100, Version: "7"})
 	for _, d := range dialects {
 		t := r.Table(d)
-		mount(t, d.Prefixes[0])
+		mount(t, strings.TrimSuffix(d.Prefixes[0], "/"))
 		mount(t, "/of-"+d.Name) // below nobody's prefix, or that of another
 	}
 	return r
