@@ -38,8 +38,10 @@ type SignIn = access.SignIn
 
 // Config holds what the HTTP side works with.
 type Config struct {
-	Service Service // *registry.Service
-	SignIn  SignIn
+	Service       v1.Service       // *registry.Service
+	Registrations v1.Registrations // *enrol.Service
+	Certificates  Certificates     // *pki.Service
+	SignIn        SignIn
 	// Certificate returns what the client certificate of a TLS connection is
 	// worth as a credential. Nil: none is taken.
 	Certificate     func(*tls.ConnectionState) *registry.Certificate
@@ -57,9 +59,9 @@ type Config struct {
 	Log             *slog.Logger
 }
 
-// Service is the register with its certificate authority.
-type Service interface {
-	v1.Service
+// Certificates are the trust anchors and our own certificate authority.
+type Certificates interface {
+	v1.Certificates
 	pki.Authority
 }
 
@@ -75,7 +77,7 @@ const defaultMaxBody = 1 << 20
 // New returns the handler of everything. It returns an error when cfg lacks a
 // part or a document can't be made.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Service == nil || cfg.SignIn == nil || cfg.Follower == nil || cfg.Retained == nil || cfg.LastChange == nil ||
+	if cfg.Service == nil || cfg.Registrations == nil || cfg.Certificates == nil || cfg.SignIn == nil || cfg.Follower == nil || cfg.Retained == nil || cfg.LastChange == nil ||
 		cfg.Ready == nil || cfg.Now == nil || cfg.Log == nil {
 		return nil, errors.New("adminapi: the configuration lacks a part")
 	}
@@ -100,10 +102,10 @@ func mount(cfg Config) (*route.Router, error) {
 	})
 	api := router.Table(v1.Dialect())
 	v1.New(v1.Config{
-		Service: cfg.Service, SignIn: cfg.SignIn, Node: cfg.Node,
+		Service: cfg.Service, Registrations: cfg.Registrations, Certificates: cfg.Certificates, SignIn: cfg.SignIn, Node: cfg.Node,
 		Changes: changes{cfg.Follower, cfg.LastChange}, Retained: cfg.Retained,
 	}).Mount(api)
-	pki.New(cfg.Service).Mount(api)
+	pki.New(cfg.Certificates).Mount(api)
 	mountOwn(api, cfg)
 	return router, router.ServeDocuments()
 }

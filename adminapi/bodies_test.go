@@ -10,7 +10,7 @@ import (
 )
 
 func TestBodies(t *testing.T) {
-	api := start(t, func(cfg *adminapi.Config) { cfg.MaxBody = 1000 })
+	api := apitest.New(t, func(cfg *adminapi.Config) { cfg.MaxBody = 1000 })
 	const json = "application/json"
 	user := func(name string) string { return `{"username": "` + name + `", "identityProvider": "local"}` }
 	for _, tt := range []struct {
@@ -65,7 +65,7 @@ func TestBodies(t *testing.T) {
 }
 
 func TestAMebibyteIsTheDefaultLimit(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	body := `{"token": "` + strings.Repeat("x", 1<<20-14) + `"}`
 	if a := api.Do("POST", "/api/logout", body); a.Status != http.StatusOK || len(body) != 1<<20-1 {
 		t.Errorf("%d bytes: got %d %.200s", len(body), a.Status, a.Body)

@@ -12,7 +12,7 @@ import (
 )
 
 func TestAClientCertificateIsACredential(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	send := api.ServeTLS()
 	plant, foreign := apitest.NewCA(t, "Plant CA", nil), apitest.NewCA(t, "Foreign CA", nil)
 	api.Must(http.StatusCreated, "POST", "/api/certificates", apitest.JSON(t, plant.PEM()))
@@ -79,7 +79,7 @@ func TestAClientCertificateIsACredential(t *testing.T) {
 // A certificate counts for as long as it is registered or its CA is trusted,
 // also on a connection that stands.
 func TestACertificateThatEnds(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	send := api.ServeTLS()
 	plant := apitest.NewCA(t, "Plant CA", nil)
 	api.Must(http.StatusCreated, "POST", "/api/certificates", apitest.JSON(t, plant.PEM()))
@@ -102,7 +102,7 @@ func TestACertificateThatEnds(t *testing.T) {
 
 // Browsers send a certificate along with what a foreign page asks of them.
 func TestAForeignPageDoesNotUseACertificate(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	send := api.ServeTLS()
 	mine := api.Device("gateway")
 	for _, headers := range [][]string{
@@ -116,7 +116,7 @@ func TestAForeignPageDoesNotUseACertificate(t *testing.T) {
 }
 
 func TestCertificatesMayBeSwitchedOff(t *testing.T) {
-	api := start(t, func(cfg *adminapi.Config) { cfg.Certificate = nil })
+	api := apitest.New(t, func(cfg *adminapi.Config) { cfg.Certificate = nil })
 	send := api.ServeTLS()
 	mine := api.Device("gateway")
 	apitest.Message(t, send(&mine, "GET", "/api/session", ""), http.StatusUnauthorized)

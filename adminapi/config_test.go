@@ -11,9 +11,10 @@ import (
 
 func TestConfigMustBeWhole(t *testing.T) {
 	whole := adminapi.Config{}
-	start(t, func(cfg *adminapi.Config) { whole = *cfg })
+	apitest.New(t, func(cfg *adminapi.Config) { whole = *cfg })
 	for name, spoil := range map[string]func(*adminapi.Config){
-		"no service": func(c *adminapi.Config) { c.Service = nil }, "no sign-in": func(c *adminapi.Config) { c.SignIn = nil },
+		"no service": func(c *adminapi.Config) { c.Service = nil }, "no registrations": func(c *adminapi.Config) { c.Registrations = nil },
+		"no certificates": func(c *adminapi.Config) { c.Certificates = nil }, "no sign-in": func(c *adminapi.Config) { c.SignIn = nil },
 		"no follower": func(c *adminapi.Config) { c.Follower = nil }, "no line of changes": func(c *adminapi.Config) { c.LastChange = nil },
 		"no readiness": func(c *adminapi.Config) { c.Ready = nil }, "no clock": func(c *adminapi.Config) { c.Now = nil }, "no log": func(c *adminapi.Config) { c.Log = nil },
 	} {
@@ -27,8 +28,8 @@ func TestConfigMustBeWhole(t *testing.T) {
 
 // Two of them in one process do not share what differs between them.
 func TestTwoInstances(t *testing.T) {
-	one := start(t, func(cfg *adminapi.Config) { cfg.MaxBody = 100 })
-	two := start(t, func(cfg *adminapi.Config) { cfg.Version = "another" })
+	one := apitest.New(t, func(cfg *adminapi.Config) { cfg.MaxBody = 100 })
+	two := apitest.New(t, func(cfg *adminapi.Config) { cfg.Version = "another" })
 	body := `{"token": "` + strings.Repeat("x", 200) + `"}`
 	apitest.Message(t, one.Do("POST", "/api/logout", body), http.StatusRequestEntityTooLarge)
 	two.Must(http.StatusOK, "POST", "/api/logout", body)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestWaysToShowACredential(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	token := api.Token("alice", "read /api/users")
 	for _, tt := range []struct {
 		name, query string
@@ -52,7 +52,7 @@ func TestWaysToShowACredential(t *testing.T) {
 }
 
 func TestTokensInTheQueryCanBeSwitchedOff(t *testing.T) {
-	api := start(t, func(cfg *adminapi.Config) { cfg.AllowQueryToken = false })
+	api := apitest.New(t, func(cfg *adminapi.Config) { cfg.AllowQueryToken = false })
 	apitest.Message(t, api.Send("GET", "/api/session?apiToken="+api.Admin, ""), http.StatusUnauthorized)
 	if a := api.Do("GET", "/api/session?apiToken=abc", ""); a.Status != http.StatusOK {
 		t.Errorf("beside a header it is not looked at: got %d", a.Status)

@@ -39,7 +39,7 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 func TestDocument(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	a := api.Send("GET", "/openapi.json", "")
 	if a.Status != http.StatusOK || a.Header.Get("Content-Type") != "application/json" {
 		t.Fatalf("got %d %v", a.Status, a.Header)
@@ -64,7 +64,7 @@ func TestDocument(t *testing.T) {
 // Every operation of the document says what it needs, and is described, and every
 // route of an API is in the document.
 func TestDocumentTellsWhoMay(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	var document struct {
 		Paths map[string]map[string]struct {
 			OperationID string
@@ -111,7 +111,7 @@ func TestDocumentTellsWhoMay(t *testing.T) {
 
 // The page runs its own scripts, and none that came from elsewhere.
 func TestDocsPage(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for _, path := range []string{"/docs", "/docs/"} {
 		a := api.Send("GET", path, "")
 		policy := a.Header.Get("Content-Security-Policy")

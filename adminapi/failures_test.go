@@ -24,7 +24,7 @@ func (f *failing) UserIDs(context.Context) ([]registry.UserID, error) { panic("o
 
 func TestFailuresOfOurs(t *testing.T) {
 	service := &failing{}
-	api := start(t, func(cfg *adminapi.Config) {
+	api := apitest.New(t, func(cfg *adminapi.Config) {
 		service.Service = cfg.Service.(*registry.Service)
 		cfg.Service = service
 	})
@@ -63,7 +63,7 @@ func TestFailuresOfOurs(t *testing.T) {
 }
 
 func TestAPanicIsAnInternalError(t *testing.T) {
-	api := start(t, func(cfg *adminapi.Config) { cfg.Service = &failing{Service: cfg.Service.(*registry.Service)} })
+	api := apitest.New(t, func(cfg *adminapi.Config) { cfg.Service = &failing{Service: cfg.Service.(*registry.Service)} })
 	before := len(api.Log.String())
 	if m := apitest.Message(t, api.Do("GET", "/api/users/ids", ""), http.StatusInternalServerError); m != "internal error" {
 		t.Errorf("message is %q", m)

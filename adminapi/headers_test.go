@@ -4,10 +4,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"mqttwarden/adminapi/internal/apitest"
 )
 
 func TestHeadersOfEveryAnswer(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for _, endpoint := range []string{
 		"GET /api/session", "GET /api/nothing", "PUT /api/login", "GET /api/users/a%2fb", "GET /api/users", "POST /api/users", "GET /healthz", "GET /openapi.json",
 	} {
@@ -32,7 +34,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 }
 
 func TestPagesOfOtherOriginsChangeNothing(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for _, tt := range []struct {
 		name    string
 		headers []string
@@ -59,7 +61,7 @@ func TestPagesOfOtherOriginsChangeNothing(t *testing.T) {
 
 // Whatever a client accepts, it gets JSON, and no header of it makes us fall over.
 func TestOddHeaders(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for _, header := range [][2]string{
 		{"Accept", "text/html"},
 		{"Accept", "a;,b"},

@@ -12,7 +12,7 @@ import (
 )
 
 func TestHealth(t *testing.T) {
-	api := start(t, func(cfg *adminapi.Config) {
+	api := apitest.New(t, func(cfg *adminapi.Config) {
 		cfg.Ready = func(context.Context) adminapi.Readiness { panic("health does not ask") }
 	})
 	if a := api.Send("GET", "/healthz", ""); a.Status != http.StatusOK || a.Body != `{"status":"ok"}`+"\n" {
@@ -22,7 +22,7 @@ func TestHealth(t *testing.T) {
 
 func TestReady(t *testing.T) {
 	var parts adminapi.Readiness
-	api := start(t, func(cfg *adminapi.Config) {
+	api := apitest.New(t, func(cfg *adminapi.Config) {
 		cfg.Ready = func(ctx context.Context) adminapi.Readiness {
 			if _, limited := ctx.Deadline(); !limited {
 				t.Error("a probe may take for ever")
@@ -54,7 +54,7 @@ func TestReady(t *testing.T) {
 }
 
 func TestMetricsNeedARight(t *testing.T) {
-	api := start(t, func(cfg *adminapi.Config) {
+	api := apitest.New(t, func(cfg *adminapi.Config) {
 		cfg.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
 			_, _ = w.Write([]byte("up 1\n"))

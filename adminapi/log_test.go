@@ -10,7 +10,7 @@ import (
 )
 
 func TestAccessLog(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for _, tt := range []struct {
 		name, endpoint, body string
 		want                 []string
@@ -42,12 +42,12 @@ func TestAccessLog(t *testing.T) {
 
 // Behind trusted proxies the log names the client, and nobody else can pretend.
 func TestRemoteInTheLog(t *testing.T) {
-	api := start(t, func(cfg *adminapi.Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
+	api := apitest.New(t, func(cfg *adminapi.Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
 	api.Do("GET", "/api/session", "", "X-Forwarded-For", "198.51.100.7")
 	if log := api.Log.String(); !strings.Contains(log, "remote=198.51.100.7") {
 		t.Errorf("log is %q", log)
 	}
-	api = start(t)
+	api = apitest.New(t)
 	api.Do("GET", "/api/session", "", "X-Forwarded-For", "198.51.100.7")
 	if log := api.Log.String(); strings.Contains(log, "198.51.100.7") {
 		t.Errorf("log is %q", log)
@@ -56,14 +56,14 @@ func TestRemoteInTheLog(t *testing.T) {
 
 // The audit log has the caller, their door and their address.
 func TestAuditKnowsTheCaller(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	api.User("alice")
 	entries, err := api.Store.Audit(t.Context(), 1)
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("%v %v", entries, err)
 	}
 	e := entries[0]
-	if e.Action != "user.create" || e.Actor != "admin" || e.Door != "api" || e.Remote != netip.MustParseAddr("192.0.2.1") {
+	if e.Action != "user.create" || e.Actor.Name != "admin" || e.Door != "api" || e.Remote != netip.MustParseAddr("192.0.2.1") {
 		t.Errorf("got %+v", e)
 	}
 }

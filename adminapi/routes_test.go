@@ -13,7 +13,7 @@ import (
 )
 
 func TestUnknownRoutesAndMethods(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for _, headers := range [][]string{nil, {"Authorization", "Bearer " + api.Admin}} {
 		for _, endpoint := range []string{
 			"GET /", "GET /api", "GET /api/nothing", "POST /api/users/x/y/z", "GET /api/roles/x/permissions/y/z", "GET /metrics",
@@ -55,7 +55,7 @@ func TestUnknownRoutesAndMethods(t *testing.T) {
 func routes(t *testing.T) []route.Route {
 	t.Helper()
 	var cfg adminapi.Config
-	start(t, func(c *adminapi.Config) { cfg = *c })
+	apitest.New(t, func(c *adminapi.Config) { cfg = *c })
 	cfg.Metrics = http.NotFoundHandler()
 	all, err := adminapi.Routes(cfg)
 	if err != nil {
@@ -81,7 +81,7 @@ var filled = strings.NewReplacer(
 // Who has no credential learns that, and who has no right learns that, whatever
 // else is wrong with the request, and whether or not the thing is there.
 func TestWhoAsksIsJudgedBeforeWhatIsAsked(t *testing.T) {
-	api := start(t, func(cfg *adminapi.Config) { cfg.Metrics = http.NotFoundHandler() })
+	api := apitest.New(t, func(cfg *adminapi.Config) { cfg.Metrics = http.NotFoundHandler() })
 	nobody := api.Token("no-rights")
 	requests := []struct {
 		name, body string
@@ -123,7 +123,7 @@ func TestWhoAsksIsJudgedBeforeWhatIsAsked(t *testing.T) {
 
 // No spelling of a path reaches what its plain spelling may not.
 func TestPathTricks(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	bob := api.User("bob-1")
 	mine := api.User("carol", "readWrite /api/users/mine/#", "read /api/users")
 	token := api.Login("carol", "password-of-carol")
@@ -174,7 +174,7 @@ func TestPathTricks(t *testing.T) {
 
 // What a method may be called does not change what is judged.
 func TestMethodTricks(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	bob := api.User("bob-1")
 	reader := api.Token("reader", "read /api/#")
 	for _, headers := range [][]string{

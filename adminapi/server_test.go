@@ -16,6 +16,7 @@ import (
 
 	"mqttwarden/adminapi"
 	"mqttwarden/adminapi/internal/apitest"
+	v1 "mqttwarden/adminapi/v1"
 	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
 )
@@ -40,7 +41,9 @@ func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "pipe"
 // idle is a registry in which little happens. Its one user has the token "good"
 // and all rights.
 type idle struct {
-	adminapi.Service
+	v1.Service
+	v1.Registrations
+	adminapi.Certificates
 	registry.RecordReader
 }
 
@@ -85,7 +88,7 @@ func (s slow) WaitEnforced(ctx context.Context, _ uint64) error {
 func dial(t *testing.T, follower adminapi.Follower) net.Conn {
 	t.Helper()
 	h, err := adminapi.New(adminapi.Config{
-		Service: idle{}, SignIn: idle{}, Follower: follower, Retained: &apitest.Retained{},
+		Service: idle{}, Registrations: idle{}, Certificates: idle{}, SignIn: idle{}, Follower: follower, Retained: &apitest.Retained{},
 		LastChange: func(context.Context) (uint64, error) { return 7, nil },
 		Ready:      func(context.Context) adminapi.Readiness { return nil },
 		Now:        time.Now, Log: slog.New(slog.DiscardHandler),

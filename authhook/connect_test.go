@@ -124,7 +124,7 @@ func TestCredentialsDecide(t *testing.T) {
 func TestUnavailableStoreIsNotARefusal(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("alice")
-	r.store.fail(errors.New("connection refused"))
+	r.store.fail(registry.Errorf(registry.Unavailable, "", "connection refused"))
 	if ack := r.dial(5).Connect(as("alice", "c")); ack.ReasonCode != 0x88 {
 		t.Errorf("CONNACK %#02x, want 0x88", ack.ReasonCode)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -403,7 +402,7 @@ func TestTokenThatCannotBeChecked(t *testing.T) {
 	o.Password, o.Resume, o.Expiry, o.Will = "token:t", true, 600, &willOn
 	c := r.dial(5)
 	c.MustConnect(o)
-	r.store.fail(errors.New("connection refused"))
+	r.store.fail(registry.Errorf(registry.Unavailable, "", "connection refused"))
 	r.hook.EnforceAll(t.Context())
 	if code := c.ExpectEnd(); code != 0x98 {
 		t.Errorf("DISCONNECT %#02x, want 0x98", code)

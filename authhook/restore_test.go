@@ -243,7 +243,7 @@ func TestARegisterThatCantBeAskedIsNoRefusal(t *testing.T) {
 	old := newRig(t, nil)
 	rec := stored(t, old)
 	r := restart(t, old, nil)
-	r.store.fail(errors.New("disk on fire"))
+	r.store.fail(registry.Errorf(registry.Unavailable, "", "disk on fire"))
 	if _, ok, err := r.restore("c", "alice-id", rec, nil, nil); ok || !errors.Is(err, registry.Unavailable) {
 		t.Errorf("restored %t, %v; want Unavailable", ok, err)
 	}

@@ -65,8 +65,10 @@ func startRig(tb testing.TB, r *rig, change func(*authhook.Config)) *rig {
 	r.follower = registry.NewFollower(registry.FollowerConfig{Poll: time.Hour, Now: time.Now, Log: log}, r.store)
 	principals := registry.NewPrincipals(r.store, 1000, func() bool { return true })
 	cfg := authhook.Config{
-		Host:        r.host,
-		SignIn:      tokenUsers{registry.NewSignIn(principals, passwords{}, nil, nil, r.clock.Now), r.store},
+		Host: r.host,
+		SignIn: tokenUsers{registry.NewSignIn(registry.SignInConfig{
+			Principals: principals, Passwords: &registry.Passwords{Verifier: passwords{}}, Now: r.clock.Now,
+		}), r.store},
 		TokenAlive:  r.store.tokenAlive,
 		Certificate: judge,
 		Now:         r.clock.Now,
@@ -252,7 +254,7 @@ func (st *store) remove(name string) uint64 {
 
 func (st *store) log(id registry.UserID) uint64 {
 	n := uint64(len(st.changes) + 1)
-	st.changes = append(st.changes, registry.Change{Number: n, User: id, Time: time.Now()})
+	st.changes = append(st.changes, registry.Change{Number: n, Kind: registry.UserChange, ID: string(id), Time: time.Now()})
 	return n
 }
 

@@ -1,21 +1,9 @@
 package registry
 
-import (
-	"context"
-	"crypto/x509"
-	"slices"
-	"sync"
-	"sync/atomic"
-	"time"
-
-	"mqttwarden/registry/ca"
-)
+import "time"
 
 // AnchorID identifies a trust anchor: the fingerprint of its certificate.
 type AnchorID string
-
-// maxAnchors bounds the uploaded trust anchors.
-const maxAnchors = 256
 
 // Anchor is an uploaded CA certificate. Client certificates below it sign in the
 // user whose name they carry.
@@ -29,81 +17,3 @@ type Anchor struct {
 	Added     time.Time
 	PEM       string
 }
-
-// AnchorsConfig says what is trusted.
-type AnchorsConfig struct {
-	Store AnchorReader
-	Files []*x509.Certificate // from files of the configuration; trusted as the uploaded ones are; see UseFiles
-	// Own returns the issuing certificates of our own authority. What they
-	// signed never signs in by its name, whatever else is trusted: only while
-	// its fingerprint is registered. Nil: there is none.
-	Own func() []*x509.Certificate
-	Now func() time.Time
-}
-
-// Anchors is what client certificates are trusted by, in memory. It is safe for
-// concurrent use.
-type Anchors struct {
-	cfg  AnchorsConfig
-	view atomic.Pointer[anchorView]
-
-	loading sync.Mutex // or else an older answer could replace a newer one
-	files   []*x509.Certificate
-	stored  []*x509.Certificate
-}
-
-type anchorView struct {
-	pool         *x509.CertPool
-	fingerprints map[string]bool
-}
-
-// NewAnchors returns anchors that know the files; Reload reads the uploaded ones.
-func NewAnchors(cfg AnchorsConfig) *Anchors {
-	a := &Anchors{cfg: cfg}
-	a.UseFiles(cfg.Files)
-	return a
-}
-
-// UseFiles replaces the certificates that come from files.
-func (a *Anchors) UseFiles(certs []*x509.Certificate) {
-	a.loading.Lock()
-	defer a.loading.Unlock()
-	a.files = certs
-	a.view.Store(newAnchorView(slices.Concat(a.files, a.stored)))
-}
-
-func newAnchorView(certs []*x509.Certificate) *anchorView {
-	v := &anchorView{pool: x509.NewCertPool(), fingerprints: make(map[string]bool, len(certs))}
-	for _, c := range certs {
-		v.pool.AddCert(c)
-		v.fingerprints[ca.Fingerprint(c)] = true
-	}
-	return v
-}
-
-// Reload reads the uploaded anchors. A Follower calls it; see OnGeneral.
-func (a *Anchors) Reload(ctx context.Context) error {
-	a.loading.Lock()
-	defer a.loading.Unlock()
-	stored, err := a.cfg.Store.Anchors(ctx)
-	if err != nil {
-		return err
-	}
-	certs := make([]*x509.Certificate, 0, len(stored))
-	for _, s := range stored {
-		c, err := parseAnchor(s)
-		if err != nil {
-			return err
-		}
-		certs = append(certs, c)
-	}
-	a.stored = certs
-	a.view.Store(newAnchorView(slices.Concat(a.files, a.stored)))
-	return nil
-}
-
-// Pool returns what is trusted now. It must not be altered.
-func (a *Anchors) Pool() *x509.CertPool { return a.view.Load().pool }
-
-// Trusts reports whether the CA certificate with this fingerprint is trusted now.
-func (a *Anchors) Trusts(sha256 string) bool { return a.view.Load().fingerprints[sha256] }

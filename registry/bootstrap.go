@@ -13,39 +13,33 @@ const AdminUsername = "admin"
 // Bootstrap gives a new store its two default roles and the user admin with the
 // password, and reports whether it did: a store that has the role
 // connectware-admin is left as it is.
-func (s *Service) Bootstrap(ctx context.Context, password string) (bool, error) {
-	var admin User
-	if err := s.setPassword(ctx, &admin, "password", password); err != nil {
+func (s *Service) Bootstrap(ctx context.Context, password string) (made bool, err error) {
+	hash, err := s.passwords.Hash(ctx, FieldPassword, password)
+	if err != nil {
 		return false, err
 	}
-	made := false
-	_, err := s.change(ctx, System("start"), func(ctx context.Context, tx Tx, by *authority) error {
+	_, err = s.editor.Do(ctx, System("start"), func(ctx context.Context, e *Edit) error {
 		made = false
-		_, err := tx.RoleByName(ctx, RoleAdmin)
+		_, err := e.RoleByName(ctx, RoleAdmin)
 		if err == nil || !errors.Is(err, NotFound) {
 			return err
 		}
-		if _, err := s.defaultRole(ctx, tx, RoleMinimumAccess, minimumAccess()); err != nil {
-			return err
-		}
-		role, err := s.defaultRole(ctx, tx, RoleAdmin, allRights())
-		if err != nil {
-			return err
-		}
-		id, err := newID()
-		if err != nil {
-			return err
-		}
-		admin.ID, admin.Username, admin.Provider, admin.Active = UserID(id), AdminUsername, ProviderLocal, true
-		admin.GrantTypes, admin.Roles = impliedGrants(true, false), []RoleID{role}
-		admin.Created, admin.Updated = s.stamp(), s.stamp()
-		if _, err := s.insert(ctx, tx, by, admin.Clone(), nil); err != nil {
-			return err
-		}
 		made = true
-		return nil
+		return bootstrap(ctx, e, hash)
 	})
 	return made && err == nil, err
+}
+
+func bootstrap(ctx context.Context, e *Edit, password PasswordHash) error {
+	if _, err := e.CreateRole(ctx, RoleSpec{Name: RoleMinimumAccess, Shared: true, Permissions: minimumAccess()}); err != nil {
+		return err
+	}
+	role, err := e.CreateRole(ctx, RoleSpec{Name: RoleAdmin, Shared: true, Permissions: allRights()})
+	if err != nil {
+		return err
+	}
+	_, err = e.CreateUser(ctx, UserSpec{Username: AdminUsername, Provider: ProviderLocal, Roles: []RoleID{role.ID}}, password)
+	return err
 }
 
 // Bootstrapped reports whether the store has had its first start.
@@ -55,20 +49,6 @@ func (s *Service) Bootstrapped(ctx context.Context) (bool, error) {
 		return false, ignoreNotFound(err)
 	}
 	return true, nil
-}
-
-func (s *Service) defaultRole(ctx context.Context, tx Tx, name string, wanted []PermissionSpec) (RoleID, error) {
-	id, err := newID()
-	if err != nil {
-		return "", err
-	}
-	own, err := permissions(wanted)
-	if err != nil {
-		return "", err
-	}
-	return RoleID(id), tx.CreateRole(ctx, Role{
-		ID: RoleID(id), Name: name, Shared: true, Permissions: own, Created: s.stamp(), Updated: s.stamp(),
-	})
 }
 
 // allRights is what connectware-admin gives. # does not reach topics that begin

@@ -2,11 +2,45 @@ package registry
 
 import "time"
 
-// Change is one row of the line of changes: from number N on, User is another
-// than before. A commit that touches nobody has one row without a user, so
-// that every commit has a number.
+// Change is one row of the line of changes: from number Number on, what Kind and
+// ID name is another than before. Every commit that can alter a decision has at
+// least one.
 type Change struct {
 	Number uint64
-	User   UserID // empty: nobody in particular
+	Kind   ChangeKind
+	ID     string
 	Time   time.Time
+}
+
+// ChangeKind says what a change is about, and so who has to hear of it. A program
+// that meets a kind it does not know takes everything for changed.
+type ChangeKind string
+
+// The kinds of change, and what the ID is.
+const (
+	UserChange        ChangeKind = "user"        // its rights, its credentials, whether it exists: UserID
+	RoleChange        ChangeKind = "role"        // RoleID; those who hold it are touched besides
+	AnchorChange      ChangeKind = "anchor"      // what client certificates are trusted by: AnchorID
+	AuthorityChange   ChangeKind = "authority"   // our certificate authority: its generation
+	CertificateChange ChangeKind = "certificate" // one that we issued, of a user that is gone: its fingerprint
+	WindowChange      ChangeKind = "window"      // whether registrations are taken: empty
+)
+
+// concerns reports whether who listens for changes of kind listener has to hear
+// of one of kind k. Of one that this program does not know everybody has to.
+func (k ChangeKind) concerns(listener ChangeKind) bool {
+	switch k {
+	case UserChange, RoleChange, AnchorChange, AuthorityChange, CertificateChange, WindowChange:
+		return k == listener
+	default:
+		return true
+	}
+}
+
+// User returns whose change it is, empty for one that is no user's.
+func (c Change) User() UserID {
+	if c.Kind != UserChange {
+		return ""
+	}
+	return UserID(c.ID)
 }

@@ -40,10 +40,10 @@ func validateGrantTypes(gs []GrantType) error {
 		switch g.Method {
 		case MethodPassword, MethodCertificate, MethodToken, MethodSCRAM:
 		default:
-			return Errorf(Invalid, "grantTypes", "method must be one of password, certificate, token, scram")
+			return Errorf(Invalid, FieldGrantTypes, "method must be one of password, certificate, token, scram")
 		}
 		if seen[g.Method] {
-			return Errorf(Invalid, "grantTypes", "method %s stands twice", g.Method)
+			return Errorf(Invalid, FieldGrantTypes, "method %s stands twice", g.Method)
 		}
 		seen[g.Method] = true
 	}
@@ -62,7 +62,7 @@ type Fingerprint struct {
 // ParseFingerprint returns s in the form in which fingerprints are stored. It
 // takes upper case and colons between the bytes.
 func ParseFingerprint(s string) (string, error) {
-	bad := Errorf(Invalid, "fingerprint", "must be a SHA-256 in hexadecimal: 64 digits, colons allowed")
+	bad := Errorf(Invalid, FieldFingerprint, "must be a SHA-256 in hexadecimal: 64 digits, colons allowed")
 	if len(s) > 128 {
 		return "", bad
 	}
@@ -73,9 +73,9 @@ func ParseFingerprint(s string) (string, error) {
 	return fp, nil
 }
 
-// fingerprintValid reports whether fp is registered for the user
+// FingerprintValid reports whether fp is registered for the user
 // and has not expired at now.
-func (u *User) fingerprintValid(fp string, now time.Time) bool {
+func (u *User) FingerprintValid(fp string, now time.Time) bool {
 	i := slices.IndexFunc(u.Fingerprints, func(f Fingerprint) bool { return f.SHA256 == fp })
 	return i >= 0 && (u.Fingerprints[i].Expires.IsZero() || now.Before(u.Fingerprints[i].Expires))
 }
@@ -88,4 +88,13 @@ func (u *User) fingerprintExpiry(fp string) time.Time {
 		return time.Time{}
 	}
 	return u.Fingerprints[i].Expires
+}
+
+func (u *User) hasFingerprint(fp string) bool {
+	return slices.ContainsFunc(u.Fingerprints, func(f Fingerprint) bool { return f.SHA256 == fp })
+}
+
+// DropFingerprint takes a registered fingerprint from u, if it is there.
+func (u *User) DropFingerprint(fp string) {
+	u.Fingerprints = slices.DeleteFunc(u.Fingerprints, func(f Fingerprint) bool { return f.SHA256 == fp })
 }

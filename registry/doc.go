@@ -13,27 +13,32 @@
 // of that user. A [Subject] is the place where the current principal of a
 // user stands; sessions keep the subject and ask it at every decision.
 //
-// A [Registration] is a request to become a user. It is taken while the
-// [Window] is open, and becomes a user when somebody who may confirms it.
+// A [Registration] is a request to become a user, taken while the [Window] is
+// open. An [Anchor] is a CA whose client certificates sign in the user whose name
+// they carry. An [IssuedCertificate] is one of our own authority.
 //
-//	locked ──OpenWindow──▶ pending ──Confirm──▶ granted ──collected──▶ (gone)
-//	                          └────Deny────▶ denied
+// # Who changes what
 //
-// Pending and denied ones end with the window, whoever or whatever closes it;
-// a granted one waits for its client, across locks and restarts. What a client
-// sends to ask how far it is, is its request once more.
+// Whatever changes the register does so in a unit of work, an [Edit], that an
+// [Editor] runs for a [Caller]: one transaction in which every rule is kept, every
+// audit entry written and every number taken. Features live in packages below this
+// one and share the unit of work:
 //
-// An [Anchor] is a CA whose client certificates sign in the user whose name they
-// carry. Our own authority, the [Issuer], is none: an [IssuedCertificate] signs
-// in by its registered fingerprint only, so that taking that away revokes it,
-// and a name that is given to another user gives nothing else away.
+//	registry      users, roles, permissions, credentials, tokens; sign-in
+//	  enrol       devices that register themselves; renewal
+//	  pki         trust anchors, our own authority, revocation
+//	  node        puts all of it together for one node
+//	  acl         policies: compile, decide, explain
+//	  secret bearer ca     hashing and sealing; tokens; X.509
+//	  sqlstore rediscache  the system of record; principals in Redis
 //
 // # How a change reaches a live session
 //
-//	Service method ── one transaction: check, write, audit, number ──▶ commit
-//	                                                                     │ wake
-//	Follower ── reads changes past the number it has seen ◀──────────────┘
-//	   ├─ reads the touched record from the store
+//	Editor.Do ── one transaction: check, write, audit, number ──▶ commit
+//	                                                                │ wake
+//	Follower ── reads changes past the number it has seen ◀─────────┘
+//	   ├─ of another kind than a user: who listens for that reads it again
+//	   ├─ of a user: reads the record from the store
 //	   ├─ hands it to the cache, which keeps the newer number
 //	   ├─ swaps the principal in its subject
 //	   ├─ lets the enforcer re-judge the user's live sessions
@@ -41,4 +46,14 @@
 //
 // The package knows no network and no database. Stores implement the small
 // interfaces of store.go; the doors (MQTT, HTTP) call [Service] and [SignIn].
+//
+// # Files
+//
+//	user.go role.go permission.go credential.go token.go …   the vocabulary
+//	edit.go, edit_*.go    the unit of work and the rules
+//	users.go roles.go passwords.go credentials.go            what the doors call
+//	audit.go change.go field.go errors.go                    what is told of it
+//	signin.go proof.go    from a credential to a principal
+//	principals.go follower.go    principals in memory, kept true
+//	store.go              what a store has to do
 package registry

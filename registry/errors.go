@@ -31,7 +31,7 @@ func (c Code) Error() string { return string(c) }
 // who made the request and is shown to them; Err is the cause, for the log only.
 type Error struct {
 	Code   Code
-	Field  string // the input at fault, as its JSON name; may be empty
+	Field  Field // the input at fault; may be empty
 	Detail string
 	Err    error
 }
@@ -40,7 +40,7 @@ type Error struct {
 func (e *Error) Error() string {
 	s := string(e.Code)
 	if e.Field != "" {
-		s += ": " + e.Field
+		s += ": " + string(e.Field)
 	}
 	if e.Detail != "" {
 		s += ": " + e.Detail
@@ -60,14 +60,14 @@ func (e *Error) Is(target error) bool {
 	return ok && c == e.Code
 }
 
-// Errorf makes an Error. field is the JSON name of the input at fault, or empty.
-func Errorf(c Code, field, format string, args ...any) error {
+// Errorf makes an Error. field is the input at fault, or empty.
+func Errorf(c Code, field Field, format string, args ...any) error {
 	return &Error{Code: c, Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
 // Public returns what may leave the process: the code, the field and the detail.
 // An error without a code becomes Internal with a fixed text.
-func Public(err error) (c Code, field, detail string) {
+func Public(err error) (c Code, field Field, detail string) {
 	if e, ok := errors.AsType[*Error](err); ok && e.Code != Internal {
 		return e.Code, e.Field, e.Detail
 	}
@@ -76,6 +76,9 @@ func Public(err error) (c Code, field, detail string) {
 	}
 	return Internal, "", "internal error"
 }
+
+// isNotFound reports whether err says that something is not there.
+func isNotFound(err error) bool { return errors.Is(err, NotFound) }
 
 // ignoreNotFound returns nil for NotFound and other errors as they are.
 func ignoreNotFound(err error) error {

@@ -20,9 +20,10 @@ type Enforcer interface {
 // RecordCache is told of every change, so that it never answers with what is
 // older than the store. None of its methods waits for a network.
 type RecordCache interface {
-	// Changed says that whatever is older than change n is no answer for user
-	// id any more. It holds when Changed returns.
-	Changed(id UserID, n uint64, at time.Time)
+	// Changed says that whatever is older than change c is no answer any more
+	// for the user whose change it is, if it is one's. It holds when Changed
+	// returns.
+	Changed(c Change)
 	// Put keeps r, soon and at best, unless something newer stands there.
 	Put(r Record)
 	// Bury keeps the news, soon and at best, that user id is gone since change n.
@@ -51,7 +52,7 @@ type Follower struct {
 	principals *Principals
 	cache      RecordCache // may be nil
 	enforcers  []Enforcer
-	general    []func(context.Context) error
+	listeners  []listener
 
 	wake     chan struct{}
 	heard    atomic.Int64  // when the store last answered, in Unix nanoseconds
@@ -59,6 +60,12 @@ type Follower struct {
 
 	mu    sync.Mutex
 	moved chan struct{} // closed and replaced whenever enforced grows
+}
+
+// listener reads again what it keeps of a kind of change.
+type listener struct {
+	kind   ChangeKind
+	reload func(context.Context) error
 }
 
 // NewFollower returns a follower; it hears nothing before Start.
@@ -78,7 +85,7 @@ func NewFollower(cfg FollowerConfig, store FollowedStore) *Follower {
 }
 
 // Start takes the line of changes as it is now for enforced, since nothing is
-// in memory yet, and says who hears of what follows. What OnGeneral was given is
+// in memory yet, and says who hears of what follows. What OnChange was given is
 // called once. Start must return before the first look-up in principals, and
 // before Run.
 func (f *Follower) Start(ctx context.Context, principals *Principals, cache RecordCache, enforcers ...Enforcer) error {
@@ -89,16 +96,15 @@ func (f *Follower) Start(ctx context.Context, principals *Principals, cache Reco
 	f.principals, f.cache, f.enforcers = principals, cache, enforcers
 	f.enforced.Store(n)
 	f.heard.Store(f.cfg.Now().UnixNano())
-	return f.reload(ctx)
+	return f.reload(ctx, func(ChangeKind) bool { return true })
 }
 
-// OnGeneral has f called for changes that touch no user in particular, such as
-// those of trust anchors and roles: it reads again what it keeps of them. Those
-// that were added are called in that order, and again while one of them fails;
-// only then is the change enforced. It may be called with nothing new. OnGeneral
-// must be called before Start.
-func (f *Follower) OnGeneral(reload func(context.Context) error) {
-	f.general = append(f.general, reload)
+// OnChange has reload called for changes of a kind: it reads again what it keeps
+// of that. Those that were added are called in that order, and again while one of
+// them fails; only then is the change enforced. A reload may find nothing new.
+// OnChange must be called before Start. Changes of users need none; see Start.
+func (f *Follower) OnChange(kind ChangeKind, reload func(context.Context) error) {
+	f.listeners = append(f.listeners, listener{kind, reload})
 }
 
 // Run follows until ctx ends.
@@ -162,22 +168,8 @@ func (f *Follower) catchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		reloaded := false // what is read now holds the whole batch
-		for _, c := range changes {
-			if c.User == "" && f.cache != nil {
-				f.cache.Changed("", c.Number, c.Time)
-			}
-			switch {
-			case c.User != "":
-				err = f.follow(ctx, c)
-			case !reloaded:
-				err = f.reload(ctx)
-				reloaded = true
-			}
-			if err != nil {
-				return err
-			}
-			f.advance(c.Number)
+		if err := f.followAll(ctx, changes); err != nil {
+			return err
 		}
 		if len(changes) < batch {
 			f.heard.Store(asked.UnixNano()) // not before: what was told must stand first
@@ -186,40 +178,68 @@ func (f *Follower) catchUp(ctx context.Context) error {
 	}
 }
 
-// follow brings one user up to date: first nothing old may be answered any more,
-// then live sessions obey, then the cache learns what is new. The record is read
-// now, so it may already hold later changes; their rows will find nothing to do.
-func (f *Follower) follow(ctx context.Context, c Change) error {
+// followAll brings everything up to date that the changes name. What is read for
+// the first of a kind holds all of them: they are committed already.
+func (f *Follower) followAll(ctx context.Context, changes []Change) error {
+	reloaded := make(map[ChangeKind]bool)
+	for _, c := range changes {
+		if err := f.followOne(ctx, c, reloaded); err != nil {
+			return err
+		}
+		f.advance(c.Number)
+	}
+	return nil
+}
+
+func (f *Follower) followOne(ctx context.Context, c Change, reloaded map[ChangeKind]bool) error {
 	// The cache first: a look-up that begins after it gets nothing old there, and
 	// one that began before is noted by principals.
 	if f.cache != nil {
-		f.cache.Changed(c.User, c.Number, c.Time)
+		f.cache.Changed(c)
 	}
-	held := f.principals.changed(c.User, c.Number)
+	if c.Kind == UserChange {
+		return f.follow(ctx, c.User(), c.Number)
+	}
+	if reloaded[c.Kind] {
+		return nil
+	}
+	reloaded[c.Kind] = true
+	return f.reload(ctx, c.Kind.concerns)
+}
+
+// follow brings one user up to date: live sessions obey, then the cache learns
+// what is new. The record is read now, so it may already hold later changes; their
+// rows will find nothing to do.
+func (f *Follower) follow(ctx context.Context, id UserID, n uint64) error {
+	held := f.principals.changed(id, n)
 	if !held && f.cache == nil {
 		return nil
 	}
-	rec, err := f.store.RecordByID(ctx, c.User)
+	rec, err := f.store.RecordByID(ctx, id)
 	gone := errors.Is(err, NotFound)
 	if err != nil && !gone {
 		return err
 	}
 	if held {
-		f.enforce(ctx, c.User, rec, gone)
+		f.enforce(ctx, id, rec, gone)
 	}
 	switch {
 	case f.cache == nil:
 	case gone:
-		f.cache.Bury(c.User, c.Number)
+		f.cache.Bury(id, n)
 	default:
 		f.cache.Put(rec)
 	}
 	return nil
 }
 
-func (f *Follower) reload(ctx context.Context) error {
-	for _, reload := range f.general {
-		if err := reload(ctx); err != nil {
+// reload calls the listeners of the kinds that concerned says yes to.
+func (f *Follower) reload(ctx context.Context, concerned func(ChangeKind) bool) error {
+	for _, l := range f.listeners {
+		if !concerned(l.kind) {
+			continue
+		}
+		if err := l.reload(ctx); err != nil {
 			return err
 		}
 	}

@@ -33,10 +33,3 @@ type IssuedQuery struct {
 	ExpiresBefore time.Time // zero: no bound
 	Offset, Limit int       // Limit 0: all
 }
-
-// Issuance is a new certificate with what its holder needs besides.
-type Issuance struct {
-	IssuedCertificate
-
-	CACertificates string // PEM, issuer first, root last
-}

@@ -18,7 +18,7 @@ type Permission struct {
 // Validate reports the field that breaks its rule, as Invalid.
 func (p *Permission) Validate() error {
 	if err := p.grant("").Validate(); err != nil {
-		return Errorf(Invalid, "resource", "%v", err)
+		return Errorf(Invalid, FieldResource, "%v", err)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package registry
 import (
 	"container/list"
 	"context"
-	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -147,7 +146,7 @@ func (p *Principals) fetch(ctx context.Context, read func(context.Context) (Reco
 		delete(p.loads, l)
 		if err != nil {
 			p.mu.Unlock()
-			return nil, unavailable(err)
+			return nil, err
 		}
 		if rec.User.Version < l.changed[rec.User.ID] {
 			p.mu.Unlock()
@@ -250,19 +249,4 @@ func nameOf(e *list.Element) string {
 		return pr.User.Username
 	}
 	return ""
-}
-
-// unavailable makes a failure of the store Unavailable and leaves what callers
-// may act on as it is.
-func unavailable(err error) error {
-	if err == nil {
-		return nil
-	}
-	if _, ok := errors.AsType[*Error](err); ok {
-		return err
-	}
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
-	return &Error{Code: Unavailable, Detail: "the store can't be reached", Err: err}
 }

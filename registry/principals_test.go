@@ -34,7 +34,7 @@ func (f *fakeStore) put(id UserID, name, topic string) uint64 {
 		User:   User{ID: id, Username: name, Active: true, Version: n},
 		Grants: []acl.Grant{{Context: acl.MQTT, Operation: acl.Write, Resource: topic}},
 	}
-	f.changes = append(f.changes, Change{Number: n, User: id, Time: time.Unix(int64(n), 0)})
+	f.changes = append(f.changes, Change{Number: n, Kind: UserChange, ID: string(id), Time: time.Unix(int64(n), 0)})
 	return n
 }
 
@@ -43,7 +43,7 @@ func (f *fakeStore) remove(id UserID) uint64 {
 	defer f.mu.Unlock()
 	delete(f.records, id)
 	n := uint64(len(f.changes) + 1)
-	f.changes = append(f.changes, Change{Number: n, User: id})
+	f.changes = append(f.changes, Change{Number: n, Kind: UserChange, ID: string(id)})
 	return n
 }
 
@@ -76,7 +76,7 @@ func (f *fakeStore) RecordByName(_ context.Context, name string) (Record, error)
 }
 
 func (f *fakeStore) RecordByFingerprint(_ context.Context, fp string) (Record, error) {
-	return f.find(func(u User) bool { return u.fingerprintValid(fp, time.Time{}) })
+	return f.find(func(u User) bool { return u.FingerprintValid(fp, time.Time{}) })
 }
 
 func (f *fakeStore) Changes(_ context.Context, after uint64, limit int) ([]Change, error) {
@@ -131,7 +131,7 @@ func TestPrincipalsAnswerFromMemoryOnceAsked(t *testing.T) {
 
 func TestPrincipalsSayUnavailableForAStoreThatFails(t *testing.T) {
 	f := newFakeStore()
-	f.down = errors.New("disk on fire")
+	f.down = Errorf(Unavailable, "", "disk on fire")
 	_, err := NewPrincipals(f, 10, always).ByName(t.Context(), "alice")
 	if !errors.Is(err, Unavailable) {
 		t.Errorf("got %v, want Unavailable", err)
@@ -147,7 +147,7 @@ func TestPrincipalsDoNotTrustMemoryThatIsNotFresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, f.down = false, errors.New("unreachable")
+	fresh, f.down = false, Errorf(Unavailable, "", "unreachable")
 	if _, err := p.ByName(t.Context(), "alice"); !errors.Is(err, Unavailable) {
 		t.Errorf("got %v, want Unavailable", err)
 	}
@@ -283,9 +283,9 @@ func (h *heard) Enforce(_ context.Context, id UserID, before, after *Principal) 
 	h.add("enforce %s %v->%v", id, number(before), number(after))
 }
 
-func (h *heard) Changed(id UserID, n uint64, _ time.Time) { h.add("changed %s %d", id, n) }
-func (h *heard) Put(r Record)                             { h.add("put %s %d", r.User.ID, r.User.Version) }
-func (h *heard) Bury(id UserID, n uint64)                 { h.add("bury %s %d", id, n) }
+func (h *heard) Changed(c Change)         { h.add("changed %s %d", c.User(), c.Number) }
+func (h *heard) Put(r Record)             { h.add("put %s %d", r.User.ID, r.User.Version) }
+func (h *heard) Bury(id UserID, n uint64) { h.add("bury %s %d", id, n) }
 
 func following(t *testing.T, f *fakeStore, cache RecordCache, e ...Enforcer) (*Follower, *Principals) {
 	t.Helper()

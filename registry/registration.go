@@ -5,16 +5,6 @@ import (
 	"time"
 )
 
-// Limits on registrations.
-const (
-	MaxRegistrationContext     = 1024 // bytes of what a client says about itself
-	MaxRegistrationRoles       = 32   // wished role names
-	MaxRegistrationPermissions = 64   // wished permissions
-	maxRegistrationResources   = 8192 // bytes of all their resources together
-	maxRegistrationClientID    = 256  // bytes that are kept
-	defaultMaxRegistrations    = 1000 // pending and denied ones together
-)
-
 // RegistrationID identifies a registration.
 type RegistrationID string
 
@@ -62,51 +52,6 @@ type Registration struct {
 	CACertificates string // PEM; likewise
 	Granted        time.Time
 	Collected      time.Time // when a granted one was first answered; zero: not yet
-}
-
-// RegistrationRequest is what a client sends to become a user: a password or a
-// certificate request, and what it wishes for. The same request, sent again, asks
-// how far it is.
-type RegistrationRequest struct {
-	Username    string
-	Password    string // or
-	CSR         string // PKCS#10 as PEM, or the base64 of it
-	Context     string // for the person who decides
-	Roles       []string
-	Permissions []PermissionSpec
-	Source      RegistrationSource
-	Remote      netip.Addr
-	ClientID    string // in the MQTT flow
-}
-
-// RegistrationAnswer says how far a registration is.
-type RegistrationAnswer struct {
-	Status         RegistrationStatus
-	Username       string
-	ID             RegistrationID // not while locked
-	PairingCode    string         // likewise
-	Certificate    string         // PEM; of a granted one with a CSR
-	CACertificates string         // PEM, issuer first, root last; likewise
-	RetryAfter     time.Duration  // when to ask again; 0: there is nothing more to ask
-}
-
-// RegistrationRef names a registration: by its username, and by its id or
-// pairing code where the caller knows them.
-type RegistrationRef struct {
-	Username    string
-	ID          RegistrationID // empty: any
-	PairingCode string         // empty: any; case does not count
-}
-
-// Confirmation grants a registration: what the user gets is what stands here,
-// whatever it wished for.
-type Confirmation struct {
-	Username    string
-	ID          RegistrationID // empty: any
-	PairingCode string         // empty: any; case does not count
-	Roles       []RoleID
-	Prefix      string
-	Permissions []PermissionSpec // its own, kept in a private role
 }
 
 // HasCSR reports whether the registration asks for a certificate.

@@ -2,10 +2,7 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,142 +14,47 @@ import (
 // ServiceConfig holds what the service works with.
 type ServiceConfig struct {
 	Store     Store
-	Passwords interface {
-		Hash(ctx context.Context, password string) (string, error)
-	}
-	Checker      passwordChecker // to check a user's current password
-	Signer       *bearer.Signer
-	Policy       PasswordPolicy
-	Registration RegistrationConfig
-	Certificates CertificateConfig
-	TokenLife    time.Duration // of a login that asks for none; 0: an hour
-	MaxTokenLife time.Duration // 0: 876,000 hours
-	Changed      func()        // told after each commit that took a number; may be nil
-	Now          func() time.Time
-	Log          *slog.Logger
+	Editor    *Editor
+	Passwords *Passwords
+	Signer    *bearer.Signer
+	Tokens    TokenLives
+	Now       func() time.Time
 }
 
-// Service is the one way to change the register. Every method judges whether
-// the caller may (design rule 8), checks, writes the change and its audit
-// entry, and commits, all in one transaction. The number that it returns tells
-// when the change is enforced.
+// TokenLives bounds how long tokens live. The zero value of each field is its
+// default.
+type TokenLives struct {
+	Life    time.Duration // of a login that asks for none; an hour
+	MaxLife time.Duration // 876,000 hours
+}
+
+// Service changes users, their credentials, roles and permissions, each request
+// in a unit of work of its own. The number that a change returns tells when it is
+// in force.
 type Service struct {
-	cfg   ServiceConfig
-	store Store
-	now   func() time.Time
-
-	throttle *throttle
-	seen     seenWindow
-	crls     crls
-	uses     uses
+	store     Store
+	editor    *Editor
+	passwords *Passwords
+	signer    *bearer.Signer
+	tokens    TokenLives
+	now       func() time.Time
 }
-
-// Defaults of tokens.
-const (
-	defaultTokenLife    = time.Hour
-	defaultMaxTokenLife = 876_000 * time.Hour
-)
 
 // NewService returns the service over a store.
 func NewService(cfg ServiceConfig) *Service {
-	if cfg.TokenLife <= 0 {
-		cfg.TokenLife = defaultTokenLife
+	if cfg.Tokens.Life <= 0 {
+		cfg.Tokens.Life = time.Hour
 	}
-	if cfg.MaxTokenLife <= 0 {
-		cfg.MaxTokenLife = defaultMaxTokenLife
+	if cfg.Tokens.MaxLife <= 0 {
+		cfg.Tokens.MaxLife = 876_000 * time.Hour
 	}
-	if cfg.Changed == nil {
-		cfg.Changed = func() {}
-	}
-	cfg.Registration = cfg.Registration.complete()
-	cfg.Certificates = cfg.Certificates.complete()
 	return &Service{
-		cfg: cfg, store: cfg.Store, now: cfg.Now,
-		throttle: newThrottle(cfg.Registration.Rate, cfg.Registration.Burst),
-		crls:     crls{last: make(map[uint64]*crl)},
-		uses:     uses{noted: make(map[string]time.Time), kept: make(map[string]time.Time)},
+		store: cfg.Store, editor: cfg.Editor, passwords: cfg.Passwords, signer: cfg.Signer, tokens: cfg.Tokens, now: cfg.Now,
 	}
 }
 
-// change runs f in a transaction with the authority of caller.
-func (s *Service) change(ctx context.Context, caller Caller, f func(ctx context.Context, tx Tx, by *authority) error) (uint64, error) {
-	n, err := s.store.Update(ctx, func(ctx context.Context, tx Tx) error {
-		by, err := caller.authority(ctx, tx)
-		if err != nil {
-			return err
-		}
-		return f(ctx, tx, by)
-	})
-	if err != nil {
-		return 0, typed(err)
-	}
-	if n > 0 {
-		s.cfg.Changed()
-	}
-	return n, nil
-}
-
-// typed leaves the errors of the domain as they are and calls everything else
-// that a store may say Unavailable: nothing was stored.
-func typed(err error) error {
-	if err == nil {
-		return nil
-	}
-	if _, ok := errors.AsType[*Error](err); ok {
-		return err
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return &Error{Code: Unavailable, Detail: "the store can't be written", Err: err}
-}
-
-// audit writes who did what in the transaction that does it.
-func (a *authority) audit(tx Tx, action, target, format string, args ...any) {
-	tx.Audit(AuditEntry{
-		Actor:  a.caller.Username,
-		Door:   a.caller.Door,
-		Remote: a.caller.Remote,
-		Action: action,
-		Target: target,
-		Detail: fmt.Sprintf(format, args...),
-	})
-}
-
-// keepAdmin returns LastAdmin unless somebody with all rights is left who can
-// sign in without an outside directory.
-func keepAdmin(ctx context.Context, tx Tx) error {
-	candidates, err := tx.AdminCandidates(ctx)
-	if err != nil {
-		return err
-	}
-	for _, id := range candidates {
-		rec, err := tx.RecordByID(ctx, id)
-		if err != nil {
-			return err
-		}
-		if rec.signsInLocally() && rec.Principal().Policy.AllRights() {
-			return nil
-		}
-	}
-	return Errorf(LastAdmin, "", "nobody with all rights who can sign in with a password would be left")
-}
-
-// signsInLocally reports whether the user can sign in to the API with nothing
-// but its password.
-func (r *Record) signsInLocally() bool {
-	u := &r.User
-	if !u.Active || u.Provider != ProviderLocal || u.PasswordHash == "" {
-		return false
-	}
-	granted, _ := u.Granted(MethodPassword)
-	return granted && !slices.ContainsFunc(u.GrantTypes, func(g GrantType) bool {
-		return g.Required && g.Method != MethodPassword
-	})
-}
-
-// newID returns a new identifier, growing with time.
-func newID() (string, error) {
+// NewID returns a new identifier, growing with time.
+func NewID() (string, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return "", fmt.Errorf("registry: make an id: %w", err)
@@ -168,26 +70,38 @@ type PermissionSpec struct {
 	Effect    acl.Effect
 }
 
-func (n PermissionSpec) permission() (Permission, error) {
-	id, err := newID()
+func (spec PermissionSpec) permission() (Permission, error) {
+	id, err := NewID()
 	if err != nil {
 		return Permission{}, err
 	}
-	p := Permission{ID: PermissionID(id), Resource: n.Resource, Operation: n.Operation, Context: n.Context, Effect: n.Effect}
+	p := Permission{ID: PermissionID(id), Resource: spec.Resource, Operation: spec.Operation, Context: spec.Context, Effect: spec.Effect}
 	return p, p.Validate()
 }
 
-func permissions(news []PermissionSpec) ([]Permission, error) {
-	if len(news) > MaxPermissionsPerRole {
-		return nil, Errorf(Invalid, "initialPermissions", "are %d: must be at most %d", len(news), MaxPermissionsPerRole)
+func permissions(specs []PermissionSpec) ([]Permission, error) {
+	if len(specs) > MaxPermissionsPerRole {
+		return nil, Errorf(Invalid, FieldPermissions, "are %d: must be at most %d", len(specs), MaxPermissionsPerRole)
 	}
-	out := make([]Permission, 0, len(news))
-	for _, n := range news {
-		p, err := n.permission()
+	out := make([]Permission, 0, len(specs))
+	for _, spec := range specs {
+		p, err := spec.permission()
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// ClearingRetained writes into the audit log that a caller is about to have the
+// retained messages cleared that a filter matches, of which there are n now. They
+// are the broker's and no part of the register, so no number is taken. It is said
+// first: what can't be audited is not done.
+func (s *Service) ClearingRetained(ctx context.Context, caller Caller, filter string, n int) error {
+	_, err := s.editor.Do(ctx, caller, func(_ context.Context, e *Edit) error {
+		e.Audit(RetainedCleared, Target{Kind: TargetRetained, ID: filter}, FieldChange{Field: FieldMessages, Before: valueOf(n)})
+		return nil
+	})
+	return err
 }

@@ -240,16 +240,16 @@ type Tx interface {
 	IssuedWriter
 	AuthorityWriter
 	AnchorWriter
-	// Touch says that the rights or credentials of these users change with
-	// this transaction. Its first call, even with nobody, makes the
-	// transaction take a number; each touched user that is still there gets
-	// the number of its row as its version.
-	Touch(users ...UserID)
+	// Touch says that what kind and id name is another with this transaction,
+	// which takes a number for each, once. A touched user that is still there
+	// gets the number of its row as its version.
+	Touch(kind ChangeKind, id string)
 	// Audit adds an entry; ID, Time and Change are filled in by the store.
 	Audit(e AuditEntry)
 }
 
-// Store is the system of record.
+// Store is the system of record. Its methods return errors of this package: what
+// goes wrong with the store itself is Unavailable, unless it is that ctx ended.
 type Store interface {
 	Reader
 	ChangeLog

@@ -20,7 +20,10 @@ type Sealer interface {
 	Open(purpose string, sealed []byte, context ...string) ([]byte, error)
 }
 
-// CheckMasterKey returns an error unless the ring can open what this store has
+// ErrMasterKey says that a key ring is not the one of the store.
+var ErrMasterKey = errors.New("the master key is not the one that this store was made with")
+
+// CheckMasterKey returns ErrMasterKey unless the ring can open what this store has
 // sealed. A new store takes the ring for its own.
 func CheckMasterKey(ctx context.Context, store Settings, ring Sealer) error {
 	mark, err := ring.Seal("settings", []byte(settingMasterKey), "settings", settingMasterKey)
@@ -32,7 +35,7 @@ func CheckMasterKey(ctx context.Context, store Settings, ring Sealer) error {
 		return err
 	}
 	if _, err := ring.Open("settings", stands, "settings", settingMasterKey); err != nil {
-		return errors.New("the master key is not the one that this store was made with")
+		return ErrMasterKey
 	}
 	return nil
 }

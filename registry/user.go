@@ -65,13 +65,13 @@ func (u *User) Validate() error {
 	switch u.Provider {
 	case ProviderLocal, ProviderLDAP, ProviderEntra:
 	default:
-		return Errorf(Invalid, "identityProvider", "must be one of local, ldap, msentraid")
+		return Errorf(Invalid, FieldProvider, "must be one of local, ldap, msentraid")
 	}
 	if n := len(u.Roles); n > MaxRolesPerUser {
-		return Errorf(Invalid, "roles", "are %d: must be at most %d", n, MaxRolesPerUser)
+		return Errorf(Invalid, FieldRoles, "are %d: must be at most %d", n, MaxRolesPerUser)
 	}
 	if n := len(u.Fingerprints); n > MaxFingerprints {
-		return Errorf(Invalid, "certificates", "are %d: must be at most %d", n, MaxFingerprints)
+		return Errorf(Invalid, FieldCertificates, "are %d: must be at most %d", n, MaxFingerprints)
 	}
 	if err := validateGrantTypes(u.GrantTypes); err != nil {
 		return err
@@ -93,26 +93,35 @@ func (u User) Clone() User {
 // topics and filters, and no leading $.
 func ValidateUsername(name string) error {
 	if !utf8.ValidString(name) {
-		return Errorf(Invalid, "username", "must be valid UTF-8")
+		return Errorf(Invalid, FieldUsername, "must be valid UTF-8")
 	}
 	if n := utf8.RuneCountInString(name); n < MinUsername || n > MaxUsername {
-		return Errorf(Invalid, "username", "has %d characters: must have %d to %d", n, MinUsername, MaxUsername)
+		return Errorf(Invalid, FieldUsername, "has %d characters: must have %d to %d", n, MinUsername, MaxUsername)
 	}
 	if strings.HasPrefix(name, "$") {
-		return Errorf(Invalid, "username", "must not begin with $")
+		return Errorf(Invalid, FieldUsername, "must not begin with $")
 	}
 	for _, r := range name {
 		if unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune("+#/", r) || !unicode.IsGraphic(r) {
-			return Errorf(Invalid, "username", "must not hold control characters, white space, +, # or /")
+			return Errorf(Invalid, FieldUsername, "must not hold control characters, white space, +, # or /")
 		}
 	}
 	return nil
 }
 
+// ValidateNewUsername is ValidateUsername for who is not the program itself, which
+// alone gives some names.
+func ValidateNewUsername(name string) error {
+	if err := ValidateUsername(name); err != nil {
+		return err
+	}
+	return refuseSystemName(name)
+}
+
 // refuseSystemName reports names that only the program itself may give.
 func refuseSystemName(name string) error {
 	if strings.HasPrefix(name, systemNamePrefix) {
-		return Errorf(Invalid, "username", "must not begin with %s: such names are the system's", systemNamePrefix)
+		return Errorf(Invalid, FieldUsername, "must not begin with %s: such names are the system's", systemNamePrefix)
 	}
 	return nil
 }
@@ -122,28 +131,28 @@ func refuseSystemName(name string) error {
 func ValidatePrefix(prefix string) error {
 	switch {
 	case len(prefix) > MaxPrefix:
-		return Errorf(Invalid, "mqttPublishPrefix", "has %d bytes: must have at most %d", len(prefix), MaxPrefix)
+		return Errorf(Invalid, FieldPublishPrefix, "has %d bytes: must have at most %d", len(prefix), MaxPrefix)
 	case !utf8.ValidString(prefix):
-		return Errorf(Invalid, "mqttPublishPrefix", "must be valid UTF-8")
+		return Errorf(Invalid, FieldPublishPrefix, "must be valid UTF-8")
 	case strings.ContainsAny(prefix, "+#\x00"):
-		return Errorf(Invalid, "mqttPublishPrefix", "must not hold +, # or NUL")
+		return Errorf(Invalid, FieldPublishPrefix, "must not hold +, # or NUL")
 	case strings.HasPrefix(prefix, "$"):
-		return Errorf(Invalid, "mqttPublishPrefix", "must not begin with $")
+		return Errorf(Invalid, FieldPublishPrefix, "must not begin with $")
 	case strings.ContainsFunc(prefix, unicode.IsControl):
-		return Errorf(Invalid, "mqttPublishPrefix", "must not hold control characters")
+		return Errorf(Invalid, FieldPublishPrefix, "must not hold control characters")
 	case strings.Count(prefix, "/") >= acl.MaxLevels:
-		return Errorf(Invalid, "mqttPublishPrefix", "must have fewer than %d levels", acl.MaxLevels)
+		return Errorf(Invalid, FieldPublishPrefix, "must have fewer than %d levels", acl.MaxLevels)
 	}
 	return nil
 }
 
 func validateClientIDs(patterns []string) error {
 	if n := len(patterns); n > MaxClientIDs {
-		return Errorf(Invalid, "clientIds", "are %d: must be at most %d", n, MaxClientIDs)
+		return Errorf(Invalid, FieldClientIDs, "are %d: must be at most %d", n, MaxClientIDs)
 	}
 	for i, p := range patterns {
 		if err := acl.ValidClientIDPattern(p); err != nil {
-			return Errorf(Invalid, "clientIds", "entry %d: %v", i, err)
+			return Errorf(Invalid, FieldClientIDs, "entry %d: %v", i, err)
 		}
 	}
 	return nil

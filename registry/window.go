@@ -34,7 +34,8 @@ type WindowStatus struct {
 	Remaining time.Duration // 0 while locked
 }
 
-func (w Window) status(now time.Time) WindowStatus {
+// Status tells the state of the window at now.
+func (w Window) Status(now time.Time) WindowStatus {
 	if !w.Open(now) {
 		return WindowStatus{Locked: true}
 	}

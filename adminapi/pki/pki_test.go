@@ -33,7 +33,7 @@ func chain(t testing.TB, api *apitest.API) []*x509.Certificate {
 }
 
 func TestTheChainIsPublic(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	all := chain(t, api)
 	if len(all) < 2 {
 		t.Fatalf("the chain has %d certificates", len(all))
@@ -49,7 +49,7 @@ func TestTheChainIsPublic(t *testing.T) {
 }
 
 func TestWhatIsPublicMayBeCached(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for _, path := range []string{"/pki/ca.pem", "/pki/crl", "/pki/crl/1"} {
 		a := api.Send("GET", path, "")
 		tag := a.Header.Get("Etag")
@@ -71,7 +71,7 @@ func TestWhatIsPublicMayBeCached(t *testing.T) {
 }
 
 func TestRevocationLists(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	issuer, device := chain(t, api)[0], api.Device("gateway")
 	list := func(path string) *x509.RevocationList {
 		t.Helper()
@@ -102,7 +102,7 @@ func TestRevocationLists(t *testing.T) {
 }
 
 func TestOCSP(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	issuer, device := chain(t, api)[0], api.Device("gateway")
 	question, err := ocsp.CreateRequest(device.Leaf, issuer, &ocsp.RequestOptions{Hash: crypto.SHA256})
 	if err != nil {
@@ -157,7 +157,7 @@ func TestOCSP(t *testing.T) {
 // The slash of base64 is what the check of paths refuses. Each number must come
 // through, whatever its base64.
 func TestOCSPQuestionsWithEverySlash(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	issuer := chain(t, api)[0]
 	slashes := 0
 	for serial := int64(0x3F3F3F00); serial < 0x3F3F3F08; serial++ {
@@ -181,7 +181,7 @@ func TestOCSPQuestionsWithEverySlash(t *testing.T) {
 }
 
 func TestOCSPQuestionsThatAreNone(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	const media = "application/ocsp-request"
 	other := apitest.NewCA(t, "Other CA", nil)
 	foreign, err := ocsp.CreateRequest(other.Client(t, "robot").Leaf, other.Cert, nil)
@@ -216,7 +216,7 @@ func TestOCSPQuestionsThatAreNone(t *testing.T) {
 
 // broken is an authority that can't look, or is not there.
 type broken struct {
-	*registry.Service
+	adminapi.Certificates
 	response []byte
 	err      error
 }
@@ -225,9 +225,9 @@ func (b broken) OCSP(context.Context, []byte) ([]byte, error) { return b.respons
 
 func TestAnAuthorityThatCanNotAnswer(t *testing.T) {
 	authority := &broken{response: ocsp.TryLaterErrorResponse, err: errors.New("disk: secret-path is full")}
-	api := start(t, func(cfg *adminapi.Config) {
-		authority.Service = cfg.Service.(*registry.Service)
-		cfg.Service = authority
+	api := apitest.New(t, func(cfg *adminapi.Config) {
+		authority.Certificates = cfg.Certificates
+		cfg.Certificates = authority
 	})
 	a := api.Send("POST", "/pki/ocsp", "x", "Content-Type", "application/ocsp-request")
 	if a.Status != http.StatusOK || !bytes.Equal([]byte(a.Body), ocsp.TryLaterErrorResponse) {

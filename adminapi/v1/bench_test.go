@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"mqttwarden/adminapi/internal/apitest"
+
 	"mqttwarden/adminapi"
 )
 
@@ -34,7 +36,7 @@ func BenchmarkOwnPermissions(b *testing.B) {
 }
 
 func benchmark(b *testing.B, clients, want int, method, path string, body func(n uint64) string) {
-	api := start(b)
+	api := apitest.New(b)
 	url := api.Serve(adminapi.Server)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	b.Cleanup(client.CloseIdleConnections)

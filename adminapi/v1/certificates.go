@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -19,6 +20,7 @@ type Certificates interface {
 	Anchor(ctx context.Context, id registry.AnchorID) (registry.Anchor, error)
 	AddAnchors(ctx context.Context, by registry.Caller, pem []byte) ([]registry.Anchor, uint64, error)
 	DeleteAnchor(ctx context.Context, by registry.Caller, id registry.AnchorID) (uint64, error)
+	CertificateUses(ctx context.Context, id registry.UserID) (map[string]time.Time, error)
 	Issuances
 }
 

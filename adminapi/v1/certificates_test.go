@@ -15,7 +15,7 @@ import (
 )
 
 func TestTrustedCertificates(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	one, two, three := apitest.NewCA(t, "Plant CA", nil), apitest.NewCA(t, "Other CA", nil), apitest.NewCA(t, "Third CA", nil)
 	send := func(media, body string) apitest.Answer {
 		return api.Send("POST", "/api/certificates", body, "Authorization", "Bearer "+api.Admin, "Content-Type", media)
@@ -71,7 +71,7 @@ func TestTrustedCertificates(t *testing.T) {
 }
 
 func TestSeveralCertificatesAtOnce(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	one, two := apitest.NewCA(t, "Plant CA", nil), apitest.NewCA(t, "Other CA", nil)
 	var added []map[string]any
 	api.Must(http.StatusCreated, "POST", "/api/certificates", apitest.JSON(t, one.PEM()+two.PEM())).Decode(t, &added)
@@ -88,7 +88,7 @@ func TestSeveralCertificatesAtOnce(t *testing.T) {
 }
 
 func TestCertificatesThatAreNotTrusted(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	send := func(body string, headers ...string) apitest.Answer {
 		return api.Send("POST", "/api/certificates", body, append(headers, "Authorization", "Bearer "+api.Admin)...)
 	}
@@ -133,7 +133,7 @@ func TestCertificatesThatAreNotTrusted(t *testing.T) {
 
 // Rule 8: a right on the path is not enough to say who is trusted.
 func TestTrustNeedsAllRights(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	plant := apitest.NewCA(t, "Plant CA", nil)
 	operator := api.Token("operator", "readWrite /api/#")
 	apitest.Message(t, api.As(operator, "POST", "/api/certificates", apitest.JSON(t, plant.PEM())), http.StatusForbidden)
@@ -146,7 +146,7 @@ func TestTrustNeedsAllRights(t *testing.T) {
 }
 
 func TestIssuedCertificates(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	one, two := api.Device("gateway-1"), api.Device("gateway-2")
 	serial := func(c *x509.Certificate) string { return ca.FormatSerial(c.SerialNumber) }
 	list := func(query string, total int) []map[string]any {
@@ -216,7 +216,7 @@ func TestIssuedCertificates(t *testing.T) {
 
 // Who may not change a user may not take its certificate.
 func TestRevocationIsNoLadder(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	operator := api.Token("operator", "readWrite /api/certificates/#")
 	device := api.Device("gateway")
 	user := apitest.Fields(t, api.Must(http.StatusOK, "GET", "/api/listUsers?username[eq]=gateway", "").Body)["users"].([]any)[0].(map[string]any)["id"].(string)

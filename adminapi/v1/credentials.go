@@ -2,7 +2,6 @@ package v1
 
 import (
 	"context"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -17,7 +16,6 @@ type Credentials interface {
 	DeleteTokens(ctx context.Context, by registry.Caller, id registry.UserID) (uint64, error)
 	AddFingerprint(ctx context.Context, by registry.Caller, id registry.UserID, n registry.FingerprintSpec) (uint64, error)
 	RemoveFingerprint(ctx context.Context, by registry.Caller, id registry.UserID, fingerprint string) (uint64, error)
-	CertificateUses(ctx context.Context, id registry.UserID) (map[string]time.Time, error)
 }
 
 // listTokens serves GET /users/{id}/tokens.

@@ -20,7 +20,7 @@ import (
 )
 
 func TestTheLadderWithACertificateRequest(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	openWindow(t, api)
 	key := apitest.NewKey(t)
 	request := func(csr string) string {
@@ -72,7 +72,7 @@ func TestTheLadderWithACertificateRequest(t *testing.T) {
 }
 
 func TestBadCertificateRequests(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	openWindow(t, api)
 	key := apitest.NewKey(t)
 	good := apitest.CSR(t, key, "gateway")
@@ -138,7 +138,7 @@ func altered(t *testing.T, plain []byte) []byte {
 }
 
 func TestRenewal(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	send := api.ServeTLS()
 	old := api.Device("gateway")
 	const renew = "/api/client-registry/renew"
@@ -175,7 +175,7 @@ func TestRenewal(t *testing.T) {
 			t.Errorf("the %s certificate: got %d %s", name, a.Status, a.Body)
 		}
 	}
-	if _, err := api.Service.RecordUses(t.Context()); err != nil {
+	if _, err := api.PKI.RecordUses(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var session struct {
@@ -203,7 +203,7 @@ func TestRenewal(t *testing.T) {
 
 // Who is no user of a certificate of ours renews none.
 func TestRenewalIsForOurOwnCertificates(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	send := api.ServeTLS()
 	plant := apitest.NewCA(t, "Plant CA", nil)
 	api.Must(http.StatusCreated, "POST", "/api/certificates", apitest.JSON(t, plant.PEM()))

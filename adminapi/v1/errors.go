@@ -23,7 +23,7 @@ func failure(_ *http.Request, err error) wire.Answer {
 	}
 	code, field, detail := registry.Public(err)
 	if field != "" {
-		detail = field + ": " + detail
+		detail = fieldName(field) + ": " + detail
 	}
 	status, retry := statusOf(code)
 	a := problem(status, detail)
@@ -31,6 +31,34 @@ func failure(_ *http.Request, err error) wire.Answer {
 		a.Header.Set("Retry-After", strconv.Itoa(retry))
 	}
 	return a
+}
+
+// fieldName returns how this API calls a field of the registry.
+func fieldName(f registry.Field) string {
+	switch f {
+	case registry.FieldProvider:
+		return "identityProvider"
+	case registry.FieldPublishPrefix:
+		return "mqttPublishPrefix"
+	case registry.FieldClientIDs:
+		return "clientIds"
+	case registry.FieldShared:
+		return "isShared"
+	case registry.FieldLDAPGroupDN:
+		return "ldapGroupDn"
+	case registry.FieldEntraGroupIDs:
+		return "msEntraIdGroupIds"
+	case registry.FieldEnforceMFA:
+		return "enforceMFAEnrollment"
+	case registry.FieldLife:
+		return "expireTimeInHours"
+	case registry.FieldRole:
+		return "roleId"
+	case registry.FieldToken:
+		return "tokenId"
+	default:
+		return string(f)
+	}
 }
 
 // statusOf returns the status that stands for a code, and in how many seconds to

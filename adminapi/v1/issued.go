@@ -13,7 +13,6 @@ import (
 type Issuances interface {
 	IssuedCertificates(ctx context.Context, q registry.IssuedQuery) ([]registry.IssuedCertificate, int, error)
 	Revoke(ctx context.Context, by registry.Caller, certificate string, reason ca.Reason) (uint64, error)
-	Renew(ctx context.Context, by registry.Caller, login registry.Login, csr string) (registry.Issuance, uint64, error)
 }
 
 // issuedJSON is a client certificate that was issued here.

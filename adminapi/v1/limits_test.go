@@ -12,7 +12,7 @@ import (
 // Every field of every body, just past its limit: 400, naming the field, telling
 // nothing of a password that stands beside it.
 func TestEveryFieldHasALimit(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	const secret = "hunter2-hunter2"
 	id, role := api.User("alice"), api.RoleID("minimum-access")
 	var created struct{ Permissions []struct{ ID string } }
@@ -216,7 +216,7 @@ func TestEveryFieldHasALimit(t *testing.T) {
 
 // An id that is too long to be one is not looked for.
 func TestIDsHaveALimit(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	id := strings.Repeat("x", 65)
 	for _, endpoint := range []string{
 		"GET /api/users/" + id, "DELETE /api/users/" + id, "GET /api/users/" + id + "/tokens", "DELETE /api/users/x/tokens?tokenId=" + id,

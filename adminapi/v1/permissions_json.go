@@ -92,5 +92,5 @@ func (c permissionChangeJSON) update() (registry.PermissionUpdate, error) {
 }
 
 func invalid(field string, err error) error {
-	return registry.Errorf(registry.Invalid, field, "%v", err)
+	return registry.Errorf(registry.Invalid, registry.Field(field), "%v", err)
 }

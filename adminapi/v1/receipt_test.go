@@ -16,7 +16,7 @@ import (
 
 // Every route that changes something says which change it was.
 func TestEveryChangeHasANumber(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	last := uint64(1)
 	change := func(status int, method, path, body string) apitest.Answer {
 		t.Helper()
@@ -70,7 +70,7 @@ func (f *follower) WaitEnforced(ctx context.Context, _ uint64) error {
 
 func TestPreferWait(t *testing.T) {
 	f := &follower{}
-	api := start(t, func(cfg *adminapi.Config) { cfg.Follower = f })
+	api := apitest.New(t, func(cfg *adminapi.Config) { cfg.Follower = f })
 	for _, tt := range []struct {
 		name, prefer string
 		err          error
@@ -114,7 +114,7 @@ func TestPreferWait(t *testing.T) {
 
 // With the real follower: what was waited for holds at the next request.
 func TestAnAwaitedChangeHolds(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	alice := api.User("alice", "read /api/users")
 	token := api.Login("alice", "password-of-alice")
 	if a := api.As(token, "GET", "/api/users", ""); a.Status != http.StatusOK {
@@ -134,7 +134,7 @@ func TestAnAwaitedChangeHolds(t *testing.T) {
 func TestChanges(t *testing.T) {
 	f := &follower{}
 	last, lastErr := uint64(7), error(nil)
-	api := start(t, func(cfg *adminapi.Config) {
+	api := apitest.New(t, func(cfg *adminapi.Config) {
 		cfg.Follower, cfg.Node = f, "node-1"
 		cfg.LastChange = func(context.Context) (uint64, error) { return last, lastErr }
 	})

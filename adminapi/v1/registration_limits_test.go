@@ -14,7 +14,7 @@ import (
 
 // Until somebody opens the window, register tells nobody who exists.
 func TestWhileLockedAllNamesAreAnsweredAlike(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	api.User("alice")
 	openWindow(t, api)
 	api.Register(wish("waiting", deviceSecret))
@@ -45,7 +45,7 @@ func TestWhileLockedAllNamesAreAnsweredAlike(t *testing.T) {
 // Every field of a registration, past its limit: 400, naming it, telling nothing
 // of the password, and before the lock is looked at.
 func TestRegistrationsThatAreNotValid(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	with := func(rest string) string {
 		return `{"username": "gateway", "password": "` + deviceSecret + `", "context": "x", ` + rest + `}`
 	}
@@ -91,7 +91,7 @@ func TestRegistrationsThatAreNotValid(t *testing.T) {
 
 // A device is no browser; a page that makes a browser ask is.
 func TestPagesDoNotRegister(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for _, headers := range [][]string{
 		{"Sec-Fetch-Site", "cross-site"}, {"Origin", "http://evil.example"}, {"Origin", "null"},
 	} {
@@ -103,7 +103,7 @@ func TestPagesDoNotRegister(t *testing.T) {
 }
 
 func TestWhereARegistrationComesFrom(t *testing.T) {
-	api := start(t, func(cfg *adminapi.Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
+	api := apitest.New(t, func(cfg *adminapi.Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
 	openWindow(t, api)
 	api.Register(wish("gateway", deviceSecret), "X-Forwarded-For", "203.0.113.9, 198.51.100.7, 192.0.2.4")
 	if got := pending(t, api)[0]["remote"]; got != "198.51.100.7" {
@@ -112,7 +112,7 @@ func TestWhereARegistrationComesFrom(t *testing.T) {
 }
 
 func TestTooManyRegistrationsFromOneAddress(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	var refused apitest.Answer
 	for range 130 { // a burst of 100, and then five a second
 		if refused = api.Register(wish("gateway", deviceSecret)); refused.Status != http.StatusLocked {
@@ -126,7 +126,7 @@ func TestTooManyRegistrationsFromOneAddress(t *testing.T) {
 }
 
 func TestARegistryThatIsAway(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	if err := api.Store.Close(); err != nil {
 		t.Fatal(err)
 	}

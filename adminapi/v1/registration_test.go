@@ -51,7 +51,7 @@ func pending(t testing.TB, api *apitest.API) []map[string]any {
 }
 
 func TestTheLadder(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	role := api.RoleID("minimum-access")
 	body := `{"username": "gateway", "password": "` + deviceSecret + `", "context": "line 4", "roles": ["operators"],
 		"permissions": [{"resource": "site1/#", "operation": "readWrite", "context": "mqtt"}]}`
@@ -125,7 +125,7 @@ func TestTheLadder(t *testing.T) {
 }
 
 func TestADeniedDeviceHearsSoUntilTheWindowCloses(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	openWindow(t, api)
 	body := wish("gateway", deviceSecret)
 	code := apitest.Fields(t, api.Register(body).Body)["pairingCode"].(string)
@@ -149,7 +149,7 @@ func TestADeniedDeviceHearsSoUntilTheWindowCloses(t *testing.T) {
 }
 
 func TestDecisionsThatMissTheirRegistration(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	openWindow(t, api)
 	api.Register(wish("gateway", deviceSecret))
 	for _, tt := range []struct {
@@ -189,7 +189,7 @@ func TestDecisionsThatMissTheirRegistration(t *testing.T) {
 }
 
 func TestAUserMadeMeanwhileEndsTheRegistration(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	openWindow(t, api)
 	api.Register(wish("gateway", deviceSecret))
 	api.User("gateway")
@@ -199,7 +199,7 @@ func TestAUserMadeMeanwhileEndsTheRegistration(t *testing.T) {
 }
 
 func TestOfManyConfirmationsOneMakesTheUser(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	openWindow(t, api)
 	api.Register(wish("gateway", deviceSecret))
 	statuses := make([]int, 8)
@@ -220,7 +220,7 @@ func TestOfManyConfirmationsOneMakesTheUser(t *testing.T) {
 }
 
 func TestOfManySecretsForOneNameOneIsTaken(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	openWindow(t, api)
 	statuses := make([]int, 8)
 	var all sync.WaitGroup
@@ -239,7 +239,7 @@ func TestOfManySecretsForOneNameOneIsTaken(t *testing.T) {
 
 // A lock and a confirmation at once: the device is granted, or nothing waits.
 func TestLockAgainstConfirm(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for i := range 5 {
 		openWindow(t, api)
 		name := fmt.Sprintf("gateway-%d", i)

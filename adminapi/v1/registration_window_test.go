@@ -13,7 +13,7 @@ import (
 )
 
 func TestTheWindow(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	status := func() (locked bool, left time.Duration) {
 		t.Helper()
 		var s struct {
@@ -69,7 +69,7 @@ func TestTheWindow(t *testing.T) {
 }
 
 func TestRightsOnTheClientRegistry(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	openWindow(t, api)
 	api.Register(wish("gateway", deviceSecret))
 	top, below := api.Token("top", "readWrite /api/client-registry"), api.Token("below", "readWrite /api/client-registry/+")
@@ -104,7 +104,7 @@ func TestRightsOnTheClientRegistry(t *testing.T) {
 	}
 	found := false
 	for _, e := range entries {
-		found = found || e.Action == "registration.confirm" && e.Actor == "below" && e.Door == "api"
+		found = found || e.Action == "registration.confirm" && e.Actor.Name == "below" && e.Door == "api"
 	}
 	if !found {
 		t.Errorf("the confirmation is not in the audit trail")
@@ -113,7 +113,7 @@ func TestRightsOnTheClientRegistry(t *testing.T) {
 
 // An MQTT client that is no user registers by trying to connect.
 func TestAnMQTTClientIsInTheList(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	openWindow(t, api)
 	_, err := api.SignIn.In(t.Context(), registry.Attempt{
 		ClientID: "c-1", Username: "gateway", Password: deviceSecret, HasPassword: true, Remote: netip.MustParseAddr("198.51.100.7"),

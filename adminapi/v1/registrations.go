@@ -9,18 +9,20 @@ import (
 	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/registry"
+	"mqttwarden/registry/enrol"
 )
 
 // Registrations are requests to become a user, and the window in which they are
 // taken.
 type Registrations interface {
-	Register(ctx context.Context, req registry.RegistrationRequest) (registry.RegistrationAnswer, error)
+	Register(ctx context.Context, req enrol.Request) (enrol.Answer, error)
 	Pending(ctx context.Context) ([]registry.Registration, error)
 	WindowStatus(ctx context.Context) (registry.WindowStatus, error)
 	OpenWindow(ctx context.Context, by registry.Caller, d time.Duration) (registry.WindowStatus, error)
 	LockWindow(ctx context.Context, by registry.Caller) error
-	Confirm(ctx context.Context, by registry.Caller, c registry.Confirmation) (registry.User, uint64, error)
-	Deny(ctx context.Context, by registry.Caller, ref registry.RegistrationRef) error
+	Confirm(ctx context.Context, by registry.Caller, c enrol.Confirmation) (registry.User, uint64, error)
+	Deny(ctx context.Context, by registry.Caller, ref enrol.Ref) error
+	Renew(ctx context.Context, by registry.Caller, login registry.Login, csr string) (enrol.Issuance, uint64, error)
 }
 
 // registered is the answer to a registration: its status says how far it is.
@@ -45,7 +47,7 @@ func (a *API) register(ctx context.Context, in *struct{ Body newRegistrationJSON
 	if err != nil {
 		return nil, err
 	}
-	got, err := a.registrations.Register(ctx, registry.RegistrationRequest{
+	got, err := a.registrations.Register(ctx, enrol.Request{
 		Username: in.Body.Username, Password: in.Body.Password, CSR: in.Body.CSR, Context: in.Body.Context,
 		Roles: in.Body.Roles, Permissions: wishes, Source: registry.SourceHTTP, Remote: request.From(ctx).Remote,
 	})
@@ -114,8 +116,8 @@ func (a *API) confirmRegistration(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	u, change, err := a.registrations.Confirm(ctx, access.Caller(ctx), registry.Confirmation{
-		Username: in.Body.Username, ID: registry.RegistrationID(in.Body.ID), PairingCode: in.Body.PairingCode,
+	u, change, err := a.registrations.Confirm(ctx, access.Caller(ctx), enrol.Confirmation{
+		Ref:    ref(in.Body.Username, in.Body.ID, in.Body.PairingCode),
 		Roles:  each(in.Body.Roles, func(id string) registry.RoleID { return registry.RoleID(id) }),
 		Prefix: in.Body.MQTTPublishPrefix, Permissions: own,
 	})
@@ -131,9 +133,7 @@ func (a *API) confirmRegistration(ctx context.Context, in *struct {
 
 // denyRegistration serves POST /client-registry/deny.
 func (a *API) denyRegistration(ctx context.Context, in *struct{ Body denialJSON }) (*struct{}, error) {
-	return nil, a.registrations.Deny(ctx, access.Caller(ctx), registry.RegistrationRef{
-		Username: in.Body.Username, ID: registry.RegistrationID(in.Body.ID), PairingCode: in.Body.PairingCode,
-	})
+	return nil, a.registrations.Deny(ctx, access.Caller(ctx), ref(in.Body.Username, in.Body.ID, in.Body.PairingCode))
 }
 
 // renewed is the answer with a new certificate.
@@ -154,11 +154,15 @@ func (a *API) renewCertificate(ctx context.Context, in *struct {
 	} `nameHint:"Renewal"`
 },
 ) (*renewed, error) {
-	issued, change, err := a.certificates.Renew(ctx, access.Caller(ctx), access.Who(ctx).Login, in.Body.CSR)
+	issued, change, err := a.registrations.Renew(ctx, access.Caller(ctx), access.Who(ctx).Login, in.Body.CSR)
 	if err != nil {
 		return nil, err
 	}
 	answer := &renewed{Receipt: a.receipt(ctx, in.Preference, change)}
 	answer.Body.Certificate, answer.Body.CACertificates = issued.PEM, issued.CACertificates
 	return answer, nil
+}
+
+func ref(username, id, pairingCode string) enrol.Ref {
+	return enrol.Ref{Username: username, ID: registry.RegistrationID(id), PairingCode: pairingCode}
 }

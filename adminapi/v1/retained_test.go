@@ -17,7 +17,7 @@ import (
 )
 
 func TestListRetained(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	at := time.Date(2026, 2, 13, 19, 40, 21, 0, time.UTC)
 	large := strings.Repeat("x", 20_000)
 	api.Retained.Messages = []v1.RetainedMessage{
@@ -89,7 +89,7 @@ func TestListRetained(t *testing.T) {
 }
 
 func TestClearRetained(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	api.Retained.Messages = []v1.RetainedMessage{{Topic: "a/1"}, {Topic: "a/2"}, {Topic: "b"}}
 	a := api.Must(http.StatusNoContent, "DELETE", "/api/retained?topic=a/1", "")
 	if media, typed := a.Header["Content-Type"]; a.Body != "" || typed {
@@ -122,7 +122,7 @@ func TestClearRetained(t *testing.T) {
 }
 
 func TestClearingRetainedMessagesIsAudited(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	api.Retained.Messages = []v1.RetainedMessage{{Topic: "a/1"}, {Topic: "a/2"}}
 	api.Must(http.StatusNoContent, "DELETE", "/api/retained?topic=a/1", "")
 	api.Must(http.StatusOK, "DELETE", "/api/retained?filter=a/%23", "")
@@ -135,17 +135,17 @@ func TestClearingRetainedMessagesIsAudited(t *testing.T) {
 	var got []string
 	for _, e := range entries {
 		if e.Action == "retained.clear" {
-			got = append(got, e.Actor+" "+e.Target+" "+e.Detail)
+			got = append(got, fmt.Sprint(e.Actor.Name, " ", e.Target.ID, " ", e.Fields))
 		}
 	}
-	if want := []string{"admin a/# 2 messages", "admin a/1 1 messages"}; !slices.Equal(got, want) {
+	if want := []string{"admin a/# [{messages 2 }]", "admin a/1 [{messages 1 }]"}; !slices.Equal(got, want) {
 		t.Errorf("audited, the newest first: %q, want %q", got, want)
 	}
 }
 
 // The permission on the path is no way round the permissions over MQTT.
 func TestRetainedMessagesAreNoSideDoor(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for _, topic := range []string{"a/1", "a/secret", "b/1", "ops/x", "site/a/1"} {
 		api.Retained.Messages = append(api.Retained.Messages, v1.RetainedMessage{Topic: topic})
 	}
@@ -185,7 +185,7 @@ func TestRetainedMessagesAreNoSideDoor(t *testing.T) {
 }
 
 func TestRightsOnRetained(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	api.Retained.Messages = []v1.RetainedMessage{{Topic: "a"}}
 	reader, writer := api.Token("reader", "read /api/retained", "mqtt read #"), api.Token("writer", "write /api/retained", "mqtt write #")
 	mqtt := api.Token("mqtt-reader", "mqtt readWrite #")
@@ -211,7 +211,7 @@ func TestRightsOnRetained(t *testing.T) {
 }
 
 func TestNoRetainedMessageIsAnEmptyList(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	var got struct{ Messages json.RawMessage }
 	api.Must(http.StatusOK, "GET", "/api/retained", "").DecodeLoosely(t, &got)
 	if string(got.Messages) != "[]" {

@@ -10,7 +10,7 @@ import (
 )
 
 func TestRightsOnPaths(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	bob, eve := api.User("bob-1"), api.User("eve-1")
 	for i, tt := range []struct {
 		name        string
@@ -81,7 +81,7 @@ func TestRightsOnPaths(t *testing.T) {
 
 // Rule 8 over HTTP: nobody climbs by what they may change.
 func TestNoLadder(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	admin := apitest.Fields(t, api.Must(http.StatusOK, "GET", "/api/session", "").Body)["user"].(map[string]any)["id"].(string)
 	adminRole, weakRole := api.RoleID("connectware-admin"), api.RoleID("minimum-access")
 	operator := api.Token("operator", "readWrite /api/users/#", "readWrite /api/roles/#", "mqtt read site1/#")
@@ -128,7 +128,7 @@ func TestNoLadder(t *testing.T) {
 }
 
 func TestTheLastDoorStaysOpen(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	adminRole := api.RoleID("connectware-admin")
 	me := apitest.Fields(t, api.Must(http.StatusOK, "GET", "/api/session", "").Body)["user"].(map[string]any)["id"].(string)
 	var role struct{ Permissions []struct{ ID string } }

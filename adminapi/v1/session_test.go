@@ -15,7 +15,7 @@ import (
 )
 
 func TestLogin(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	role := api.RoleID("minimum-access")
 	alice := api.User("alice", "mqtt read site1/#")
 	api.Must(http.StatusCreated, "POST", "/api/users/"+alice+"/roles", `{"roleId": "`+role+`"}`)
@@ -67,7 +67,7 @@ func life(t *testing.T, expires string, want time.Duration) {
 }
 
 func TestTokensLiveAsLongAsAsked(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for hours, want := range map[string]time.Duration{
 		"0.5": 30 * time.Minute, "2": 2 * time.Hour, "99999": 99999 * time.Hour, "876000": 876000 * time.Hour,
 		"1e-9": time.Second, "null": time.Hour, // never more than a second longer than asked, and never no time at all
@@ -82,7 +82,7 @@ func TestTokensLiveAsLongAsAsked(t *testing.T) {
 }
 
 func TestLoginRefusals(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	disabled, certificate := api.User("disabled"), api.User("certificate")
 	api.Must(http.StatusOK, "PUT", "/api/users/"+disabled, `{"isActive": false}`)
 	api.Must(http.StatusOK, "PUT", "/api/users/"+certificate, `{"grantTypes": [{"method": "certificate"}]}`)
@@ -115,7 +115,7 @@ func TestLoginRefusals(t *testing.T) {
 }
 
 func TestSession(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	alice := api.User("alice", "mqtt read site1/#")
 	token := api.Login("alice", "password-of-alice")
 	a := api.As(token, "GET", "/api/session", "")
@@ -139,7 +139,7 @@ func TestSession(t *testing.T) {
 }
 
 func TestTokensOfAUser(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	alice := api.User("alice")
 	path := "/api/users/" + alice + "/tokens"
 	if got := api.Must(http.StatusOK, "GET", path, "").Body; got != "[]\n" {
@@ -196,7 +196,7 @@ func TestTokensOfAUser(t *testing.T) {
 }
 
 func TestLogout(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	token := api.Token("alice")
 	out := func(token string) apitest.Answer {
 		return api.Send("POST", "/api/logout", apitest.JSON(t, map[string]string{"token": token}), "Content-Type", "application/json")
@@ -217,7 +217,7 @@ func TestLogout(t *testing.T) {
 }
 
 func TestTokensEndWithTheirUser(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	for name, end := range map[string]func(id string){
 		"disabled": func(id string) { api.Must(http.StatusOK, "PUT", "/api/users/"+id, `{"isActive": false}`) },
 		"deleted":  func(id string) { api.Must(http.StatusOK, "DELETE", "/api/users/"+id, "") },

@@ -189,7 +189,7 @@ func (a *API) noteUses(ctx context.Context, id registry.UserID, certificates []c
 	if len(certificates) == 0 {
 		return nil
 	}
-	used, err := a.credentials.CertificateUses(ctx, id)
+	used, err := a.certificates.CertificateUses(ctx, id)
 	if err != nil {
 		return err
 	}

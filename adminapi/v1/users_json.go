@@ -74,16 +74,17 @@ type newUserJSON struct {
 
 // userChangeJSON is what changes of a user. What is missing stays.
 type userChangeJSON struct {
-	Username             *string         `json:"username,omitempty" minLength:"3" maxLength:"255" example:"gateway-7"`
-	Password             *string         `json:"password,omitempty" minLength:"1" maxLength:"1024" writeOnly:"true" doc:"A new password. Sessions that were opened with the old one end."`
-	IsActive             *bool           `json:"isActive,omitempty" doc:"false: it signs in nowhere, and its sessions end."`
-	MQTTPublishPrefix    *string         `json:"mqttPublishPrefix,omitempty" maxLength:"512" example:"site1/"`
-	ClientIDs            []string        `json:"clientIds,omitempty" maxItems:"64" doc:"The MQTT client ids it may use; []: any."`
-	IdentityProvider     *string         `json:"identityProvider,omitempty" enum:"local,ldap,msentraid" doc:"Another one drops the password and ends tokens and sessions."`
-	GrantTypes           []grantTypeJSON `json:"grantTypes,omitempty" maxItems:"4" doc:"How it may sign in; []: not at all."`
-	Roles                []string        `json:"roles,omitempty" maxItems:"256" doc:"The ids of all its roles. Its private role stays."`
-	DisableMFA           bool            `json:"disableMfa,omitempty" doc:"Ends its enrolment."`
-	EnforceMFAEnrollment *bool           `json:"enforceMFAEnrollment,omitempty"`
+	Username          *string         `json:"username,omitempty" minLength:"3" maxLength:"255" example:"gateway-7"`
+	Password          *string         `json:"password,omitempty" minLength:"1" maxLength:"1024" writeOnly:"true" doc:"A new password. Sessions that were opened with the old one end."`
+	IsActive          *bool           `json:"isActive,omitempty" doc:"false: it signs in nowhere, and its sessions end."`
+	MQTTPublishPrefix *string         `json:"mqttPublishPrefix,omitempty" maxLength:"512" example:"site1/"`
+	ClientIDs         []string        `json:"clientIds,omitempty" maxItems:"64" doc:"The MQTT client ids it may use; []: any."`
+	IdentityProvider  *string         `json:"identityProvider,omitempty" enum:"local,ldap,msentraid" doc:"Another one drops the password and ends tokens and sessions."`
+	GrantTypes        []grantTypeJSON `json:"grantTypes,omitempty" maxItems:"4" doc:"How it may sign in; []: not at all."`
+	Roles             []string        `json:"roles,omitempty" maxItems:"256" doc:"The ids of all its roles. Its private role stays."`
+	// DisableMFA is taken and changes nothing: nobody is enrolled yet.
+	DisableMFA           bool  `json:"disableMfa,omitempty" doc:"Ends its enrolment."`
+	EnforceMFAEnrollment *bool `json:"enforceMFAEnrollment,omitempty"`
 }
 
 // showUser returns u as lists show it.
@@ -150,7 +151,6 @@ func (c *userChangeJSON) update() registry.UserUpdate {
 		Provider:      (*registry.IdentityProvider)(c.IdentityProvider),
 		Active:        c.IsActive,
 		PublishPrefix: c.MQTTPublishPrefix,
-		DisableMFA:    c.DisableMFA,
 		EnforceMFA:    c.EnforceMFAEnrollment,
 	}
 	if c.ClientIDs != nil {

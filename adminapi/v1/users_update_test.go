@@ -11,7 +11,7 @@ import (
 )
 
 func TestUpdateUser(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	id := api.User("alice", "read /api/roles")
 	role := api.RoleID("minimum-access")
 	before := apitest.Fields(t, api.Must(http.StatusOK, "GET", "/api/users/"+id, "").Body)
@@ -50,7 +50,7 @@ func TestUpdateUser(t *testing.T) {
 }
 
 func TestDeleteUser(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	id := api.User("alice")
 	if a := api.Must(http.StatusOK, "DELETE", "/api/users/"+id, ""); a.Body != "" {
 		t.Errorf("body is %q, want none", a.Body)
@@ -61,7 +61,7 @@ func TestDeleteUser(t *testing.T) {
 }
 
 func TestChangePassword(t *testing.T) {
-	api := start(t)
+	api := apitest.New(t)
 	alice := api.Token("alice", "write /api/users/change-password")
 	change := func(body string) apitest.Answer {
 		return api.As(alice, "PUT", "/api/users/change-password", body)

@@ -8,24 +8,24 @@ package v1
 
 import "mqttwarden/registry"
 
-// Service is the register as this API uses it; *registry.Service is it.
+// Service is users and roles as this API uses them; *registry.Service is it.
 type Service interface {
 	Users
 	Credentials
 	Roles
 	Sessions
-	Registrations
-	Certificates
 	Audit
 }
 
 // Config holds what the API works with.
 type Config struct {
-	Service  Service
-	SignIn   SignIn
-	Changes  Changes
-	Retained Retained
-	Node     string // how receipts name this node
+	Service       Service
+	Registrations Registrations
+	Certificates  Certificates
+	SignIn        SignIn
+	Changes       Changes
+	Retained      Retained
+	Node          string // how receipts name this node
 }
 
 // API holds the handlers.
@@ -47,7 +47,7 @@ type API struct {
 func New(cfg Config) *API {
 	return &API{
 		users: cfg.Service, credentials: cfg.Service, roles: cfg.Service, sessions: cfg.Service,
-		registrations: cfg.Service, certificates: cfg.Service,
+		registrations: cfg.Registrations, certificates: cfg.Certificates,
 		signIn: cfg.SignIn, changes: cfg.Changes, retained: cfg.Retained, audit: cfg.Service, node: cfg.Node,
 	}
 }

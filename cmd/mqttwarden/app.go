@@ -20,22 +20,14 @@ import (
 	"mqttwarden/authhook"
 	"mqttwarden/broker"
 	"mqttwarden/registry"
-	"mqttwarden/registry/rediscache"
+	"mqttwarden/registry/node"
 	"mqttwarden/registry/secret"
 )
-
-// nearCacheSize is how many users are remembered besides those with a session.
-const nearCacheSize = 100_000
 
 // app is the running program. Its parts start in an order and stop in reverse.
 type app struct {
 	log           *slog.Logger
-	opened        *opened
-	principals    *registry.Principals
-	follower      *registry.Follower
-	cache         *rediscache.Cache // nil without Redis
-	signIn        *registry.SignIn
-	anchors       *registry.Anchors
+	register      *node.Node
 	certificate   *serverCertificate // of the TLS listeners, nil without any
 	reloads       reloads            // of the files of TLS
 	broker        *broker.Broker
@@ -68,8 +60,9 @@ func start(ctx context.Context, c config, log *slog.Logger) (_ *app, err error) 
 			err = errors.Join(err, a.shutdown(c.stopTimeout))
 		}
 	}()
+	a.reloads.log = log
 	for _, step := range []func(context.Context, config) error{
-		a.startRegistry, a.startCache, a.startTLS, a.startBroker, a.startFollower, a.startAPI,
+		a.startRegister, a.startTLS, a.startBroker, a.startFollower, a.startAPI,
 	} {
 		if err := step(ctx, c); err != nil {
 			return nil, err
@@ -110,7 +103,7 @@ func (a *app) background(name string, f func(context.Context)) {
 	})
 }
 
-func (a *app) startRegistry(ctx context.Context, c config) error {
+func (a *app) startRegister(ctx context.Context, c config) error {
 	if err := os.MkdirAll(c.dataDir, 0o700); err != nil {
 		return err
 	}
@@ -119,13 +112,25 @@ func (a *app) startRegistry(ctx context.Context, c config) error {
 		return err
 	}
 	a.onStop("lock", func(context.Context) error { return lock.release() })
-	wake := func() { a.follower.Wake() }
-	if a.opened, err = openStore(ctx, c.storeConfig, c.tokenMax, wake, a.log); err != nil {
+	anchorFile := watch(c.tlsClientCA) // looked at before it is read
+	anchors, err := readCertificates(c.tlsClientCA)
+	if err != nil {
+		return fmt.Errorf("tls-client-ca: %w", err)
+	}
+	cfg, err := nodeConfig(c.storeConfig, a.log)
+	if err != nil {
 		return err
 	}
-	a.onStop("store", func(context.Context) error { return a.opened.store.Close() })
-	a.ping = seldom{question: a.opened.store.Ping, every: time.Second}
-	a.follower = registry.NewFollower(registry.FollowerConfig{MaxStale: c.maxStale, Now: time.Now, Log: a.log}, a.opened.store)
+	cfg.Redis, cfg.MaxStale = c.redis.Reveal(), c.maxStale
+	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
+	if a.register, err = openNode(ctx, cfg, c.storeConfig); err != nil {
+		return err
+	}
+	a.onStop("register", func(context.Context) error { return a.register.Close() })
+	a.ping = seldom{question: a.register.Store.Ping, every: time.Second}
+	if c.tlsClientCA != "" {
+		a.reloads.add("tls-client-ca", anchorFile, func(ctx context.Context) error { return a.reloadAnchorFile(ctx, c.tlsClientCA) })
+	}
 	return a.bootstrap(ctx, c)
 }
 
@@ -139,7 +144,7 @@ func (a *app) bootstrap(ctx context.Context, c config) error {
 		}
 		given = secret.Text(strings.TrimRight(string(b), "\r\n"))
 	}
-	done, err := a.opened.service.Bootstrapped(ctx)
+	done, err := a.register.Service.Bootstrapped(ctx)
 	if err != nil {
 		return err
 	}
@@ -157,35 +162,13 @@ func (a *app) bootstrap(ctx context.Context, c config) error {
 		}
 		password = secret.Text(made)
 	}
-	made, err := a.opened.service.Bootstrap(ctx, password.Reveal())
+	made, err := a.register.Service.Bootstrap(ctx, password.Reveal())
 	if err != nil {
 		return fmt.Errorf("admin-password: %w", err)
 	}
 	if made && given == "" {
 		a.adminPassword = password
 	}
-	return nil
-}
-
-func (a *app) startCache(ctx context.Context, c config) error {
-	source := registry.RecordReader(a.opened.store)
-	if c.redis != "" {
-		id, err := a.opened.store.Identity(ctx)
-		if err != nil {
-			return err
-		}
-		a.cache, err = rediscache.Open(ctx, rediscache.Config{
-			URL: c.redis.Reveal(), Store: id, Seal: a.opened.keys, Source: a.opened.store,
-			Fresh: a.follower.Fresh, Now: time.Now, Log: a.log,
-		})
-		if err != nil {
-			return err
-		}
-		a.onStop("cache", func(context.Context) error { return a.cache.Close() })
-		source = a.cache
-	}
-	a.principals = registry.NewPrincipals(source, nearCacheSize, a.follower.Fresh)
-	a.signIn = registry.NewSignIn(a.principals, a.opened.verifier, a.opened.store, a.opened.signer, time.Now)
 	return nil
 }
 
@@ -223,9 +206,9 @@ func (a *app) startBroker(_ context.Context, c config) error {
 	}
 	a.onStop("broker", a.broker.Shutdown)
 	a.hook = authhook.New(authhook.Config{
-		Host: a.broker, SignIn: a.signIn, TokenAlive: a.opened.service.TokenAlive,
+		Host: a.broker, SignIn: a.register.SignIn, TokenAlive: a.register.Service.TokenAlive,
 		Certificate: func(chain []*x509.Certificate) *registry.Certificate {
-			return a.anchors.Certificate(chain, c.tlsClientName)
+			return a.register.PKI.Trust().Certificate(chain, c.tlsClientName)
 		},
 		MaxClientID:       c.limits.clientID,
 		MaxConnections:    c.limits.connectionsPerUser,
@@ -241,16 +224,10 @@ func (a *app) startBroker(_ context.Context, c config) error {
 
 // startFollower lets changes reach the hook before the first client can come.
 func (a *app) startFollower(ctx context.Context, _ config) error {
-	var cache registry.RecordCache
-	if a.cache != nil {
-		cache = a.cache
-	}
-	a.follower.OnGeneral(a.opened.issuer.Reload)
-	a.follower.OnGeneral(a.reloadAnchors)
-	if err := a.follower.Start(ctx, a.principals, cache, a.hook); err != nil {
+	if err := a.register.Start(ctx, a.hook); err != nil {
 		return err
 	}
-	a.background("follower", a.follower.Run)
+	a.background("follower", a.register.Follower.Run)
 	a.background("expiry", a.hook.Run)
 	a.background("janitor", a.tidy)
 	if err := a.broker.Start(a.hook); err != nil {
@@ -261,39 +238,23 @@ func (a *app) startFollower(ctx context.Context, _ config) error {
 	return nil
 }
 
-// reloadAnchors reads the uploaded trust anchors again.
-func (a *app) reloadAnchors(ctx context.Context) error { return a.changeAnchors(ctx, a.anchors.Reload) }
-
 // reloadAnchorFile reads the trust anchors in a file again.
 func (a *app) reloadAnchorFile(ctx context.Context, path string) error {
 	certs, err := readCertificates(path)
 	if err != nil {
 		return err
 	}
-	return a.changeAnchors(ctx, func(context.Context) error { a.anchors.UseFiles(certs); return nil })
-}
-
-// changeAnchors changes the trust anchors. Sessions that rest on one that is gone
-// end.
-func (a *app) changeAnchors(ctx context.Context, change func(context.Context) error) error {
-	before := a.anchors.Pool()
-	if err := change(ctx); err != nil {
-		return err
-	}
-	if !before.Equal(a.anchors.Pool()) {
-		a.hook.EnforceAll(ctx)
-	}
-	return nil
+	return a.register.UseAnchorFiles(ctx, certs)
 }
 
 func (a *app) startAPI(_ context.Context, c config) error {
 	metrics := a.metrics()
 	handler, err := adminapi.New(adminapi.Config{
-		Service: a.opened.service, SignIn: a.signIn, Follower: a.follower,
-		LastChange: a.opened.store.LastChange, Ready: a.ready, Metrics: metrics,
+		Service: a.register.Service, Registrations: a.register.Enrolment, Certificates: a.register.PKI,
+		SignIn: a.register.SignIn, Follower: a.register.Follower, LastChange: a.register.Store.LastChange, Ready: a.ready, Metrics: metrics,
 		Retained: retained{a.broker},
 		Certificate: func(s *tls.ConnectionState) *registry.Certificate {
-			return a.anchors.Certificate(s.PeerCertificates, c.tlsClientName)
+			return a.register.PKI.Trust().Certificate(s.PeerCertificates, c.tlsClientName)
 		},
 		TrustedProxies: c.proxies, AllowQueryToken: c.queryToken,
 		Now: time.Now, Log: a.log, Version: version,

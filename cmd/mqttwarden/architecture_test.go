@@ -44,7 +44,7 @@ type home struct {
 var (
 	anywhere = []string{"registry", "authhook", "broker", "adminapi", "cmd"}
 	nowhere  []string
-	tests    = []string{"registry/storetest"} // code that only tests import
+	tests    = []string{"registry/storetest", "registry/registrytest", "adminapi/internal/apitest"} // code that only tests import
 	cmd      = []string{"cmd"}
 )
 
@@ -53,10 +53,11 @@ var (
 // reason, a row in deploy/docs/adr/0008-dependencies.md and a row here.
 var homes = []home{
 	// Ours: what cmd plugs in.
-	{module + "/registry/sqlstore", []string{"registry/sqlstore", "cmd"}, anywhere},
-	{module + "/registry/rediscache", []string{"registry/rediscache", "cmd"}, anywhere},
+	{module + "/registry/sqlstore", []string{"registry/sqlstore", "registry/node", "cmd"}, anywhere},
+	{module + "/registry/rediscache", []string{"registry/rediscache", "registry/node", "cmd"}, anywhere},
 	{module + "/registry/directory", []string{"registry/directory", "cmd"}, anywhere},
 	{module + "/registry/storetest", tests, anywhere},
+	{module + "/registry/registrytest", tests, anywhere},
 
 	// The standard library's.
 	{"C", nowhere, nowhere}, // the program is built without cgo

@@ -12,6 +12,7 @@ import (
 
 	"mqttwarden/registry"
 	"mqttwarden/registry/ca"
+	"mqttwarden/registry/node"
 )
 
 // caCommands work on the certificate authority in the store itself. A server
@@ -25,25 +26,29 @@ type caCommands struct {
 }
 
 // onStore opens the store, runs f and closes the store.
-func onStore(ctx context.Context, flags *storeFlags, set *settings, f func(*opened) error) error {
+func onStore(ctx context.Context, flags *storeFlags, set *settings, f func(*node.Node) error) error {
 	var p parser
 	cfg := flags.parse(&p)
 	if err := join(append(set.problems, p.problems...)...); err != nil {
 		return err
 	}
-	o, err := openStore(ctx, cfg, 0, nil, slog.New(slog.DiscardHandler))
+	of, err := nodeConfig(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(o), o.store.Close())
+	n, err := openNode(ctx, of, cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(n), n.Close())
 }
 
 type caInitCmd struct{ storeFlags }
 
 // Run makes the authority: opening the store does.
 func (c *caInitCmd) Run(ctx context.Context, s streams, set *settings) error {
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
-		for _, cert := range o.issuer.Current().Certificates() {
+	return onStore(ctx, &c.storeFlags, set, func(n *node.Node) error {
+		for _, cert := range n.PKI.Issuer().Current().Certificates() {
 			if _, err := fmt.Fprintf(s.out, "%s\n  SHA-256 %s\n  until %s\n", cert.Subject, ca.Fingerprint(cert), cert.NotAfter.Format(time.DateOnly)); err != nil {
 				return err
 			}
@@ -61,10 +66,10 @@ type caExportCmd struct {
 
 // Run writes the certificates; keys never leave the store.
 func (c *caExportCmd) Run(ctx context.Context, s streams, set *settings) error {
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
-		pem := o.issuer.Current().ChainPEM()
+	return onStore(ctx, &c.storeFlags, set, func(n *node.Node) error {
+		pem := n.PKI.Issuer().Current().ChainPEM()
 		if c.Root {
-			pem = o.issuer.Current().RootPEM()
+			pem = n.PKI.Issuer().Current().RootPEM()
 		}
 		if c.Out != "" {
 			return writeFile(c.Out, []byte(pem), 0o644)
@@ -92,11 +97,11 @@ func (c *caImportCmd) Run(ctx context.Context, s streams, set *settings) error {
 	if err != nil {
 		return err
 	}
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
-		if _, err := o.service.ImportAuthority(ctx, registry.System("cli"), chain, key); err != nil {
+	return onStore(ctx, &c.storeFlags, set, func(n *node.Node) error {
+		if _, err := n.PKI.ImportAuthority(ctx, registry.System("cli"), chain, key); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(s.out, "%s issues from now on.\n", o.issuer.Current().Certificates()[0].Subject)
+		_, err := fmt.Fprintf(s.out, "%s issues from now on.\n", n.PKI.Issuer().Current().Certificates()[0].Subject)
 		return err
 	})
 }
@@ -119,8 +124,8 @@ func (c *caRevokeCmd) Run(ctx context.Context, s streams, set *settings) error {
 		return fmt.Errorf("reason: %q: must be unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn", c.Reason)
 	}
 	name := strings.ToLower(strings.ReplaceAll(c.Certificate, ":", ""))
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
-		if _, err := o.service.Revoke(ctx, registry.System("cli"), name, reason); err != nil {
+	return onStore(ctx, &c.storeFlags, set, func(n *node.Node) error {
+		if _, err := n.PKI.Revoke(ctx, registry.System("cli"), name, reason); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(s.out, "Certificate %s is revoked.\n", name)
@@ -137,13 +142,13 @@ type caListCmd struct {
 
 // Run prints a line for each certificate, the oldest first.
 func (c *caListCmd) Run(ctx context.Context, s streams, set *settings) error {
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
+	return onStore(ctx, &c.storeFlags, set, func(n *node.Node) error {
 		q := registry.IssuedQuery{Username: c.Username}
 		if !c.All {
 			standing := false
 			q.Revoked, q.ExpiresAfter = &standing, time.Now()
 		}
-		found, _, err := o.service.IssuedCertificates(ctx, q)
+		found, _, err := n.PKI.IssuedCertificates(ctx, q)
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"mqttwarden/registry"
+	"mqttwarden/registry/pki"
 	"mqttwarden/registry/secret"
 )
 
@@ -102,7 +102,7 @@ type config struct {
 	tlsCert, tlsKey, tlsClientCA string
 	tlsHosts                     []string
 	tlsClientAuth                clientAuth
-	tlsClientName                registry.Mapping
+	tlsClientName                pki.Mapping
 	redis                        secret.Text
 	adminPassword                secret.Text
 	adminPasswordFile            string
@@ -323,7 +323,7 @@ func (f *serveFlags) parse(p *parser) config {
 		p.bad("tls-client-auth", f.TLSClientAuth, "optional, required or off")
 	}
 	var err error
-	if c.tlsClientName, err = registry.ParseMapping(f.TLSClientName); err != nil {
+	if c.tlsClientName, err = pki.ParseMapping(f.TLSClientName); err != nil {
 		p.bad("tls-client-name", f.TLSClientName, "cn, dns, email, uri or fingerprint")
 	}
 	if c.adminPassword != "" && c.adminPasswordFile != "" {

@@ -26,7 +26,7 @@ import (
 // a password at the plain ones and with a certificate at the others.
 type entrances struct {
 	*program
-	pki pki
+	outsidePKI outsidePKI
 }
 
 func openEntrances(t *testing.T) *entrances {
@@ -47,7 +47,7 @@ func openEntrances(t *testing.T) *entrances {
 func (d *entrances) at(t *testing.T) *entrances {
 	p := *d.program
 	p.tb = t
-	return &entrances{&p, pki{t, d.pki.dir}}
+	return &entrances{&p, outsidePKI{t, d.outsidePKI.dir}}
 }
 
 func secured(scheme string) bool { return scheme == "mqtts" || scheme == "wss" }
@@ -61,7 +61,7 @@ func (d *entrances) mosquitto(tool, scheme, version string, args ...string) *exe
 	}
 	all := []string{"-h", host, "-p", port, "-V", version}
 	if secured(scheme) {
-		all = append(all, "--cafile", d.pki.path("ca.crt"), "--cert", d.pki.path("gw1.crt"), "--key", d.pki.path("gw1.key"))
+		all = append(all, "--cafile", d.outsidePKI.path("ca.crt"), "--cert", d.outsidePKI.path("gw1.crt"), "--key", d.outsidePKI.path("gw1.key"))
 	} else {
 		all = append(all, "-u", "gw1", "-P", secretOf("gw1"))
 	}
@@ -236,7 +236,7 @@ func TestMQTTJS(t *testing.T) {
 				d := all.at(t)
 				var options object
 				if secured(scheme) {
-					options = object{"ca": d.pki.path("ca.crt"), "cert": d.pki.path("gw1.crt"), "key": d.pki.path("gw1.key")}
+					options = object{"ca": d.outsidePKI.path("ca.crt"), "cert": d.outsidePKI.path("gw1.crt"), "key": d.outsidePKI.path("gw1.key")}
 				} else {
 					options = object{"username": "gw1", "password": secretOf("gw1")}
 				}
@@ -279,12 +279,12 @@ func (d *entrances) pahoConn(scheme string) (net.Conn, error) {
 	case "mqtt":
 		return new(net.Dialer).DialContext(d.tb.Context(), "tcp", d.urls[scheme])
 	case "mqtts":
-		conn, err := (&tls.Dialer{Config: d.pki.config("gw1")}).DialContext(d.tb.Context(), "tcp", d.urls[scheme])
+		conn, err := (&tls.Dialer{Config: d.outsidePKI.config("gw1")}).DialContext(d.tb.Context(), "tcp", d.urls[scheme])
 		return packets.NewThreadSafeConn(conn), err
 	}
 	transport := new(http.Transport)
 	if scheme == "wss" {
-		transport.TLSClientConfig = d.pki.config("gw1")
+		transport.TLSClientConfig = d.outsidePKI.config("gw1")
 	}
 	d.tb.Cleanup(transport.CloseIdleConnections)
 	ws, _, err := websocket.Dial(d.tb.Context(), scheme+"://"+d.urls[scheme]+"/mqtt", &websocket.DialOptions{

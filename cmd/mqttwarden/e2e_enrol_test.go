@@ -49,7 +49,7 @@ func (p *program) confirm(name string, fields object) string {
 
 // enrol walks a device through all of it: name.key and name.crt are there then.
 // It returns the user's id.
-func (k pki) enrol(p *program, name string, fields object) string {
+func (k outsidePKI) enrol(p *program, name string, fields object) string {
 	k.tb.Helper()
 	p.open(time.Minute)
 	csr := k.request(name)
@@ -119,7 +119,7 @@ func TestDeviceRegistersItselfAndGetsACertificate(t *testing.T) {
 }
 
 // mosquitto publishes with the certificate of a device.
-func (k pki) mosquitto(p *program, name, cafile, topic, payload string) {
+func (k outsidePKI) mosquitto(p *program, name, cafile, topic, payload string) {
 	k.tb.Helper()
 	host, port, err := net.SplitHostPort(p.urls["mqtts"])
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 
 // web connects by WebSocket; cert is the name of a certificate to show over TLS,
 // if any.
-func (k pki) web(p *program, scheme, cert string, headers http.Header) (*mqtttest.Client, error) {
+func (k outsidePKI) web(p *program, scheme, cert string, headers http.Header) (*mqtttest.Client, error) {
 	k.tb.Helper()
 	transport := new(http.Transport)
 	if scheme == "wss" {
@@ -38,7 +38,7 @@ func (k pki) web(p *program, scheme, cert string, headers http.Header) (*mqtttes
 	return mqtttest.New(k.tb, websocket.NetConn(context.Background(), ws, websocket.MessageBinary), 5), nil
 }
 
-func (k pki) mustWeb(p *program, scheme, cert string) *mqtttest.Client {
+func (k outsidePKI) mustWeb(p *program, scheme, cert string) *mqtttest.Client {
 	k.tb.Helper()
 	c, err := k.web(p, scheme, cert, nil)
 	if err != nil {
@@ -97,7 +97,7 @@ func TestListenersBehindAProxy(t *testing.T) {
 	}
 	wrong := mqtttest.Connect{ClientID: "c", Username: "admin", Password: "wrong"}
 	wantCode(t, "behind a proxy", send("192.0.2.7").Connect(wrong).ReasonCode, badCredentials)
-	c, err := pki{tb: t}.web(p, "ws", "", http.Header{"X-Forwarded-For": {"203.0.113.9"}})
+	c, err := outsidePKI{tb: t}.web(p, "ws", "", http.Header{"X-Forwarded-For": {"203.0.113.9"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestSettingsOfListenersAreChecked(t *testing.T) {
 }
 
 // replace puts the file of one name in place of another, as an operator would.
-func (k pki) replace(name, by string) {
+func (k outsidePKI) replace(name, by string) {
 	k.tb.Helper()
 	b, err := os.ReadFile(k.path(by))
 	if err != nil {
@@ -215,7 +215,7 @@ func TestTLSFilesAreReadAgain(t *testing.T) {
 }
 
 // servedBy returns the name in the certificate that the broker shows.
-func (k pki) servedBy(p *program) string {
+func (k outsidePKI) servedBy(p *program) string {
 	k.tb.Helper()
 	nc, err := (&tls.Dialer{Config: k.config("")}).DialContext(k.tb.Context(), "tcp", p.urls["mqtts"])
 	if err != nil {
@@ -227,7 +227,7 @@ func (k pki) servedBy(p *program) string {
 
 // config returns the settings of a TLS client that shows the certificate of that
 // name, if there is one, whatever the broker says which CAs it trusts.
-func (k pki) config(name string) *tls.Config {
+func (k outsidePKI) config(name string) *tls.Config {
 	k.tb.Helper()
 	b, err := os.ReadFile(k.path("ca.crt"))
 	if err != nil {

@@ -21,9 +21,9 @@ var secure = []string{"--mqtts-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:
 
 // authority returns what a device knows of the program's authority, and a place
 // for the device's own key and certificate.
-func (p *program) authority() pki {
+func (p *program) authority() outsidePKI {
 	p.tb.Helper()
-	k := pki{p.tb, p.tb.TempDir()}
+	k := outsidePKI{p.tb, p.tb.TempDir()}
 	a, err := p.send("GET", "/pki/ca.pem", "")
 	if err != nil || a.status != http.StatusOK {
 		p.tb.Fatalf("the authority's chain: %d %s, %v", a.status, a.body, err)
@@ -38,14 +38,14 @@ func (p *program) authority() pki {
 	return k
 }
 
-func (k pki) write(name, text string) {
+func (k outsidePKI) write(name, text string) {
 	k.tb.Helper()
 	if err := os.WriteFile(k.path(name), []byte(text), 0o600); err != nil {
 		k.tb.Fatal(err)
 	}
 }
 
-func (k pki) read(name string) string {
+func (k outsidePKI) read(name string) string {
 	k.tb.Helper()
 	b, err := os.ReadFile(k.path(name))
 	if err != nil {
@@ -55,7 +55,7 @@ func (k pki) read(name string) string {
 }
 
 // request makes name.key, and a certificate request for a user of that name.
-func (k pki) request(name string) (csr string) {
+func (k outsidePKI) request(name string) (csr string) {
 	k.tb.Helper()
 	k.openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
 		"-subj", "/CN="+name, "-keyout", k.path(name+".key"), "-out", k.path(name+".csr"))
@@ -63,7 +63,7 @@ func (k pki) request(name string) (csr string) {
 }
 
 // client returns an HTTPS client that shows the certificate of a device.
-func (k pki) client(name string) *http.Client {
+func (k outsidePKI) client(name string) *http.Client {
 	k.tb.Helper()
 	cert, err := tls.LoadX509KeyPair(k.path(name+".crt"), k.path(name+".key"))
 	if err != nil {
@@ -79,7 +79,7 @@ func (k pki) client(name string) *http.Client {
 }
 
 // tries connects with a certificate alone and returns the reason code.
-func (k pki) tries(p *program, name string) byte {
+func (k outsidePKI) tries(p *program, name string) byte {
 	k.tb.Helper()
 	cl := k.dial(p, 5, name)
 	code := cl.Connect(mqtttest.Connect{ClientID: "tries-" + name}).ReasonCode
@@ -90,7 +90,7 @@ func (k pki) tries(p *program, name string) byte {
 }
 
 // says wants openssl to print a text, whether or not it fails then.
-func (k pki) says(want string, args ...string) {
+func (k outsidePKI) says(want string, args ...string) {
 	k.tb.Helper()
 	out, _ := exec.CommandContext(k.tb.Context(), "openssl", args...).CombinedOutput() // #nosec G204 -- ours
 	if !strings.Contains(string(out), want) {
@@ -166,7 +166,7 @@ func TestRenewedCertificateAndTheOldOneOverlap(t *testing.T) {
 	k.enrol(p, "gateway-7", object{"initialPermissions": []object{writes("a/#")}})
 	session := k.dial(p, 5, "gateway-7")
 	session.MustConnect(mqtttest.Connect{ClientID: "session"})
-	old := pki{t, t.TempDir()}
+	old := outsidePKI{t, t.TempDir()}
 	for _, name := range []string{"ca.crt", "gateway-7.crt", "gateway-7.key"} {
 		old.write(name, k.read(name))
 	}
@@ -246,7 +246,7 @@ func TestPasswordAndOurCertificateAreBothRequired(t *testing.T) {
 		{"both", "careful", both, success},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := pki{t, k.dir} // so that the connection ends with this test
+			k := outsidePKI{t, k.dir} // so that the connection ends with this test
 			wantCode(t, "CONNACK", k.dial(p, 5, tt.cert).Connect(tt.connect).ReasonCode, tt.want)
 		})
 	}

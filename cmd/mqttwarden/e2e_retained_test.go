@@ -43,7 +43,7 @@ func TestOperatorsListAndClearRetainedMessages(t *testing.T) {
 	}
 	p.reaches("mqttwarden_mqtt_retained_messages", 0)
 	p.reaches("mqttwarden_mqtt_retained_bytes", 0)
-	if got, want := p.audited("retained.clear"), "admin site1/door 1 messages, admin site1/kiln/# 2 messages"; got != want {
+	if got, want := p.audited("retained.clear"), `admin site1/door [{"field":"messages","before":"1"}], admin site1/kiln/# [{"field":"messages","before":"2"}]`; got != want {
 		t.Errorf("audited: %s, want %s", got, want)
 	}
 
@@ -61,7 +61,7 @@ func (p *program) audited(action string) string {
 	}
 	defer db.Close()
 	var all sql.NullString
-	const ask = `SELECT group_concat(line, ', ') FROM (SELECT actor || ' ' || target || ' ' || detail AS line FROM audit WHERE action = ? ORDER BY id)`
+	const ask = `SELECT group_concat(line, ', ') FROM (SELECT actor_name || ' ' || target_id || ' ' || fields AS line FROM audit WHERE action = ? ORDER BY id)`
 	if err := db.QueryRowContext(p.tb.Context(), ask, action).Scan(&all); err != nil {
 		p.tb.Fatal(err)
 	}

@@ -11,23 +11,23 @@ import (
 	"mqttwarden/authhook/mqtttest"
 )
 
-// pki makes certificates as an operator would: with openssl.
-type pki struct {
+// outsidePKI makes certificates as an operator would: with openssl.
+type outsidePKI struct {
 	tb  testing.TB
 	dir string
 }
 
-func newPKI(tb testing.TB) pki {
+func newPKI(tb testing.TB) outsidePKI {
 	tb.Helper()
-	k := pki{tb, tb.TempDir()}
+	k := outsidePKI{tb, tb.TempDir()}
 	k.make("ca", "/CN=test CA", "-addext", "basicConstraints=critical,CA:true")
 	k.make("server", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-CA", k.path("ca.crt"), "-CAkey", k.path("ca.key"))
 	return k
 }
 
-func (k pki) path(name string) string { return filepath.Join(k.dir, name) }
+func (k outsidePKI) path(name string) string { return filepath.Join(k.dir, name) }
 
-func (k pki) openssl(args ...string) string {
+func (k outsidePKI) openssl(args ...string) string {
 	k.tb.Helper()
 	out, err := exec.CommandContext(k.tb.Context(), "openssl", args...).CombinedOutput() // #nosec G204 -- ours
 	if err != nil {
@@ -37,7 +37,7 @@ func (k pki) openssl(args ...string) string {
 }
 
 // make makes name.crt and name.key, signed by themselves unless args say otherwise.
-func (k pki) make(name, subject string, args ...string) {
+func (k outsidePKI) make(name, subject string, args ...string) {
 	k.tb.Helper()
 	k.openssl(append([]string{
 		"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
@@ -46,13 +46,13 @@ func (k pki) make(name, subject string, args ...string) {
 }
 
 // issue makes a certificate that the CA has signed.
-func (k pki) issue(name, subject string) {
+func (k outsidePKI) issue(name, subject string) {
 	k.tb.Helper()
 	k.make(name, subject, "-addext", "basicConstraints=critical,CA:false", "-CA", k.path("ca.crt"), "-CAkey", k.path("ca.key"))
 }
 
 // fingerprint is what openssl prints: upper case with colons.
-func (k pki) fingerprint(name string) string {
+func (k outsidePKI) fingerprint(name string) string {
 	k.tb.Helper()
 	_, sum, ok := strings.Cut(k.openssl("x509", "-in", k.path(name+".crt"), "-noout", "-fingerprint", "-sha256"), "=")
 	if !ok {
@@ -62,7 +62,7 @@ func (k pki) fingerprint(name string) string {
 }
 
 // dial connects over TLS and shows a certificate, if name is not empty.
-func (k pki) dial(p *program, version byte, name string) *mqtttest.Client {
+func (k outsidePKI) dial(p *program, version byte, name string) *mqtttest.Client {
 	k.tb.Helper()
 	conn, err := (&tls.Dialer{Config: k.config(name)}).DialContext(k.tb.Context(), "tcp", p.urls["mqtts"])
 	if err != nil {
@@ -116,7 +116,7 @@ func TestCertificatesSignIn(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for version, want := range map[byte]byte{5: tt.v5, 4: tt.v3} {
-				k := pki{t, k.dir}             // so that the connection ends with this test
+				k := outsidePKI{t, k.dir}      // so that the connection ends with this test
 				tt.connect.ClientID = t.Name() // nobody else's
 				tt.connect.ClientID = strings.ReplaceAll(tt.connect.ClientID, "/", "-")
 				wantCode(t, "CONNACK", k.dial(p, version, tt.cert).Connect(tt.connect).ReasonCode, want)

@@ -47,7 +47,7 @@ func (a *app) serveHTTP(scheme, address string, h http.Handler, secure *tls.Conf
 // them: without it everything is right and a little slower.
 func (a *app) ready(ctx context.Context) adminapi.Readiness {
 	var unheard, closed error
-	if !a.follower.Fresh() {
+	if !a.register.Follower.Fresh() {
 		unheard = errors.New("changes have not been heard for too long")
 	}
 	if !a.serving.Load() {

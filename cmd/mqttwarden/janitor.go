@@ -15,16 +15,16 @@ type chore struct {
 
 // chores are what keeps the store and the certificates in order.
 func (a *app) chores() []chore {
-	s := a.opened.service
+	r := a.register
 	counted := func(f func(context.Context) (int, error)) func(context.Context) error {
 		return func(ctx context.Context) error { _, err := f(ctx); return err }
 	}
 	cs := []chore{
-		{"forget expired tokens", time.Hour, counted(s.SweepTokens)},
-		{"forget registrations that ended", time.Minute, counted(s.SweepRegistrations)},
-		{"note when certificates were used", 10 * time.Minute, counted(s.RecordUses)},
-		{"forget uses of certificates that are gone", 24 * time.Hour, counted(s.SweepUses)},
-		{"keep the certificate authority", 24 * time.Hour, func(ctx context.Context) error { _, err := s.KeepAuthority(ctx); return err }},
+		{"forget expired tokens", time.Hour, counted(r.Service.SweepTokens)},
+		{"forget registrations that ended", time.Minute, counted(r.Enrolment.Sweep)},
+		{"note when certificates were used", 10 * time.Minute, counted(r.PKI.RecordUses)},
+		{"forget uses of certificates that are gone", 24 * time.Hour, counted(r.PKI.SweepUses)},
+		{"keep the certificate authority", 24 * time.Hour, func(ctx context.Context) error { _, err := r.PKI.KeepAuthority(ctx); return err }},
 	}
 	if len(a.reloads.parts) > 0 {
 		cs = append(cs, chore{"read changed files of TLS again", 2 * time.Second, func(ctx context.Context) error { a.reloads.look(ctx); return nil }})

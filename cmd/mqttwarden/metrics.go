@@ -104,31 +104,31 @@ func (a *app) brokerMetrics() []metric {
 
 func (a *app) registryMetrics() []metric {
 	ms := []metric{
-		{"mqttwarden_hash_workers", "Passwords that may be hashed at once.", false, func() float64 { return float64(a.opened.pool.Stats().Workers) }},
-		{"mqttwarden_hash_running", "Passwords being hashed.", false, func() float64 { return float64(a.opened.pool.Stats().Running) }},
-		{"mqttwarden_hash_waiting", "Sign-ins waiting for a hash.", false, func() float64 { return float64(a.opened.pool.Stats().Waiting) }},
-		{"mqttwarden_hash_done_total", "Passwords hashed.", true, func() float64 { return float64(a.opened.pool.Stats().Done) }},
-		{"mqttwarden_hash_refused_total", "Sign-ins refused because too many waited.", true, func() float64 { return float64(a.opened.pool.Stats().Refused) }},
-		{"mqttwarden_principals", "Users held in memory.", false, func() float64 { _, _, n := a.principals.Stats(); return float64(n) }},
-		{"mqttwarden_principals_hits_total", "Look-ups that memory answered.", true, func() float64 { n, _, _ := a.principals.Stats(); return float64(n) }},
-		{"mqttwarden_principals_misses_total", "Look-ups that memory did not answer.", true, func() float64 { _, n, _ := a.principals.Stats(); return float64(n) }},
+		{"mqttwarden_hash_workers", "Passwords that may be hashed at once.", false, func() float64 { return float64(a.register.Hashes.Stats().Workers) }},
+		{"mqttwarden_hash_running", "Passwords being hashed.", false, func() float64 { return float64(a.register.Hashes.Stats().Running) }},
+		{"mqttwarden_hash_waiting", "Sign-ins waiting for a hash.", false, func() float64 { return float64(a.register.Hashes.Stats().Waiting) }},
+		{"mqttwarden_hash_done_total", "Passwords hashed.", true, func() float64 { return float64(a.register.Hashes.Stats().Done) }},
+		{"mqttwarden_hash_refused_total", "Sign-ins refused because too many waited.", true, func() float64 { return float64(a.register.Hashes.Stats().Refused) }},
+		{"mqttwarden_principals", "Users held in memory.", false, func() float64 { _, _, n := a.register.Principals.Stats(); return float64(n) }},
+		{"mqttwarden_principals_hits_total", "Look-ups that memory answered.", true, func() float64 { n, _, _ := a.register.Principals.Stats(); return float64(n) }},
+		{"mqttwarden_principals_misses_total", "Look-ups that memory did not answer.", true, func() float64 { _, n, _ := a.register.Principals.Stats(); return float64(n) }},
 		{"mqttwarden_certificates_expiring", "Client certificates issued here that expire within 30 days and were not renewed.", false, a.expiring},
-		{"mqttwarden_change_enforced", "Number of the last change that is enforced here.", false, func() float64 { return float64(a.follower.Enforced()) }},
+		{"mqttwarden_change_enforced", "Number of the last change that is enforced here.", false, func() float64 { return float64(a.register.Follower.Enforced()) }},
 	}
-	if a.cache == nil {
+	if a.register.Cache == nil {
 		return ms
 	}
 	return append(ms,
-		metric{"mqttwarden_cache_hits_total", "Look-ups that Redis answered.", true, func() float64 { return float64(a.cache.Stats().Hits) }},
+		metric{"mqttwarden_cache_hits_total", "Look-ups that Redis answered.", true, func() float64 { return float64(a.register.Cache.Stats().Hits) }},
 		metric{"mqttwarden_cache_misses_total", "Look-ups that Redis did not answer or was not believed.", true, func() float64 {
 			var n uint64
-			for _, m := range a.cache.Stats().Misses {
+			for _, m := range a.register.Cache.Stats().Misses {
 				n += m
 			}
 			return float64(n)
 		}},
 		metric{"mqttwarden_cache_down", "1 while Redis does not answer.", false, func() float64 {
-			if a.cache.Stats().Down {
+			if a.register.Cache.Stats().Down {
 				return 1
 			}
 			return 0
@@ -141,7 +141,7 @@ func (a *app) expiring() float64 {
 	const soon = 30 * 24 * time.Hour
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	n, err := a.opened.service.ExpiringBefore(ctx, time.Now().Add(soon))
+	n, err := a.register.PKI.ExpiringBefore(ctx, time.Now().Add(soon))
 	if err != nil {
 		return math.NaN() // not known, and an alarm should see that
 	}

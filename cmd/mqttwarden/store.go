@@ -8,73 +8,39 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"mqttwarden/registry"
-	"mqttwarden/registry/bearer"
 	"mqttwarden/registry/ca"
+	"mqttwarden/registry/enrol"
+	"mqttwarden/registry/node"
 	"mqttwarden/registry/secret"
-	"mqttwarden/registry/sqlstore"
 )
 
-// tokenIssuer is what our tokens name as issuer and audience.
-const tokenIssuer = "mqttwarden"
-
-// opened is the store with what is needed to change it.
-type opened struct {
-	store    *sqlstore.Store
-	keys     *secret.KeyRing
-	signer   *bearer.Signer
-	pool     *secret.Pool
-	verifier *secret.Verifier
-	issuer   *registry.Issuer
-	service  *registry.Service
-}
-
-// openStore opens the store, unlocks it with the master key, and makes both if
-// there are none yet. changed is told of every commit that took a number.
-func openStore(ctx context.Context, c storeConfig, tokenMax time.Duration, changed func(), log *slog.Logger) (_ *opened, err error) {
+// nodeConfig says what the register works with, as far as every command that
+// opens the store needs it. The master key is made if there is none yet.
+func nodeConfig(c storeConfig, log *slog.Logger) (node.Config, error) {
 	if err := os.MkdirAll(c.dataDir, 0o700); err != nil {
-		return nil, err
+		return node.Config{}, err
 	}
 	keys, err := masterKey(c.keyFile, log)
 	if err != nil {
-		return nil, err
+		return node.Config{}, err
 	}
-	store, err := sqlstore.Open(ctx, sqlstore.Config{Path: filepath.Join(c.dataDir, "mqttwarden.db"), Now: time.Now, Log: log})
-	if err != nil {
-		return nil, err
+	return node.Config{
+		Database: filepath.Join(c.dataDir, "mqttwarden.db"), Keys: keys, Now: time.Now, Log: log,
+		Hash: c.hash, HashWorkers: c.hashLimit, Policy: registry.DefaultPasswordPolicy(),
+		CA: authorityConfig(c), CertificateLife: c.caLife, Enrolment: enrol.Settings{Overlap: c.caOverlap},
+	}, nil
+}
+
+// openNode opens the register.
+func openNode(ctx context.Context, cfg node.Config, c storeConfig) (*node.Node, error) {
+	n, err := node.Open(ctx, cfg)
+	if errors.Is(err, registry.ErrMasterKey) {
+		err = fmt.Errorf("%s: %w", c.keyFile, err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, store.Close())
-		}
-	}()
-	if err := registry.CheckMasterKey(ctx, store, keys); err != nil {
-		return nil, fmt.Errorf("%s: %w", c.keyFile, err)
-	}
-	signer, err := registry.OpenSigner(ctx, store, keys, tokenIssuer)
-	if err != nil {
-		return nil, err
-	}
-	issuer, err := registry.OpenIssuer(ctx, store, keys, authorityConfig(c), time.Now)
-	if err != nil {
-		return nil, err
-	}
-	workers := c.hashLimit
-	if workers == 0 {
-		workers = max(1, runtime.GOMAXPROCS(0)/2)
-	}
-	pool := secret.NewPool(secret.PoolConfig{Params: c.hash, Workers: workers})
-	verifier := secret.NewVerifier(pool, secret.VerifierConfig{Now: time.Now})
-	service := registry.NewService(registry.ServiceConfig{
-		Store: store, Passwords: pool, Checker: verifier, Signer: signer,
-		Policy: registry.DefaultPasswordPolicy(), MaxTokenLife: tokenMax,
-		Certificates: registry.CertificateConfig{Issuer: issuer, Life: c.caLife, Overlap: c.caOverlap},
-		Changed:      changed, Now: time.Now, Log: log,
-	})
-	return &opened{store, keys, signer, pool, verifier, issuer, service}, nil
+	return n, err
 }
 
 // authorityConfig says what our own authority writes into certificates.

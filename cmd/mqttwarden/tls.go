@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"mqttwarden/broker"
-	"mqttwarden/registry"
 	"mqttwarden/registry/ca"
+	"mqttwarden/registry/pki"
 )
 
 // clientAuth says whether clients of the TLS listeners show a certificate.
@@ -28,33 +28,14 @@ const (
 	authOff      clientAuth = "off"
 )
 
-// startTLS makes ready what TLS listeners need: their certificate, and the CAs
-// that clients are trusted by.
+// startTLS makes ready the certificate of the TLS listeners.
 func (a *app) startTLS(ctx context.Context, c config) error {
-	a.reloads.log = a.log
-	anchorFile := watch(c.tlsClientCA) // looked at before it is read
-	files, err := readCertificates(c.tlsClientCA)
-	if err != nil {
-		return fmt.Errorf("tls-client-ca: %w", err)
-	}
-	a.anchors = registry.NewAnchors(registry.AnchorsConfig{
-		Store: a.opened.store, Files: files, Own: a.opened.issuer.Certificates, Now: time.Now,
-	})
-	if err := a.anchors.Reload(ctx); err != nil {
-		return err
-	}
-	if c.tlsClientCA != "" {
-		a.reloads.add("tls-client-ca", anchorFile, func(ctx context.Context) error { return a.reloadAnchorFile(ctx, c.tlsClientCA) })
-	}
-	a.signIn.TrustAnchors(a.anchors)
-	a.signIn.Strangers(a.opened.service.Knock)
-	a.signIn.CertificateUsed(a.opened.service.CertificateUsed)
 	if c.mqtts == "" && c.wss == "" && c.https == "" {
 		return nil
 	}
 	a.certificate = &serverCertificate{
 		certFile: c.tlsCert, keyFile: c.tlsKey,
-		issuer: a.opened.issuer, hosts: listenerHosts(c),
+		issuer: a.register.PKI.Issuer(), hosts: listenerHosts(c),
 	}
 	if c.tlsCert == "" {
 		a.certificate.certFile = filepath.Join(c.dataDir, "server.crt")
@@ -122,7 +103,7 @@ func (m clientAuth) tls() tls.ClientAuthType {
 type serverCertificate struct {
 	certFile, keyFile string
 	made              bool // issued by us, and so renewed by us
-	issuer            *registry.Issuer
+	issuer            *pki.Issuer
 	hosts             []string
 	current           atomic.Pointer[tls.Certificate]
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"mqttwarden/registry"
+	"mqttwarden/registry/node"
 )
 
 // setPasswordCmd sets a password in the store itself. A server that runs on the
@@ -27,9 +28,9 @@ func (c *setPasswordCmd) Run(ctx context.Context, s streams, set *settings) erro
 	if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
 		return errors.New("no password on standard input")
 	}
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
+	return onStore(ctx, &c.storeFlags, set, func(n *node.Node) error {
 		password := strings.TrimRight(line, "\r\n")
-		if _, err := o.service.SetPassword(ctx, registry.System("cli"), c.Name, password); err != nil {
+		if _, err := n.Service.SetPassword(ctx, registry.System("cli"), c.Name, password); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(s.out, "The password of %s is set.\n", c.Name)

@@ -23,6 +23,26 @@ const (
 	PrivilegeWithdrawn   Reason = 9
 )
 
+// String returns the name of the reason in RFC 5280.
+func (r Reason) String() string {
+	switch r {
+	case Unspecified:
+		return "unspecified"
+	case KeyCompromise:
+		return "keyCompromise"
+	case AffiliationChanged:
+		return "affiliationChanged"
+	case Superseded:
+		return "superseded"
+	case CessationOfOperation:
+		return "cessationOfOperation"
+	case PrivilegeWithdrawn:
+		return "privilegeWithdrawn"
+	default:
+		return fmt.Sprintf("reason %d", int(r))
+	}
+}
+
 func (r Reason) valid() bool {
 	switch r {
 	case Unspecified, KeyCompromise, AffiliationChanged, Superseded, CessationOfOperation, PrivilegeWithdrawn:

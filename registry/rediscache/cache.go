@@ -101,9 +101,9 @@ func (c *Cache) Ping(ctx context.Context) error {
 
 // Changed implements registry.RecordCache: whatever Redis holds or will hold,
 // no look-up that begins when Changed has returned is answered by an entry about
-// user id that is older than change n. An empty id says that change n touched
-// nobody, which spares entries read before it from being taken for old.
-func (c *Cache) Changed(id registry.UserID, n uint64, _ time.Time) { c.trust.changed(id, n) }
+// its user that is older than the change. One that is no user's is noted, too,
+// which spares entries read before it from being taken for old.
+func (c *Cache) Changed(ch registry.Change) { c.trust.changed(ch.User(), ch.Number) }
 
 // Put implements registry.RecordCache.
 func (c *Cache) Put(r registry.Record) {

@@ -53,7 +53,7 @@ func TestChangeIsSeenAtOnce(t *testing.T) {
 
 	a.User.Active = false
 	a = r.store.commit(a)
-	r.Changed(a.User.ID, a.User.Version, r.clock.now())
+	r.Changed(userChange(a.User.ID, a.User.Version))
 	r.expect(a, Outdated) // Redis has not heard of it
 	r.expect(a, "")
 
@@ -68,7 +68,7 @@ func TestDeletedUserStaysDeleted(t *testing.T) {
 	before := r.dump()
 
 	n := r.store.remove(a.User.ID)
-	r.Changed(a.User.ID, n, r.clock.now())
+	r.Changed(userChange(a.User.ID, n))
 	r.Bury(a.User.ID, n)
 	r.settle()
 	for _, l := range lookUps {
@@ -207,7 +207,7 @@ func TestChangesOfNobodyKeepNodesTogether(t *testing.T) {
 	r.expect(a, "")
 
 	r.clock.move(2 * time.Hour)
-	r.Changed("", 2, r.clock.now())
+	r.Changed(registry.Change{Number: 2, Kind: registry.RoleChange})
 	r.expect(a, Expired)
 	late.expect(a, "")
 }

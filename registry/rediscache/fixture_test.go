@@ -129,7 +129,7 @@ func (r *rig) settle() {
 // change commits rec, announces it and has Redis told, as a follower does.
 func (r *rig) change(rec registry.Record) registry.Record {
 	rec = r.store.commit(rec)
-	r.Changed(rec.User.ID, rec.User.Version, r.clock.now())
+	r.Changed(userChange(rec.User.ID, rec.User.Version))
 	r.Put(rec)
 	r.settle()
 	return rec

@@ -73,9 +73,10 @@ func TestNothingThatIsPutBackIsOlderThanWhatANodeHasHeard(t *testing.T) {
 			"commit": func(t *rapid.T) {
 				c := registry.Change{Number: uint64(len(w.changes) + 1), Time: w.anyNode(t).now()}
 				if rapid.IntRange(0, 4).Draw(t, "whom") > 0 {
-					c.User = rapid.SampledFrom(worldUsers).Draw(t, "user")
-					w.latest[c.User] = c.Number
-					w.gone[c.User] = rapid.IntRange(0, 9).Draw(t, "gone") == 0
+					user := rapid.SampledFrom(worldUsers).Draw(t, "user")
+					c.Kind, c.ID = registry.UserChange, string(user)
+					w.latest[user] = c.Number
+					w.gone[user] = rapid.IntRange(0, 9).Draw(t, "gone") == 0
 				}
 				w.changes = append(w.changes, c)
 			},
@@ -84,8 +85,8 @@ func TestNothingThatIsPutBackIsOlderThanWhatANodeHasHeard(t *testing.T) {
 				end := rapid.IntRange(n.heard, len(w.changes)).Draw(t, "up to")
 				for ; n.heard < end; n.heard++ {
 					c := w.changes[n.heard]
-					if c.User != "" || rapid.Bool().Draw(t, "tell of changes of nobody") {
-						n.changed(c.User, c.Number)
+					if c.User() != "" || rapid.Bool().Draw(t, "tell of changes of nobody") {
+						n.changed(c.User(), c.Number)
 					}
 				}
 			},
@@ -133,7 +134,7 @@ func TestNothingThatIsPutBackIsOlderThanWhatANodeHasHeard(t *testing.T) {
 				for i, n := range w.nodes {
 					announced := make(map[registry.UserID]uint64)
 					for _, c := range w.changes[:n.heard] {
-						announced[c.User] = c.Number
+						announced[c.User()] = c.Number
 					}
 					for _, e := range w.archive {
 						if n.judge(e.user, e.stamp) != "" {
@@ -228,12 +229,12 @@ func TestWhateverTheAdversaryDoesToRedis(t *testing.T) {
 			"announce": func(t *rapid.T) {
 				for _, c := range r.store.changes[told:] {
 					told++
-					r.Changed(c.User, c.Number, c.Time)
-					announced[c.User] = c.Number
-					if rec, ok := r.store.records[c.User]; ok {
+					r.Changed(c)
+					announced[c.User()] = c.Number
+					if rec, ok := r.store.records[c.User()]; ok {
 						r.Put(rec)
 					} else {
-						r.Bury(c.User, c.Number)
+						r.Bury(c.User(), c.Number)
 					}
 				}
 				r.settle()

@@ -68,7 +68,7 @@ func TestOverflowIsCountedAndHarmless(t *testing.T) {
 	r.redis.Freeze() // so that nothing leaves the queue
 	for i := range 10 {
 		rec := r.store.commit(user(i))
-		r.Changed(rec.User.ID, rec.User.Version, r.clock.now())
+		r.Changed(userChange(rec.User.ID, rec.User.Version))
 		r.Put(rec)
 	}
 	if got := r.Stats().Dropped; got < 8 {

@@ -50,9 +50,9 @@ func TestRecordDoesNotClaimToKnowOfChangesAfterIt(t *testing.T) {
 	overtake := func(r *rig, a registry.Record) registry.Record {
 		a.User.Active = false
 		a = r.store.commit(a)
-		r.Changed(a.User.ID, a.User.Version, r.clock.now())
+		r.Changed(userChange(a.User.ID, a.User.Version))
 		other := r.store.commit(bob())
-		r.Changed(other.User.ID, other.User.Version, r.clock.now()) // and alice is forgotten
+		r.Changed(userChange(other.User.ID, other.User.Version)) // and alice is forgotten
 		return a
 	}
 	t.Run("read on a miss", func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestRecordDoesNotClaimToKnowOfChangesAfterIt(t *testing.T) {
 func TestWhatIsKnownToBeOldIsNotWritten(t *testing.T) {
 	r := newRig(t)
 	a := r.store.commit(alice())
-	r.Changed(a.User.ID, a.User.Version+1, r.clock.now())
+	r.Changed(userChange(a.User.ID, a.User.Version+1))
 	r.Put(a)
 	r.settle()
 	if all := r.dump(); len(all) != 0 {

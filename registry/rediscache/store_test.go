@@ -111,7 +111,11 @@ func (s *store) touchNobody() { s.mu.Lock(); defer s.mu.Unlock(); s.number("") }
 
 func (s *store) number(id registry.UserID) uint64 {
 	n := uint64(len(s.changes) + 1)
-	s.changes = append(s.changes, registry.Change{Number: n, User: id, Time: s.now()})
+	change := registry.Change{Number: n, Kind: registry.RoleChange, ID: "r-1", Time: s.now()}
+	if id != "" {
+		change.Kind, change.ID = registry.UserChange, string(id)
+	}
+	s.changes = append(s.changes, change)
 	return n
 }
 
@@ -175,4 +179,9 @@ func user(n int) registry.Record {
 	return registry.Record{User: registry.User{
 		ID: registry.UserID(fmt.Sprintf("u-%d", n)), Username: fmt.Sprintf("user%d", n), Active: true,
 	}}
+}
+
+// userChange is a change of a user.
+func userChange(id registry.UserID, n uint64) registry.Change {
+	return registry.Change{Number: n, Kind: registry.UserChange, ID: string(id)}
 }

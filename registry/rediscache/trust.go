@@ -91,7 +91,7 @@ func (t *trust) seed(rows []registry.Change, last uint64) {
 	t.floor = max(t.floor, floor)
 	t.line = max(t.line, last)
 	for _, c := range rows {
-		t.remember(c.User, c.Number)
+		t.remember(c.User(), c.Number)
 	}
 	t.seeded = true
 }

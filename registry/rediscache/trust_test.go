@@ -11,7 +11,7 @@ func TestJudge(t *testing.T) {
 	const ttl, skew = time.Hour, 30 * time.Second
 	at := func(number, line uint64) stamp { return stamp{number, line, morning} }
 	aged := func(d time.Duration) stamp { return stamp{10, 10, morning.Add(-d)} }
-	row := func(n uint64, id registry.UserID) registry.Change { return registry.Change{Number: n, User: id} }
+	row := func(n uint64, id registry.UserID) registry.Change { return userChange(id, n) }
 	tests := []struct {
 		name string
 		tell func(*trust)
@@ -63,7 +63,7 @@ func TestJudge(t *testing.T) {
 func TestSeedKeepsWhatWasToldBefore(t *testing.T) {
 	tr := newTrust(time.Hour, time.Second, 100, func() time.Time { return morning })
 	tr.changed("u", 12)
-	tr.seed([]registry.Change{{Number: 11, User: "u"}}, 11)
+	tr.seed([]registry.Change{userChange("u", 11)}, 11)
 	if got := tr.judge("u", stamp{11, 12, morning}); got != Outdated {
 		t.Errorf("got %q, want %q", got, Outdated)
 	}

@@ -9,7 +9,7 @@ import (
 const anchorColumns = `id, subject, issuer, serial, not_before, not_after, added, pem`
 
 func scanAnchor(r row) (a registry.Anchor, err error) {
-	err = r.Scan(&a.ID, &a.Subject, &a.Issuer, &a.Serial, micros{&a.NotBefore}, micros{&a.NotAfter}, micros{&a.Added}, &a.PEM)
+	err = r.Scan(&a.ID, &a.Subject, &a.Issuer, &a.Serial, asTime{&a.NotBefore}, asTime{&a.NotAfter}, asTime{&a.Added}, &a.PEM)
 	return a, err
 }
 
@@ -28,7 +28,7 @@ func (r reader) Anchor(ctx context.Context, id registry.AnchorID) (registry.Anch
 
 func (tx *tx) CreateAnchor(ctx context.Context, a registry.Anchor) error {
 	_, err := tx.t.exec(ctx, `INSERT INTO anchors (`+anchorColumns+`) VALUES `+tuples(1, 8), a.ID, a.Subject, a.Issuer, a.Serial,
-		a.NotBefore.UnixMicro(), a.NotAfter.UnixMicro(), a.Added.UnixMicro(), a.PEM)
+		micros(a.NotBefore), micros(a.NotAfter), micros(a.Added), a.PEM)
 	return tx.taken(err, "")
 }
 

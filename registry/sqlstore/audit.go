@@ -9,9 +9,16 @@ import (
 )
 
 const (
-	auditColumns = `id, change, at, actor, door, remote, action, target, detail`
+	auditColumns = `id, change, at, actor_id, actor_name, door, remote, action, target_kind, target_id, target_name, fields`
 	insertAudit  = `INSERT INTO audit (` + auditColumns + `) VALUES`
 )
+
+// fieldChange is a registry.FieldChange as it is stored.
+type fieldChange struct {
+	Field  registry.Field `json:"field"`
+	Before registry.Value `json:"before,omitempty"`
+	After  registry.Value `json:"after,omitempty"`
+}
 
 // writeAudit writes the entries of a transaction: change is its number, 0 when
 // it took none, and last the id of its last entry.
@@ -23,13 +30,26 @@ func (tx *tx) writeAudit(ctx context.Context, change, last uint64, now time.Time
 		if e.Remote.IsValid() {
 			remote = e.Remote.String()
 		}
-		return []any{id, change, now.UnixMicro(), e.Actor, e.Door, remote, e.Action, e.Target, e.Detail}
+		fields := make([]fieldChange, 0, len(e.Fields))
+		for _, f := range e.Fields {
+			fields = append(fields, fieldChange(f))
+		}
+		return []any{
+			id, change, micros(now), e.Actor.ID, e.Actor.Name, e.Door, remote, e.Action,
+			e.Target.Kind, e.Target.ID, e.Target.Name,
+			asJSON{fields},
+		}
 	})
 }
 
 func scanAudit(r row) (e registry.AuditEntry, err error) {
 	var remote string
-	err = r.Scan(&e.ID, &e.Change, micros{&e.Time}, &e.Actor, &e.Door, &remote, &e.Action, &e.Target, &e.Detail)
+	var fields []fieldChange
+	err = r.Scan(&e.ID, &e.Change, asTime{&e.Time}, &e.Actor.ID, &e.Actor.Name, &e.Door, &remote, &e.Action,
+		&e.Target.Kind, &e.Target.ID, &e.Target.Name, asJSON{&fields})
+	for _, f := range fields {
+		e.Fields = append(e.Fields, registry.FieldChange(f))
+	}
 	if err == nil && remote != "" {
 		e.Remote, err = netip.ParseAddr(remote)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func scanAuthority(r row) (a registry.SealedAuthority, err error) {
-	err = r.Scan(&a.Generation, &a.Chain, &a.Key, &a.RootKey, micros{&a.Created})
+	err = r.Scan(&a.Generation, &a.Chain, &a.Key, &a.RootKey, asTime{&a.Created})
 	if len(a.RootKey) == 0 {
 		a.RootKey = nil
 	}
@@ -23,7 +23,7 @@ func (r reader) Authorities(ctx context.Context) ([]registry.SealedAuthority, er
 
 func (tx *tx) CreateAuthority(ctx context.Context, a registry.SealedAuthority) error {
 	_, err := tx.t.exec(ctx, `INSERT INTO authorities (generation, chain, sealed_key, root_key, created, crl)
-		VALUES ($1, $2, $3, $4, $5, 0)`, a.Generation, a.Chain, notNull(a.Key), notNull(a.RootKey), a.Created.UnixMicro())
+		VALUES ($1, $2, $3, $4, $5, 0)`, a.Generation, a.Chain, notNull(a.Key), notNull(a.RootKey), micros(a.Created))
 	return tx.taken(err, "")
 }
 

@@ -69,7 +69,9 @@ func BenchmarkTouch(b *testing.B) {
 	for b.Loop() {
 		update(b, s, func(ctx context.Context, tx registry.Tx) error {
 			ids, err := tx.UsersWithRole(ctx, "role")
-			tx.Touch(ids...)
+			for _, id := range ids {
+				tx.Touch(registry.UserChange, string(id))
+			}
 			return err
 		})
 	}
@@ -102,8 +104,11 @@ func create(tb testing.TB, s *Store, first, n int) {
 			if err := tx.CreateUser(ctx, u); err != nil {
 				return err
 			}
-			tx.Touch(u.ID)
-			tx.Audit(registry.AuditEntry{Actor: "admin", Door: "api", Action: "user.create", Target: string(u.ID)})
+			tx.Touch(registry.UserChange, string(u.ID))
+			tx.Audit(registry.AuditEntry{
+				Actor: registry.Actor{Name: "admin"}, Door: "api", Action: registry.UserCreated,
+				Target: registry.Target{Kind: registry.TargetUser, ID: string(u.ID), Name: u.Username},
+			})
 		}
 		return nil
 	})

@@ -11,9 +11,9 @@ import (
 
 const (
 	takeNumbers    = `UPDATE store SET change = change + $1, audit = audit + $2 RETURNING change, audit`
-	insertChanges  = `INSERT INTO changes (number, user_id, at) VALUES`
+	insertChanges  = `INSERT INTO changes (number, kind, id, at) VALUES`
 	updateVersions = `UPDATE users SET version = changes.number FROM changes
-		WHERE changes.user_id = users.id AND changes.number BETWEEN $1 AND $2`
+		WHERE changes.id = users.id AND changes.kind = 'user' AND changes.number BETWEEN $1 AND $2`
 )
 
 // numbers are the last ones given out.
@@ -23,28 +23,24 @@ type numbers struct{ change, audit uint64 }
 // some wait until the commit, and writes the rows that carry them. It returns
 // the number of the last row in the line of changes, 0 when there is none.
 func (tx *tx) finish(ctx context.Context, now time.Time) (uint64, error) {
-	users := tx.touched
-	if tx.seen != nil && len(users) == 0 {
-		users = []registry.UserID{""} // touched nobody, and yet changed something
-	}
-	if len(users) == 0 && len(tx.audit) == 0 {
+	if len(tx.touched) == 0 && len(tx.audit) == 0 {
 		return 0, nil
 	}
 	last, err := one(ctx, tx.t, func(r row) (n numbers, err error) {
 		err = r.Scan(&n.change, &n.audit)
 		return n, err
-	}, takeNumbers, len(users), len(tx.audit))
+	}, takeNumbers, len(tx.touched), len(tx.audit))
 	if err != nil {
 		return 0, err
 	}
-	if len(users) == 0 {
+	if len(tx.touched) == 0 {
 		return 0, tx.writeAudit(ctx, 0, last.audit, now)
 	}
-	first := last.change - uint64(len(users)) + 1
+	first := last.change - uint64(len(tx.touched)) + 1
 	n := first
-	err = insert(ctx, tx.t, insertChanges, users, func(id registry.UserID) []any {
+	err = insert(ctx, tx.t, insertChanges, tx.touched, func(w what) []any {
 		n++
-		return []any{n - 1, id, now.UnixMicro()}
+		return []any{n - 1, w.kind, w.id, micros(now)}
 	})
 	if err != nil {
 		return 0, err
@@ -56,12 +52,12 @@ func (tx *tx) finish(ctx context.Context, now time.Time) (uint64, error) {
 }
 
 func scanChange(r row) (c registry.Change, err error) {
-	err = r.Scan(&c.Number, &c.User, micros{&c.Time})
+	err = r.Scan(&c.Number, &c.Kind, &c.ID, asTime{&c.Time})
 	return c, err
 }
 
 // changesPast is asked for after every change and every two seconds.
-const changesPast = `SELECT number, user_id, at FROM changes WHERE number > $1 ORDER BY number LIMIT $2`
+const changesPast = `SELECT number, kind, id, at FROM changes WHERE number > $1 ORDER BY number LIMIT $2`
 
 // Changes implements registry.ChangeLog.
 func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]registry.Change, error) {
@@ -75,7 +71,7 @@ func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]registr
 func (s *Store) ChangesSince(ctx context.Context, since time.Time) ([]registry.Change, error) {
 	return view(ctx, s.reader, func(t *sqlTx) ([]registry.Change, error) {
 		// Ordered here: ORDER BY number would make SQLite walk the whole line.
-		changes, err := all(ctx, t, scanChange, `SELECT number, user_id, at FROM changes WHERE at >= $1`, since.UnixMicro())
+		changes, err := all(ctx, t, scanChange, `SELECT number, kind, id, at FROM changes WHERE at >= $1`, since.UnixMicro())
 		slices.SortFunc(changes, func(a, b registry.Change) int { return cmp.Compare(a.Number, b.Number) })
 		return changes, err
 	})

@@ -144,7 +144,7 @@ func openCopy(t *testing.T, path string, log int64) uint64 {
 		}
 	}
 	// It goes on where it stands.
-	next := update(t, s, func(_ context.Context, tx registry.Tx) error { tx.Touch(); return nil })
+	next := update(t, s, func(_ context.Context, tx registry.Tx) error { tx.Touch(registry.RoleChange, "r-1"); return nil })
 	if next != uint64(n)+1 {
 		t.Errorf("log cut at %d: the next number is %d after %d", log, next, n)
 	}

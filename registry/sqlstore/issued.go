@@ -14,9 +14,8 @@ import (
 const (
 	issuedColumns = `serial, fingerprint, authority, user_id, username, replaces, not_before, not_after, issued, revoked,
 		reason, pem`
-	insertIssued = `INSERT INTO issued (` + issuedColumns + `) VALUES`
-	// What was not revoked has a time before 1970 there.
-	revokeIssued      = `UPDATE issued SET revoked = $2, reason = $3 WHERE revoked <= 0 AND `
+	insertIssued      = `INSERT INTO issued (` + issuedColumns + `) VALUES`
+	revokeIssued      = `UPDATE issued SET revoked = $2, reason = $3 WHERE revoked IS NULL AND `
 	putCertificateUse = `INSERT INTO certificate_uses (sha256, last_used)
 		SELECT sha256, CAST($2 AS BIGINT) FROM user_fingerprints WHERE sha256 = $1
 		ON CONFLICT (sha256) DO UPDATE SET last_used = excluded.last_used
@@ -24,8 +23,8 @@ const (
 )
 
 func scanIssued(r row) (c registry.IssuedCertificate, err error) {
-	err = r.Scan(&c.Serial, &c.Fingerprint, &c.Authority, &c.User, &c.Username, &c.Replaces, micros{&c.NotBefore},
-		micros{&c.NotAfter}, micros{&c.Issued}, micros{&c.Revoked}, &c.Reason, &c.PEM)
+	err = r.Scan(&c.Serial, &c.Fingerprint, &c.Authority, &c.User, &c.Username, &c.Replaces, asTime{&c.NotBefore},
+		asTime{&c.NotAfter}, asTime{&c.Issued}, asTime{&c.Revoked}, &c.Reason, &c.PEM)
 	return c, err
 }
 
@@ -53,10 +52,10 @@ func (r reader) Issued(ctx context.Context, q registry.IssuedQuery) (found []reg
 		p.where("username", q.Username)
 	}
 	if q.Revoked != nil && *q.Revoked {
-		p.conds = append(p.conds, "revoked > 0")
+		p.conds = append(p.conds, "revoked IS NOT NULL")
 	}
 	if q.Revoked != nil && !*q.Revoked {
-		p.conds = append(p.conds, "revoked <= 0")
+		p.conds = append(p.conds, "revoked IS NULL")
 	}
 	for _, bound := range []struct {
 		op   string
@@ -78,12 +77,12 @@ func (r reader) Revocations(ctx context.Context, authority uint64, expires time.
 	return view(ctx, r, func(t *sqlTx) ([]ca.Revoked, error) {
 		return all(ctx, t, func(r row) (rev ca.Revoked, err error) {
 			var serial string
-			if err := r.Scan(&serial, micros{&rev.At}, &rev.Reason); err != nil {
+			if err := r.Scan(&serial, asTime{&rev.At}, &rev.Reason); err != nil {
 				return rev, err
 			}
 			rev.Serial, err = ca.ParseSerial(serial)
 			return rev, err
-		}, `SELECT serial, revoked, reason FROM issued WHERE authority = $1 AND revoked > 0 AND not_after >= $2`,
+		}, `SELECT serial, revoked, reason FROM issued WHERE authority = $1 AND revoked IS NOT NULL AND not_after >= $2`,
 			authority, expires.UnixMicro())
 	})
 }
@@ -94,7 +93,7 @@ func (r reader) CertificateUses(ctx context.Context, id registry.UserID) (map[st
 		return t.each(ctx, func(r row) error {
 			var sha256 string
 			var at time.Time
-			err := r.Scan(&sha256, micros{&at})
+			err := r.Scan(&sha256, asTime{&at})
 			used[sha256] = at
 			return err
 		}, `SELECT u.sha256, u.last_used FROM certificate_uses u
@@ -109,8 +108,8 @@ func (r reader) CertificateUses(ctx context.Context, id registry.UserID) (map[st
 func (tx *tx) CreateIssued(ctx context.Context, c registry.IssuedCertificate) error {
 	err := insert(ctx, tx.t, insertIssued, []registry.IssuedCertificate{c}, func(c registry.IssuedCertificate) []any {
 		return []any{
-			c.Serial, c.Fingerprint, c.Authority, c.User, c.Username, c.Replaces, c.NotBefore.UnixMicro(), c.NotAfter.UnixMicro(),
-			c.Issued.UnixMicro(), c.Revoked.UnixMicro(), c.Reason, c.PEM,
+			c.Serial, c.Fingerprint, c.Authority, c.User, c.Username, c.Replaces, micros(c.NotBefore), micros(c.NotAfter),
+			micros(c.Issued), micros(c.Revoked), c.Reason, c.PEM,
 		}
 	})
 	if k := tx.broken(err); k == primaryKey || k == unique {
@@ -123,18 +122,18 @@ func (tx *tx) RevokeIssued(ctx context.Context, sha256 string, at time.Time, rea
 	if _, err := tx.issued(ctx, `fingerprint = $1`, sha256); err != nil {
 		return err
 	}
-	_, err := tx.t.exec(ctx, revokeIssued+`fingerprint = $1`, sha256, at.UnixMicro(), reason)
+	_, err := tx.t.exec(ctx, revokeIssued+`fingerprint = $1`, sha256, micros(at), reason)
 	return err
 }
 
 func (tx *tx) RevokeIssuedOf(ctx context.Context, id registry.UserID, at time.Time, reason ca.Reason) error {
-	_, err := tx.t.exec(ctx, revokeIssued+`user_id = $1`, id, at.UnixMicro(), reason)
+	_, err := tx.t.exec(ctx, revokeIssued+`user_id = $1`, id, micros(at), reason)
 	return err
 }
 
 func (tx *tx) PutCertificateUses(ctx context.Context, used map[string]time.Time) error {
 	for _, sha256 := range slices.Sorted(maps.Keys(used)) {
-		if _, err := tx.t.exec(ctx, putCertificateUse, sha256, used[sha256].UnixMicro()); err != nil {
+		if _, err := tx.t.exec(ctx, putCertificateUse, sha256, micros(used[sha256])); err != nil {
 			return err
 		}
 	}

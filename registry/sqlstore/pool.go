@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"mqttwarden/registry"
 )
 
 // pool is a set of connections with the statements that are prepared on them.
@@ -96,15 +98,17 @@ func (t *sqlTx) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// wrap says where err comes from, and that ctx ended, if it did: the driver may
-// call that an interrupt or a closed transaction.
+// wrap makes Unavailable of a failure of the database. When ctx ended it says that
+// instead: the driver may call it an interrupt or a closed transaction.
 func wrap(ctx context.Context, err error) error {
 	switch ended := ctx.Err(); {
 	case err == nil:
 		return nil
 	case ended != nil && !errors.Is(err, ended):
 		return fmt.Errorf("sqlstore: %w: %w", ended, err)
-	default:
+	case ended != nil:
 		return fmt.Errorf("sqlstore: %w", err)
+	default:
+		return &registry.Error{Code: registry.Unavailable, Detail: "the store can't be used", Err: fmt.Errorf("sqlstore: %w", err)}
 	}
 }

@@ -179,16 +179,27 @@ func (j asJSON) Scan(src any) error {
 	return json.Unmarshal([]byte(s), j.v)
 }
 
-// micros reads a time from microseconds since 1970, in UTC. The zero time is one
-// of them, so it comes back as the zero time.
-type micros struct{ t *time.Time }
+// micros returns a time as it is stored: microseconds since 1970, NULL for the
+// zero time, which stands for none.
+func micros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+// asTime reads what micros stored, in UTC.
+type asTime struct{ t *time.Time }
 
 // Scan implements sql.Scanner.
-func (m micros) Scan(src any) error {
-	n, ok := src.(int64)
-	if !ok {
+func (a asTime) Scan(src any) error {
+	switch n := src.(type) {
+	case nil:
+		*a.t = time.Time{}
+	case int64:
+		*a.t = time.UnixMicro(n).UTC()
+	default:
 		return fmt.Errorf("time in a %T", src)
 	}
-	*m.t = time.UnixMicro(n).UTC()
 	return nil
 }

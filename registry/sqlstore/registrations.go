@@ -61,8 +61,8 @@ func scanRegistration(r row) (reg registry.Registration, err error) {
 	var remote string
 	var user *registry.UserID
 	err = r.Scan(&reg.ID, &reg.Username, &reg.PairingCode, &reg.PasswordHash, &reg.CSR, &reg.Context, asJSON{&reg.Roles},
-		asJSON{&wishes}, &reg.Source, &remote, &reg.ClientID, micros{&reg.FirstSeen}, micros{&reg.LastSeen}, &reg.Status, &user,
-		&reg.Certificate, &reg.CACertificates, micros{&reg.Granted}, micros{&reg.Collected})
+		asJSON{&wishes}, &reg.Source, &remote, &reg.ClientID, asTime{&reg.FirstSeen}, asTime{&reg.LastSeen}, &reg.Status, &user,
+		&reg.Certificate, &reg.CACertificates, asTime{&reg.Granted}, asTime{&reg.Collected})
 	if err != nil {
 		return reg, err
 	}
@@ -100,15 +100,15 @@ func registrationArgs(r registry.Registration) []any {
 		r.ID, r.Username, registry.FoldName(r.Username), r.PairingCode, r.PasswordHash, r.CSR, r.Context,
 		asJSON{r.Roles},
 		asJSON{wishes},
-		r.Source, remote, r.ClientID, r.FirstSeen.UnixMicro(), r.LastSeen.UnixMicro(), r.Status, user,
-		r.Certificate, r.CACertificates, r.Granted.UnixMicro(), r.Collected.UnixMicro(),
+		r.Source, remote, r.ClientID, micros(r.FirstSeen), micros(r.LastSeen), r.Status, user,
+		r.Certificate, r.CACertificates, micros(r.Granted), micros(r.Collected),
 	}
 }
 
 func (r reader) Window(ctx context.Context) (registry.Window, error) {
 	return view(ctx, r, func(t *sqlTx) (registry.Window, error) {
 		w, err := one(ctx, t, func(r row) (w registry.Window, err error) {
-			err = r.Scan(micros{&w.Opened}, micros{&w.Until})
+			err = r.Scan(asTime{&w.Opened}, asTime{&w.Until})
 			return w, err
 		}, readWindow)
 		if errors.Is(err, errNoRow) {
@@ -148,10 +148,15 @@ func (r reader) NameTaken(ctx context.Context, username string) (bool, error) {
 	})
 }
 
+// PutWindow implements registry.RegistrationWriter. The zero window is no row.
 func (tx *tx) PutWindow(ctx context.Context, w registry.Window) error {
+	if w == (registry.Window{}) {
+		_, err := tx.t.exec(ctx, `DELETE FROM registration_window`)
+		return err
+	}
 	_, err := tx.t.exec(ctx, `INSERT INTO registration_window (one, opened, closes) VALUES (1, $1, $2)
 		ON CONFLICT (one) DO UPDATE SET opened = excluded.opened, closes = excluded.closes`,
-		w.Opened.UnixMicro(), w.Until.UnixMicro())
+		micros(w.Opened), micros(w.Until))
 	return err
 }
 
@@ -175,10 +180,8 @@ func (tx *tx) DeleteRegistrations(ctx context.Context, statuses ...registry.Regi
 	return tx.t.exec(ctx, `DELETE FROM registrations WHERE status IN `+list(1, len(statuses)), anys(statuses)...)
 }
 
-// DeleteGranted implements registry.RegistrationWriter. One that was not
-// collected has a time before 1970 there.
 func (tx *tx) DeleteGranted(ctx context.Context, granted, collected time.Time) (int, error) {
 	return tx.t.exec(ctx, `DELETE FROM registrations
-		WHERE status = 'granted' AND (granted < $1 OR collected > 0 AND collected < $2)`,
+		WHERE status = 'granted' AND (granted < $1 OR collected < $2)`,
 		granted.UnixMicro(), collected.UnixMicro())
 }

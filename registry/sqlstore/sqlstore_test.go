@@ -94,7 +94,7 @@ func TestReopenKeepsEverything(t *testing.T) {
 	if diff := cmp.Diff(before, read(t, s), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("reopened it differs (-before +after):\n%s", diff)
 	}
-	if n := update(t, s, func(_ context.Context, tx registry.Tx) error { tx.Touch(); return nil }); n != 11 {
+	if n := update(t, s, func(_ context.Context, tx registry.Tx) error { tx.Touch(registry.RoleChange, "r-1"); return nil }); n != 11 {
 		t.Errorf("the next number is %d, want 11", n)
 	}
 }
@@ -121,7 +121,7 @@ func TestTimesAreTheClocks(t *testing.T) {
 	}
 	defer s.Close()
 	update(t, s, func(_ context.Context, tx registry.Tx) error {
-		tx.Touch("u-1")
+		tx.Touch(registry.UserChange, "u-1")
 		tx.Audit(registry.AuditEntry{Action: "look"})
 		return nil
 	})
@@ -161,7 +161,7 @@ func TestTwoStoresOnOneFile(t *testing.T) {
 						return err
 					}
 					u.PublishPrefix += "x"
-					tx.Touch(u.ID)
+					tx.Touch(registry.UserChange, string(u.ID))
 					return tx.UpdateUser(ctx, u)
 				})
 				if err != nil {
@@ -198,7 +198,7 @@ func TestOftenUsedStatementsStayPrepared(t *testing.T) {
 	}
 	update(t, s, func(ctx context.Context, rtx registry.Tx) error {
 		tx := rtx.(*tx)
-		tx.Touch(u.ID)
+		tx.Touch(registry.UserChange, string(u.ID))
 		tx.Audit(registry.AuditEntry{})
 		err := errors.Join(
 			tx.CreateUser(ctx, u),

@@ -15,7 +15,7 @@ const (
 )
 
 func scanToken(r row) (t registry.Token, err error) {
-	err = r.Scan(&t.ID, &t.User, &t.Fingerprint, &t.Label, micros{&t.Created}, micros{&t.Expires})
+	err = r.Scan(&t.ID, &t.User, &t.Fingerprint, &t.Label, asTime{&t.Created}, asTime{&t.Expires})
 	return t, err
 }
 
@@ -36,7 +36,7 @@ func (r reader) TokensOf(ctx context.Context, id registry.UserID) ([]registry.To
 // Conflict when its id is taken.
 func (tx *tx) CreateToken(ctx context.Context, t registry.Token) error {
 	err := tx.one(ctx, "user", insertToken,
-		t.ID, t.User, t.Fingerprint, t.Label, t.Created.UnixMicro(), t.Expires.UnixMicro())
+		t.ID, t.User, t.Fingerprint, t.Label, micros(t.Created), micros(t.Expires))
 	return tx.taken(err, "")
 }
 

@@ -12,9 +12,15 @@ type tx struct {
 	t       *sqlTx
 	dialect dialect
 
-	touched []registry.UserID            // each once, in the order of the calls
-	seen    map[registry.UserID]struct{} // the same; nil: Touch was never called
+	touched []what // each once, in the order of the calls
+	seen    map[what]struct{}
 	audit   []registry.AuditEntry
+}
+
+// what is what a change is about.
+type what struct {
+	kind registry.ChangeKind
+	id   string
 }
 
 var _ registry.Tx = (*tx)(nil)
@@ -49,17 +55,16 @@ func (s *Store) Update(ctx context.Context, change func(context.Context, registr
 }
 
 // Touch implements registry.Tx.
-func (tx *tx) Touch(users ...registry.UserID) {
+func (tx *tx) Touch(kind registry.ChangeKind, id string) {
 	if tx.seen == nil {
-		tx.seen = make(map[registry.UserID]struct{})
+		tx.seen = make(map[what]struct{})
 	}
-	for _, id := range users {
-		if _, ok := tx.seen[id]; ok || id == "" {
-			continue
-		}
-		tx.seen[id] = struct{}{}
-		tx.touched = append(tx.touched, id)
+	w := what{kind, id}
+	if _, ok := tx.seen[w]; ok {
+		return
 	}
+	tx.seen[w] = struct{}{}
+	tx.touched = append(tx.touched, w)
 }
 
 // Audit implements registry.Tx.
@@ -79,7 +84,7 @@ func (tx *tx) broken(err error) constraint { return tx.dialect.broken(err) }
 
 // taken makes Conflict of an error that says that the key, or what field holds,
 // belongs to another, and leaves other errors as they are.
-func (tx *tx) taken(err error, field string) error {
+func (tx *tx) taken(err error, field registry.Field) error {
 	switch tx.broken(err) {
 	case primaryKey:
 		return tx.refuse(err, registry.Conflict, "id", "is taken")
@@ -92,7 +97,7 @@ func (tx *tx) taken(err error, field string) error {
 
 // refuse makes an error that the caller may act on of err, which a statement
 // returned; it is what Update returns then.
-func (tx *tx) refuse(err error, c registry.Code, field, detail string) error {
+func (tx *tx) refuse(err error, c registry.Code, field registry.Field, detail string) error {
 	tx.t.failed = &registry.Error{Code: c, Field: field, Detail: detail, Err: err}
 	return tx.t.failed
 }

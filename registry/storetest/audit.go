@@ -23,7 +23,7 @@ func auditRoundTrip(t *testing.T, s registry.Store) {
 	want := entry()
 	complete(t, want)
 	update(t, s, func(_ context.Context, tx registry.Tx) error {
-		tx.Touch()
+		tx.Touch(registry.RoleChange, "r-1")
 		tx.Audit(want)
 		return nil
 	})
@@ -39,13 +39,13 @@ func auditFilledIn(t *testing.T, s registry.Store) {
 	update(t, s, touch("u-1"))
 	n := update(t, s, func(_ context.Context, tx registry.Tx) error {
 		tx.Audit(registry.AuditEntry{ID: 77, Change: 88, Time: at(1), Action: "one"})
-		tx.Touch("u-1", "u-2")
+		touchAll(tx, "u-1", "u-2")
 		tx.Audit(registry.AuditEntry{ID: 77, Change: 88, Time: at(1), Action: "two"})
 		return nil
 	})
 	row := must(s.Changes(t.Context(), n-1, 1))(t)[0]
 	for i, e := range must(s.Audit(t.Context(), 9))(t) {
-		if want := int64(2 - i); e.ID != want || e.Change != n {
+		if want := uint64(2 - i); e.ID != want || e.Change != n {
 			t.Errorf("entry %s has ID %d and change %d, want %d and %d", e.Action, e.ID, e.Change, want, n)
 		}
 		if !e.Time.Equal(row.Time) || e.Time.Location() != time.UTC {
@@ -55,7 +55,7 @@ func auditFilledIn(t *testing.T, s registry.Store) {
 }
 
 func auditNewestFirst(t *testing.T, s registry.Store) {
-	for _, action := range []string{"a", "b", "c", "d"} {
+	for _, action := range []registry.Action{"a", "b", "c", "d"} {
 		update(t, s, func(_ context.Context, tx registry.Tx) error {
 			tx.Audit(registry.AuditEntry{Action: action})
 			return nil
@@ -63,9 +63,9 @@ func auditNewestFirst(t *testing.T, s registry.Store) {
 	}
 	for limit, want := range map[int]string{0: "", 1: "d", 3: "dcb", 4: "dcba", 9: "dcba"} {
 		var got string
-		last := int64(1 << 62)
+		last := uint64(1 << 62)
 		for _, e := range must(s.Audit(t.Context(), limit))(t) {
-			got += e.Action
+			got += string(e.Action)
 			if e.ID >= last {
 				t.Errorf("ID %d comes after %d", e.ID, last)
 			}

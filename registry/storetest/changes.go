@@ -13,7 +13,8 @@ import (
 
 func changeCases() []testCase {
 	return []testCase{
-		{"a change that touches nobody takes one number", touchNobody},
+		{"a change of each kind is kept with what it names", touchKinds},
+		{"an id means another thing in another kind", touchSameID},
 		{"a change that touches takes one number for each, in order and once", touchUsers},
 		{"a change that touches nothing takes no number", touchNothing},
 		{"a touched user has the number of its row as its version", touchVersions},
@@ -26,7 +27,13 @@ func changeCases() []testCase {
 }
 
 func touch(users ...registry.UserID) func(context.Context, registry.Tx) error {
-	return func(_ context.Context, tx registry.Tx) error { tx.Touch(users...); return nil }
+	return func(_ context.Context, tx registry.Tx) error { touchAll(tx, users...); return nil }
+}
+
+func touchAll(tx registry.Tx, users ...registry.UserID) {
+	for _, id := range users {
+		tx.Touch(registry.UserChange, string(id))
+	}
 }
 
 // changed returns who was changed, after a number.
@@ -36,25 +43,56 @@ func changed(t *testing.T, s registry.Store, after uint64) (users []registry.Use
 		if want := after + uint64(i) + 1; c.Number != want {
 			t.Errorf("row %d past %d has the number %d, want %d", i, after, c.Number, want)
 		}
-		users = append(users, c.User)
+		users = append(users, c.User())
 	}
 	return users
 }
 
-func touchNobody(t *testing.T, s registry.Store) {
-	for want := uint64(1); want <= 3; want++ {
-		if n := update(t, s, touch()); n != want {
-			t.Errorf("got the number %d, want %d", n, want)
+func touchKinds(t *testing.T, s registry.Store) {
+	kinds := []registry.ChangeKind{
+		registry.RoleChange, registry.AnchorChange, registry.AuthorityChange, registry.CertificateChange,
+		registry.WindowChange, "a kind of a newer program",
+	}
+	for i, kind := range kinds {
+		id := fmt.Sprint("id-", i)
+		if kind == registry.WindowChange {
+			id = ""
 		}
-		if last := must(s.LastChange(t.Context()))(t); last != want {
-			t.Errorf("the last number is %d, want %d", last, want)
+		n := update(t, s, func(_ context.Context, tx registry.Tx) error {
+			tx.Touch(kind, id)
+			tx.Touch(kind, id)
+			return nil
+		})
+		got := must(s.Changes(t.Context(), uint64(i), 9))(t)
+		if n != uint64(i+1) || len(got) != 1 {
+			t.Fatalf("%s: the number %d, %d rows; want %d and one", kind, n, len(got), i+1)
+		}
+		same(t, string(kind), got[0], registry.Change{Number: n, Kind: kind, ID: id, Time: got[0].Time})
+		if last := must(s.LastChange(t.Context()))(t); last != n {
+			t.Errorf("%s: the last number is %d, want %d", kind, last, n)
 		}
 	}
-	if n := update(t, s, touch("")); n != 4 {
-		t.Errorf("touching the empty ID: got the number %d, want 4", n)
+}
+
+func touchSameID(t *testing.T, s registry.Store) {
+	before := given(t, s, bob())
+	n := update(t, s, func(_ context.Context, tx registry.Tx) error {
+		tx.Touch(registry.RoleChange, "u-2")
+		return nil
+	})
+	if n != before+1 {
+		t.Errorf("got the number %d, want %d", n, before+1)
 	}
-	if got := changed(t, s, 0); !slices.Equal(got, []registry.UserID{"", "", "", ""}) {
-		t.Errorf("changed: %q, want nobody four times", got)
+	if got := must(s.User(t.Context(), "u-2"))(t).Version; got != before {
+		t.Errorf("the user has the version %d, want %d: it is not touched", got, before)
+	}
+	n = update(t, s, func(_ context.Context, tx registry.Tx) error {
+		tx.Touch(registry.UserChange, "u-2")
+		tx.Touch(registry.RoleChange, "u-2")
+		return nil
+	})
+	if got := must(s.User(t.Context(), "u-2"))(t).Version; n != before+3 || got != before+2 {
+		t.Errorf("touched with a role of that id: number %d, version %d; want %d and %d", n, got, before+3, before+2)
 	}
 }
 
@@ -62,10 +100,9 @@ func touchUsers(t *testing.T, s registry.Store) {
 	given(t, s, bob())
 	before := must(s.LastChange(t.Context()))(t)
 	n := update(t, s, func(_ context.Context, tx registry.Tx) error {
-		tx.Touch()
-		tx.Touch("u-9", "u-2")
-		tx.Touch("u-2")
-		tx.Touch("", "u-1", "u-9", "u-1")
+		touchAll(tx, "u-9", "u-2")
+		touchAll(tx, "u-2")
+		touchAll(tx, "u-1", "u-9", "u-1")
 		return nil
 	})
 	if n != before+3 {
@@ -111,7 +148,7 @@ func touchVersions(t *testing.T, s registry.Store) {
 func touchDeleted(t *testing.T, s registry.Store) {
 	before := given(t, s, bob())
 	n := update(t, s, func(ctx context.Context, tx registry.Tx) error {
-		tx.Touch("u-2", "u-9") // u-9 never was
+		touchAll(tx, "u-2", "u-9") // u-9 never was
 		return tx.DeleteUser(ctx, "u-2")
 	})
 	if got := changed(t, s, before); !slices.Equal(got, []registry.UserID{"u-2", "u-9"}) || n != before+2 {
@@ -189,7 +226,7 @@ func changesVisible(t *testing.T, s registry.Store) {
 			for i := range each {
 				_, err := s.Update(t.Context(), func(ctx context.Context, tx registry.Tx) error {
 					for u := range users {
-						tx.Touch(registry.UserID(fmt.Sprintf("u-%d-%d-%d", w, i, u)))
+						tx.Touch(registry.UserChange, fmt.Sprintf("u-%d-%d-%d", w, i, u))
 					}
 					return nil
 				})
@@ -243,7 +280,7 @@ func changesVisible(t *testing.T, s registry.Store) {
 func changesHeldOpen(t *testing.T, s registry.Store) {
 	begun, release := make(chan struct{}), make(chan struct{})
 	hold := func(_ context.Context, tx registry.Tx) error {
-		tx.Touch("u-held")
+		touchAll(tx, "u-held")
 		close(begun)
 		<-release
 		return nil

@@ -21,7 +21,7 @@ func failureCases() []testCase {
 
 // everything writes to every part of the register.
 func everything(ctx context.Context, tx registry.Tx) error {
-	tx.Touch("u-1", "u-2")
+	touchAll(tx, "u-1", "u-2")
 	tx.Audit(entry())
 	return errors.Join(
 		tx.CreateRole(ctx, registry.Role{ID: "r-9", Name: "New", Permissions: auditors().Permissions}),
@@ -58,7 +58,7 @@ func updateFailurePassedOver(t *testing.T, s registry.Store) {
 	given(t, s, operators(), auditors(), alice())
 	for _, tt := range []struct {
 		code  registry.Code
-		field string
+		field registry.Field
 		user  registry.User
 	}{
 		{registry.Conflict, "username", registry.User{ID: "u-9", Username: "ALICE"}},
@@ -68,7 +68,7 @@ func updateFailurePassedOver(t *testing.T, s registry.Store) {
 		for _, touched := range []bool{true, false} {
 			refused(t, s, tt.code, tt.field, func(ctx context.Context, tx registry.Tx) error {
 				if touched {
-					tx.Touch("u-1")
+					touchAll(tx, "u-1")
 				}
 				if err := tx.CreateUser(ctx, bob()); err != nil {
 					return err
@@ -88,7 +88,7 @@ func updateFailurePassedOver(t *testing.T, s registry.Store) {
 func updateAfterNotFound(t *testing.T, s registry.Store) {
 	given(t, s, bob())
 	n := update(t, s, func(ctx context.Context, tx registry.Tx) error {
-		tx.Touch("u-2")
+		touchAll(tx, "u-2")
 		_, err := tx.User(ctx, "u-9")
 		notFound(t, "User", err)
 		notFound(t, "UpdateUser", tx.UpdateUser(ctx, registry.User{ID: "u-9", Username: "carol"}))

@@ -127,7 +127,7 @@ func recordSnapshot(t *testing.T, s registry.Store) {
 			u, create, drop = userA, roleA, roleB.ID
 		}
 		update(t, s, func(ctx context.Context, tx registry.Tx) error {
-			tx.Touch(u.ID)
+			touchAll(tx, u.ID)
 			if err := tx.DeleteRole(ctx, drop); err != nil {
 				return err
 			}

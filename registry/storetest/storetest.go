@@ -55,7 +55,7 @@ func given(t *testing.T, s registry.Store, things ...any) uint64 {
 				err = tx.CreateRole(ctx, v)
 			case registry.User:
 				err = tx.CreateUser(ctx, v)
-				tx.Touch(v.ID)
+				touchAll(tx, v.ID)
 			case registry.Token:
 				err = tx.CreateToken(ctx, v)
 			default:
@@ -71,7 +71,7 @@ func given(t *testing.T, s registry.Store, things ...any) uint64 {
 
 // refused runs change, which must fail with code, and checks what may leave the
 // process: the field at fault and a text that names no table.
-func refused(t *testing.T, s registry.Store, code registry.Code, field string, change func(context.Context, registry.Tx) error) {
+func refused(t *testing.T, s registry.Store, code registry.Code, field registry.Field, change func(context.Context, registry.Tx) error) {
 	t.Helper()
 	before := contents(t, s)
 	n, err := s.Update(t.Context(), change)

@@ -79,7 +79,7 @@ func updatesInParallel(t *testing.T, s registry.Store) {
 						return err
 					}
 					u.PublishPrefix += "x"
-					tx.Touch(u.ID)
+					touchAll(tx, u.ID)
 					return tx.UpdateUser(ctx, u)
 				})
 				if err != nil {
@@ -101,7 +101,7 @@ func updatesRace(t *testing.T, s registry.Store) {
 		go func() {
 			name := []string{"carol", "Carol", "CAROL"}[i%3]
 			_, err := s.Update(t.Context(), func(ctx context.Context, tx registry.Tx) error {
-				tx.Touch()
+				tx.Touch(registry.RoleChange, "r-1")
 				return tx.CreateUser(ctx, registry.User{ID: registry.UserID(fmt.Sprint("u-", i)), Username: name})
 			})
 			errs <- err
@@ -150,8 +150,8 @@ func updateLarge(t *testing.T, s registry.Store) {
 			if err := tx.CreateUser(ctx, u); err != nil {
 				return err
 			}
-			tx.Touch(u.ID)
-			tx.Audit(registry.AuditEntry{Target: string(u.ID)})
+			touchAll(tx, u.ID)
+			tx.Audit(registry.AuditEntry{Target: registry.Target{ID: string(u.ID)}})
 			ids = append(ids, u.ID)
 		}
 		return nil
@@ -162,11 +162,11 @@ func updateLarge(t *testing.T, s registry.Store) {
 	if got := must(s.UserIDs(t.Context()))(t); !slices.Equal(slices.Sorted(slices.Values(got)), ids) {
 		t.Errorf("got %d users, want %d", len(got), n)
 	}
-	if got := must(s.Audit(t.Context(), n+1))(t); len(got) != n || got[0].Target != string(ids[n-1]) {
+	if got := must(s.Audit(t.Context(), n+1))(t); len(got) != n || got[0].Target.ID != string(ids[n-1]) {
 		t.Errorf("got %d entries, want %d, the last one first", len(got), n)
 	}
 	for i, c := range must(s.Changes(t.Context(), 0, n+1))(t) {
-		if c.Number != uint64(i+1) || c.User != ids[i] {
+		if c.Number != uint64(i+1) || c.User() != ids[i] {
 			t.Fatalf("row %d is %+v, want %s", i, c, ids[i])
 		}
 	}

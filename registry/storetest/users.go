@@ -107,7 +107,7 @@ func userHostile(t *testing.T, s registry.Store) {
 	for i, text := range hostile() {
 		n := string(rune('a' + i))
 		r := registry.Role{
-			ID: registry.RoleID("r-" + n + text), Name: "name-" + n + text, LDAPGroupDN: text, EntraGroupIDs: text,
+			ID: registry.RoleID("r-" + n + text), Name: "name-" + n + text, LDAPGroupDN: text, EntraGroupIDs: []string{text, text},
 			Permissions: []registry.Permission{{
 				ID: registry.PermissionID("p-" + text), Resource: text, Operation: acl.Read, Context: acl.MQTT,
 			}},
@@ -138,7 +138,7 @@ func userVersion(t *testing.T, s registry.Store) {
 	if got := must(s.User(t.Context(), u.ID))(t).Version; got != 0 {
 		t.Errorf("created with a version of its own: got %d, want 0, since nothing touched it", got)
 	}
-	n := update(t, s, func(ctx context.Context, tx registry.Tx) error { tx.Touch(u.ID); return nil })
+	n := update(t, s, func(ctx context.Context, tx registry.Tx) error { touchAll(tx, u.ID); return nil })
 	update(t, s, func(ctx context.Context, tx registry.Tx) error { return tx.UpdateUser(ctx, u) })
 	if got := must(s.User(t.Context(), u.ID))(t).Version; got != n {
 		t.Errorf("updated with a version of its own: got %d, want %d, of the last change that touched it", got, n)

@@ -1,0 +1,75 @@
+package registry_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"mqttwarden/registry"
+	"mqttwarden/registry/registrytest"
+)
+
+func TestParseFingerprint(t *testing.T) {
+	plain := strings.Repeat("0123456789abcdef", 4)
+	colons := strings.ToUpper(plain[:2])
+	for i := 2; i < len(plain); i += 2 {
+		colons += ":" + strings.ToUpper(plain[i:i+2])
+	}
+	for name, tt := range map[string]struct {
+		in string
+		ok bool
+	}{
+		"plain":                     {plain, true},
+		"upper case with colons":    {colons, true},
+		"one digit short":           {plain[1:], false},
+		"one byte long":             {plain + "00", false},
+		"not hexadecimal":           {strings.Repeat("xy", 32), false},
+		"empty":                     {"", false},
+		"very long":                 {strings.Repeat(":", 1<<20), false},
+		"a SHA-1":                   {plain[:40], false},
+		"white space":               {" " + plain, false},
+		"openssl's label before it": {"sha256 Fingerprint=" + colons, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := registry.ParseFingerprint(tt.in)
+			if tt.ok && (err != nil || got != plain) {
+				t.Errorf("got %q, %v", got, err)
+			}
+			if !tt.ok {
+				registrytest.WantField(t, name, err, registry.Invalid, "fingerprint")
+			}
+		})
+	}
+}
+
+func TestTokensEndWhenTheirTimeIsUp(t *testing.T) {
+	r := registrytest.New(t)
+	r.User("gateway")
+	login, err := r.Login("gateway", "gateway-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = r.Service.IssueToken(t.Context(), login, -time.Second, "")
+	registrytest.WantField(t, "negative life", err, registry.Invalid, "life")
+	_, _, err = r.Service.IssueToken(t.Context(), login, 876_001*time.Hour, "")
+	registrytest.WantField(t, "life beyond the limit", err, registry.Invalid, "life")
+	_, _, err = r.Service.IssueToken(t.Context(), login, 0, strings.Repeat("l", 256))
+	registrytest.WantField(t, "label too long", err, registry.Invalid, "label")
+
+	raw, tok, err := r.Service.IssueToken(t.Context(), login, 30*time.Minute, "script")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.SignIn.Token(t.Context(), raw); err != nil {
+		t.Errorf("fresh token: %v", err)
+	}
+	r.Turn(31 * time.Minute)
+	_, err = r.SignIn.Token(t.Context(), raw)
+	registrytest.WantCode(t, "past its time", err, registry.Unauthenticated)
+	if n, err := r.Service.SweepTokens(t.Context()); err != nil || n != 1 {
+		t.Errorf("swept %d, %v: want 1", n, err)
+	}
+	if alive, err := r.Service.TokenAlive(t.Context(), tok.ID); err != nil || alive {
+		t.Errorf("alive %v, %v", alive, err)
+	}
+}

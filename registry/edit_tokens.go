@@ -1,0 +1,88 @@
+package registry
+
+import (
+	"context"
+)
+
+// CreateToken registers a token. It returns Conflict when its user has as many as
+// it can have, and NotFound when the user is gone. Nobody is touched: no session
+// rests on it yet.
+func (e *Edit) CreateToken(ctx context.Context, t Token) error {
+	have, err := e.tx.TokensOf(ctx, t.User)
+	if err != nil {
+		return err
+	}
+	if len(have) >= maxTokensPerUser {
+		return Errorf(Conflict, "", "the user has %d tokens: delete some first", len(have))
+	}
+	return e.tx.CreateToken(ctx, t)
+}
+
+// DeleteToken ends a token of a user, named by its id or its fingerprint. It
+// returns NotFound, and Forbidden when the user has a right that the caller has
+// not.
+func (e *Edit) DeleteToken(ctx context.Context, id UserID, token string) error {
+	u, err := e.RequireMayChange(ctx, id)
+	if err != nil {
+		return err
+	}
+	tokens, err := e.tx.TokensOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, t := range tokens {
+		if string(t.ID) != token && t.Fingerprint != token {
+			continue
+		}
+		if err := e.tx.DeleteToken(ctx, t.ID); err != nil {
+			return err
+		}
+		e.Touch(id)
+		e.Audit(TokenDeleted, u.target(), tokensGone(t))
+		return nil
+	}
+	return Errorf(NotFound, FieldToken, "the user has no such token")
+}
+
+// DeleteTokens ends all tokens of a user. It returns NotFound for the user, and
+// Forbidden when the user has a right that the caller has not.
+func (e *Edit) DeleteTokens(ctx context.Context, id UserID) error {
+	u, err := e.RequireMayChange(ctx, id)
+	if err != nil {
+		return err
+	}
+	tokens, err := e.tx.TokensOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	if _, err := e.tx.DeleteTokensOf(ctx, id); err != nil {
+		return err
+	}
+	e.Touch(id)
+	e.Audit(TokenDeleted, u.target(), tokensGone(tokens...))
+	return nil
+}
+
+// EndToken ends a token for whoever has shown it. One that is not registered, or
+// not any more, is no error.
+func (e *Edit) EndToken(ctx context.Context, id TokenID, fingerprint string) error {
+	t, err := e.tx.Token(ctx, id)
+	if err != nil || t.Fingerprint != fingerprint {
+		return ignoreNotFound(err)
+	}
+	u, err := e.tx.User(ctx, t.User)
+	if err != nil {
+		return err
+	}
+	if err := e.tx.DeleteToken(ctx, t.ID); err != nil {
+		return err
+	}
+	e.Touch(t.User)
+	e.AuditAs(Actor{ID: u.ID, Name: u.Username}, LoggedOut, u.target(), tokensGone(t))
+	return nil
+}
+
+// tokensGone is what the audit log says of tokens that were deleted: their ids.
+func tokensGone(tokens ...Token) FieldChange {
+	return FieldChange{Field: FieldToken, Before: listOf(tokens, func(t Token) TokenID { return t.ID })}
+}

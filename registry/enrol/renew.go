@@ -1,0 +1,137 @@
+package enrol
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"mqttwarden/registry"
+	"mqttwarden/registry/ca"
+	"mqttwarden/registry/pki"
+)
+
+// Renew issues a new certificate to whoever signed in with one of ours that
+// still stands. Both are good for a while (Config.Overlap), so that a
+// lost answer loses no device: it asks again with the old one. A replacement
+// that was never used ends with the overlap too.
+//
+// caller is the user itself. Renew returns Forbidden unless login rests on such
+// a certificate, Invalid for the request, and Conflict when the user has too
+// many certificates.
+func (s *Service) Renew(ctx context.Context, caller registry.Caller, login registry.Login, csr string) (Issuance, uint64, error) {
+	fp := login.Proof.Certificate
+	if fp == "" || login.Subject == nil || login.Subject.ID() != caller.ID {
+		return Issuance{}, 0, errNotRenewable("sign in with the certificate that is to be renewed")
+	}
+	u, err := s.store.User(ctx, caller.ID)
+	if err != nil {
+		return Issuance{}, 0, err
+	}
+	if err := s.renewable(ctx, s.store, &u, fp); err != nil {
+		return Issuance{}, 0, err
+	}
+	cert, err := s.cfg.Certificates.Sign(csr, u.Username)
+	if err != nil {
+		return Issuance{}, 0, err
+	}
+	made := Issuance{CACertificates: cert.ChainPEM}
+	number, err := s.editor.Do(ctx, caller, func(ctx context.Context, e *registry.Edit) error {
+		made.IssuedCertificate, err = s.renew(ctx, e, &u, fp, cert)
+		return err
+	})
+	return made, number, err
+}
+
+// renew gives a user the new certificate in the place of the one with fingerprint
+// fp.
+func (s *Service) renew(ctx context.Context, e *registry.Edit, u *registry.User, fp string, cert pki.Signed) (registry.IssuedCertificate, error) {
+	now, err := e.AmendUser(ctx, u.ID, registry.FingerprintAdded, func(now *registry.User) error {
+		if now.Username != u.Username {
+			return registry.Errorf(registry.Conflict, "", "the user was renamed meanwhile")
+		}
+		if err := s.renewable(ctx, e, now, fp); err != nil {
+			return err
+		}
+		return s.replaceFingerprint(ctx, e, now, fp, cert)
+	})
+	if err != nil {
+		return registry.IssuedCertificate{}, err
+	}
+	return s.cfg.Certificates.Record(ctx, e, &now, cert, fp)
+}
+
+// renewable returns Forbidden unless fp is a certificate that we issued to u and
+// that signs it in.
+func (s *Service) renewable(ctx context.Context, store registry.IssuedReader, u *registry.User, fp string) error {
+	c, err := store.IssuedByFingerprint(ctx, fp)
+	switch now := s.now(); {
+	case errors.Is(err, registry.NotFound):
+		return errNotRenewable("the certificate was not issued here")
+	case err != nil:
+		return err
+	case c.User != u.ID, !c.Revoked.IsZero(), now.After(c.NotAfter), !u.FingerprintValid(fp, now):
+		return errNotRenewable("the certificate does not sign you in any more")
+	}
+	return nil
+}
+
+func errNotRenewable(detail string) error {
+	return registry.Errorf(registry.Forbidden, FieldCertificate, "%s", detail)
+}
+
+// replaceFingerprint registers the new certificate and ends the old one, and
+// earlier replacements of it that nobody used, after the overlap.
+func (s *Service) replaceFingerprint(ctx context.Context, e *registry.Edit, u *registry.User, old string, cert pki.Signed) error {
+	now := e.Now()
+	used, err := e.CertificateUses(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	for i := range u.Fingerprints {
+		f := &u.Fingerprints[i]
+		c, err := e.IssuedByFingerprint(ctx, f.SHA256)
+		if errors.Is(err, registry.NotFound) {
+			continue // another authority's: not for us to end
+		}
+		if err != nil {
+			return err
+		}
+		_, wasUsed := used[f.SHA256]
+		if f.SHA256 == old || c.Replaces == old && !wasUsed {
+			f.Expires = registry.Earliest(f.Expires, c.NotAfter, now.Add(s.cfg.Overlap))
+		}
+	}
+	if len(u.Fingerprints) >= registry.MaxFingerprints {
+		if err := dropExpired(ctx, e, u); err != nil {
+			return err
+		}
+	}
+	if n := len(u.Fingerprints); n >= registry.MaxFingerprints {
+		return registry.Errorf(registry.Conflict, "", "the user has %d certificates: remove one first", n)
+	}
+	u.Fingerprints = append(u.Fingerprints, registry.Fingerprint{SHA256: cert.Fingerprint, Created: now, Expires: cert.NotAfter})
+	return nil
+}
+
+// dropExpired removes the fingerprints that sign nobody in any more.
+func dropExpired(ctx context.Context, e *registry.Edit, u *registry.User) error {
+	var kept []registry.Fingerprint
+	for _, f := range u.Fingerprints {
+		if u.FingerprintValid(f.SHA256, e.Now()) {
+			kept = append(kept, f)
+			continue
+		}
+		if err := e.RevokeIssued(ctx, f.SHA256, e.Now(), ca.Superseded); ignoreNotFound(err) != nil {
+			return err
+		}
+	}
+	u.Fingerprints = slices.Clip(kept)
+	return nil
+}
+
+// Issuance is a new certificate with what its holder needs besides.
+type Issuance struct {
+	registry.IssuedCertificate
+
+	CACertificates string // PEM, issuer first, root last
+}

@@ -1,0 +1,43 @@
+package enrol
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"mqttwarden/registry"
+)
+
+// UnknownUser takes the name and password of an MQTT client that is no user as a
+// registration, if registrations are taken and both meet the rules. The client
+// is refused in any case and hears nothing of it. While the window is closed
+// this costs a look into memory.
+func (s *Service) UnknownUser(ctx context.Context, a registry.Attempt) {
+	if a.ClientID == "" || !a.HasPassword || a.PasswordIsToken() || !s.windowOpen() {
+		return
+	}
+	req := Request{
+		Username: a.Username, Password: a.Password, Source: registry.SourceMQTT, Remote: a.Remote,
+		ClientID: cut(a.ClientID, maxClientID),
+	}
+	req.Context = "MQTT client " + req.ClientID
+	if a.Remote.IsValid() {
+		req.Context += " from " + a.Remote.String()
+	}
+	if !s.throttle.allow(req.Remote, s.now()) || s.check(&req) != nil {
+		return
+	}
+	if _, err := s.register(ctx, &req); err != nil {
+		s.cfg.Log.Debug("no registration was made of a connect", "err", err)
+	}
+}
+
+// cut returns at most limit bytes of text, whole characters only.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit]
+}

@@ -1,0 +1,227 @@
+package node
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"mqttwarden/registry"
+	"mqttwarden/registry/bearer"
+	"mqttwarden/registry/ca"
+	"mqttwarden/registry/enrol"
+	"mqttwarden/registry/pki"
+	"mqttwarden/registry/rediscache"
+	"mqttwarden/registry/secret"
+	"mqttwarden/registry/sqlstore"
+)
+
+// tokenIssuer is what our tokens name as issuer and audience.
+const tokenIssuer = "mqttwarden"
+
+// nearCacheSize is how many users are remembered besides those with a session.
+const nearCacheSize = 100_000
+
+// Config says what a node works with. The zero value of each setting is its
+// default.
+type Config struct {
+	Database string          // SQLite file; made if it isn't there
+	Keys     *secret.KeyRing // opens what is sealed in the store; see registry.CheckMasterKey
+	Now      func() time.Time
+	Log      *slog.Logger
+
+	Redis    string        // URL; empty: none
+	MaxStale time.Duration // how long memory is trusted when no changes are heard; 5 min
+
+	Hash        secret.Params // of new password hashes
+	HashWorkers int           // passwords hashed at once; half the cores
+	Policy      registry.PasswordPolicy
+	Tokens      registry.TokenLives
+
+	CA              ca.Config
+	CertificateLife time.Duration // ca.DefaultClientLife
+	AnchorFiles     []*x509.Certificate
+	Enrolment       enrol.Settings
+}
+
+// Node is the register as one node has it. Its parts are safe for concurrent use.
+type Node struct {
+	Store      *sqlstore.Store
+	Keys       *secret.KeyRing
+	Hashes     *secret.Pool
+	Editor     *registry.Editor
+	Service    *registry.Service
+	PKI        *pki.Service
+	Enrolment  *enrol.Service
+	SignIn     *registry.SignIn
+	Principals *registry.Principals
+	Follower   *registry.Follower
+	Cache      *rediscache.Cache // nil without Redis
+
+	cfg       Config
+	passwords *registry.Passwords
+	signer    *bearer.Signer
+	enforcers []Enforcer
+}
+
+// Enforcer makes the sessions of users obey what they are now.
+type Enforcer interface {
+	registry.Enforcer
+	// EnforceAll is Enforce for every user with a session: it is called when what
+	// client certificates are trusted by has changed.
+	EnforceAll(ctx context.Context)
+}
+
+// Open opens the store, makes it if it isn't there, and unlocks it with the keys.
+// Nothing is followed, and nothing answered from memory, before Start.
+func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
+	n := &Node{cfg: cfg, Keys: cfg.Keys}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+		}
+	}()
+	for _, step := range []func(context.Context) error{
+		n.openStore, n.openServices, n.openCache, n.openSignIn,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+func (n *Node) openStore(ctx context.Context) (err error) {
+	n.Store, err = sqlstore.Open(ctx, sqlstore.Config{Path: n.cfg.Database, Now: n.cfg.Now, Log: n.cfg.Log})
+	if err != nil {
+		return err
+	}
+	if err := registry.CheckMasterKey(ctx, n.Store, n.Keys); err != nil {
+		return err
+	}
+	n.signer, err = registry.OpenSigner(ctx, n.Store, n.Keys, tokenIssuer)
+	return err
+}
+
+// openServices makes what changes the register.
+func (n *Node) openServices(ctx context.Context) (err error) {
+	cfg := &n.cfg
+	if cfg.HashWorkers == 0 {
+		cfg.HashWorkers = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	n.Hashes = secret.NewPool(secret.PoolConfig{Params: cfg.Hash, Workers: cfg.HashWorkers})
+	n.passwords = &registry.Passwords{
+		Policy: cfg.Policy, Hasher: n.Hashes, Now: cfg.Now,
+		Verifier: secret.NewVerifier(n.Hashes, secret.VerifierConfig{Now: cfg.Now}),
+	}
+	n.Follower = registry.NewFollower(registry.FollowerConfig{MaxStale: cfg.MaxStale, Now: cfg.Now, Log: cfg.Log}, n.Store)
+	n.Editor = registry.NewEditor(n.Store, cfg.Now, n.Follower.Wake)
+	n.Service = registry.NewService(registry.ServiceConfig{
+		Store: n.Store, Editor: n.Editor, Passwords: n.passwords, Signer: n.signer, Tokens: cfg.Tokens, Now: cfg.Now,
+	})
+	n.PKI, err = pki.Open(ctx, pki.Config{
+		Editor: n.Editor, Store: n.Store, Keys: n.Keys, CA: cfg.CA, AnchorFiles: cfg.AnchorFiles,
+		Life: cfg.CertificateLife, Now: cfg.Now,
+	})
+	if err != nil {
+		return err
+	}
+	n.Enrolment, err = enrol.Open(ctx, enrol.Config{
+		Settings: cfg.Enrolment, Editor: n.Editor, Store: n.Store, Passwords: n.passwords, Certificates: n.PKI,
+		Now: cfg.Now, Log: cfg.Log,
+	})
+	return err
+}
+
+func (n *Node) openCache(ctx context.Context) error {
+	source := registry.RecordReader(n.Store)
+	if n.cfg.Redis != "" {
+		id, err := n.Store.Identity(ctx)
+		if err != nil {
+			return err
+		}
+		n.Cache, err = rediscache.Open(ctx, rediscache.Config{
+			URL: n.cfg.Redis, Store: id, Seal: n.Keys, Source: n.Store, Fresh: n.Follower.Fresh, Now: n.cfg.Now, Log: n.cfg.Log,
+		})
+		if err != nil {
+			return err
+		}
+		source = n.Cache
+	}
+	n.Principals = registry.NewPrincipals(source, nearCacheSize, n.Follower.Fresh)
+	return nil
+}
+
+func (n *Node) openSignIn(context.Context) error {
+	n.SignIn = registry.NewSignIn(registry.SignInConfig{
+		Principals: n.Principals, Passwords: n.passwords, Tokens: n.Store, Signer: n.signer, Now: n.cfg.Now,
+		Anchors: n.PKI.Trust(), UnknownUser: n.Enrolment.UnknownUser, CertificateUsed: n.PKI.CertificateUsed,
+	})
+	return nil
+}
+
+// Start has changes reach memory and the enforcers from now on; they are followed
+// while Follower.Run runs. It must return before anybody signs in.
+func (n *Node) Start(ctx context.Context, enforcers ...Enforcer) error {
+	n.enforcers = enforcers
+	n.Follower.OnChange(registry.AuthorityChange, n.PKI.Issuer().Reload)
+	n.Follower.OnChange(registry.AnchorChange, func(ctx context.Context) error {
+		return n.changeAnchors(ctx, n.PKI.Trust().Reload)
+	})
+	n.Follower.OnChange(registry.WindowChange, n.Enrolment.ReloadWindow)
+	all := make([]registry.Enforcer, len(enforcers))
+	for i, e := range enforcers {
+		all[i] = e
+	}
+	var cache registry.RecordCache
+	if n.Cache != nil {
+		cache = n.Cache
+	}
+	return n.Follower.Start(ctx, n.Principals, cache, all...)
+}
+
+// UseAnchorFiles replaces the trust anchors that come from files.
+func (n *Node) UseAnchorFiles(ctx context.Context, certs []*x509.Certificate) error {
+	return n.changeAnchors(ctx, func(context.Context) error {
+		n.PKI.Trust().UseFiles(certs)
+		return nil
+	})
+}
+
+// changeAnchors changes the trust anchors. Sessions that rest on one that is gone
+// end.
+func (n *Node) changeAnchors(ctx context.Context, change func(context.Context) error) error {
+	before := n.PKI.Trust().Pool()
+	if err := change(ctx); err != nil {
+		return err
+	}
+	if before.Equal(n.PKI.Trust().Pool()) {
+		return nil
+	}
+	for _, e := range n.enforcers {
+		e.EnforceAll(ctx)
+	}
+	return nil
+}
+
+// Passwords returns what is done with passwords here.
+func (n *Node) Passwords() *registry.Passwords { return n.passwords }
+
+// Close ends the connections to Redis and the store. Nothing may run any more
+// that uses the node.
+func (n *Node) Close() error {
+	var errs []error
+	if n.Cache != nil {
+		errs = append(errs, n.Cache.Close())
+	}
+	if n.Store != nil {
+		errs = append(errs, n.Store.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close the register: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package pki
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"mqttwarden/registry"
+	"mqttwarden/registry/ca"
+)
+
+// Mapping says which part of a client certificate is the username.
+type Mapping string
+
+// The mappings. A part that is there more than once is no name.
+const (
+	MapCommonName  Mapping = "cn"          // the default: the subject's common name
+	MapDNS         Mapping = "dns"         // the one DNS name
+	MapEmail       Mapping = "email"       // the one e-mail address
+	MapURN         Mapping = "uri"         // the one URI with the scheme urn
+	MapFingerprint Mapping = "fingerprint" // none: only registered certificates sign in
+)
+
+// ParseMapping returns the mapping of that name; empty is the default.
+func ParseMapping(s string) (Mapping, error) {
+	switch m := Mapping(s); m {
+	case "":
+		return MapCommonName, nil
+	case MapCommonName, MapDNS, MapEmail, MapURN, MapFingerprint:
+		return m, nil
+	default:
+		return "", registry.Errorf(registry.Invalid, "", "certificate mapping must be one of cn, dns, email, uri, fingerprint")
+	}
+}
+
+// NameFromCertificate returns the username that a certificate carries, empty if
+// it carries none or more than one. Whether it may be believed is another
+// question. Of a URN in our own form, ca.UserURN, it is the rest, unescaped.
+func NameFromCertificate(cert *x509.Certificate, m Mapping) string {
+	var names []string
+	switch m {
+	case MapCommonName, "":
+		commonName := asn1.ObjectIdentifier{2, 5, 4, 3}
+		for _, n := range cert.Subject.Names {
+			if text, ok := n.Value.(string); ok && n.Type.Equal(commonName) {
+				names = append(names, text)
+			}
+		}
+	case MapDNS:
+		names = cert.DNSNames
+	case MapEmail:
+		names = cert.EmailAddresses
+	case MapURN:
+		for _, u := range cert.URIs {
+			if strings.EqualFold(u.Scheme, "urn") {
+				names = append(names, urnName(u.String()))
+			}
+		}
+	default:
+	}
+	if len(names) != 1 {
+		return ""
+	}
+	return names[0]
+}
+
+func urnName(urn string) string {
+	rest, ours := strings.CutPrefix(urn, ca.UserURN)
+	if !ours {
+		return urn
+	}
+	name, err := url.PathUnescape(rest)
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// Certificate returns what peer, the chain that a client showed and whose first
+// key it has proven to hold, is worth now: whose it is by its fingerprint, by its
+// name if it chains to a trusted CA, and until when. It returns nil if the
+// client showed none.
+func (a *Anchors) Certificate(peer []*x509.Certificate, m Mapping) *registry.Certificate {
+	if len(peer) == 0 {
+		return nil
+	}
+	leaf := peer[0]
+	c := &registry.Certificate{
+		SHA256: ca.Fingerprint(leaf), CommonName: NameFromCertificate(leaf, m),
+		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
+	}
+	chain := a.trustedChain(peer)
+	if chain == nil {
+		return c
+	}
+	c.Trusted, c.Anchor = true, ca.Fingerprint(chain[len(chain)-1])
+	for _, above := range chain[1:] {
+		if above.NotAfter.Before(c.NotAfter) {
+			c.NotAfter = above.NotAfter
+		}
+	}
+	return c
+}
+
+// trustedChain returns a chain from the first of peer to an anchor (RFC 5280
+// section 6), nil if there is none or if our own authority issued it.
+func (a *Anchors) trustedChain(peer []*x509.Certificate) []*x509.Certificate {
+	leaf := peer[0]
+	if a.cfg.Own != nil && slices.ContainsFunc(a.cfg.Own(), func(own *x509.Certificate) bool { return signedBy(leaf, own) }) {
+		return nil
+	}
+	between := x509.NewCertPool()
+	for _, c := range peer[1:] {
+		between.AddCert(c)
+	}
+	chains, err := leaf.Verify(x509.VerifyOptions{
+		Roots: a.Pool(), Intermediates: between, CurrentTime: a.cfg.Now(),
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return nil
+	}
+	for _, chain := range chains {
+		if len(chain) > 1 { // an anchor is no client
+			return chain
+		}
+	}
+	return nil
+}
+
+func signedBy(c, issuer *x509.Certificate) bool {
+	return bytes.Equal(c.RawIssuer, issuer.RawSubject) && c.CheckSignatureFrom(issuer) == nil
+}
+
+func parseAnchor(a registry.Anchor) (*x509.Certificate, error) {
+	block, _ := pem.Decode([]byte(a.PEM))
+	if block == nil {
+		return nil, fmt.Errorf("pki: trust anchor %s is not PEM", a.ID)
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("pki: trust anchor %s: %w", a.ID, err)
+	}
+	return c, nil
+}

@@ -1,0 +1,120 @@
+package registry_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"mqttwarden/registry"
+	"mqttwarden/registry/registrytest"
+)
+
+func TestTokens(t *testing.T) {
+	r := registrytest.New(t)
+	ctx := t.Context()
+	u := r.User("gateway")
+	login, err := r.Login("gateway", "gateway-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func() (string, registry.Token) {
+		raw, tok, err := r.Service.IssueToken(ctx, login, time.Hour, "label")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw, tok
+	}
+	refused := func(what, raw string) {
+		t.Helper()
+		_, err := r.SignIn.Token(ctx, raw)
+		registrytest.WantCode(t, what, err, registry.Unauthenticated)
+	}
+	raw, tok := issue()
+	got, err := r.SignIn.Token(ctx, raw)
+	if err != nil || got.Subject.ID() != u.ID {
+		t.Fatalf("fresh token: %v", err)
+	}
+	parts := strings.Split(raw, ".")
+	refused("no token", "")
+	refused("garbage", "a.b.c")
+	refused("unsigned", parts[0]+"."+parts[1]+".")
+	refused("cut", raw[:len(raw)-4])
+	refused("alg none", "eyJhbGciOiJub25lIn0."+parts[1]+".")
+	refused("very long", strings.Repeat("x", 1<<20))
+
+	other, _ := issue()
+	if _, err := r.Service.DeleteToken(ctx, r.Admin, u.ID, tok.Fingerprint); err != nil {
+		t.Fatal(err)
+	}
+	refused("deleted by fingerprint", raw)
+	if _, err := r.SignIn.Token(ctx, other); err != nil {
+		t.Errorf("the other token: %v", err)
+	}
+	_, err = r.Service.DeleteToken(ctx, r.Admin, u.ID, string(tok.ID))
+	registrytest.WantCode(t, "delete it again", err, registry.NotFound)
+	if _, err := r.Service.Logout(ctx, other); err != nil {
+		t.Fatal(err)
+	}
+	refused("logged out", other)
+	if n, err := r.Service.Logout(ctx, other); err != nil || n != 0 {
+		t.Errorf("log out twice: %d, %v", n, err)
+	}
+	if _, err := r.Service.Logout(ctx, "nonsense"); err != nil {
+		t.Errorf("log out nonsense: %v", err)
+	}
+	raw, _ = issue()
+	if _, _, err := r.Service.UpdateUser(ctx, r.Admin, u.ID, registry.UserUpdate{Active: new(false)}); err != nil {
+		t.Fatal(err)
+	}
+	refused("of a disabled user", raw)
+	if _, _, err := r.Service.UpdateUser(ctx, r.Admin, u.ID, registry.UserUpdate{Active: new(true)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.SignIn.Token(ctx, raw); err != nil {
+		t.Errorf("of a user that is active again: %v", err)
+	}
+	if _, err := r.Service.DeleteTokens(ctx, r.Admin, u.ID); err != nil {
+		t.Fatal(err)
+	}
+	refused("after all were deleted", raw)
+	raw, _ = issue()
+	if _, err := r.Service.DeleteUser(ctx, r.Admin, u.ID); err != nil {
+		t.Fatal(err)
+	}
+	refused("of a deleted user", raw)
+}
+
+func TestATokenIsAPasswordOnlyWithThatGrantType(t *testing.T) {
+	r := registrytest.New(t)
+	ctx := t.Context()
+	u := r.User("gateway")
+	r.User("other")
+	login, err := r.Login("gateway", "gateway-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, tok, err := r.Service.IssueToken(ctx, login, time.Hour, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempt := registry.Attempt{Username: "gateway", Password: raw, HasPassword: true, TokenAsPassword: true}
+	_, err = r.SignIn.In(ctx, attempt)
+	registrytest.WantCode(t, "without the grant type", err, registry.Unauthenticated)
+	grants := []registry.GrantType{{Method: registry.MethodToken}, {Method: registry.MethodPassword}}
+	if _, _, err := r.Service.UpdateUser(ctx, r.Admin, u.ID, registry.UserUpdate{GrantTypes: &grants}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.SignIn.In(ctx, attempt)
+	if err != nil || got.Proof.Token != tok.ID || !got.Proof.Expires.Equal(tok.Expires) {
+		t.Errorf("with it: %+v, %v", got.Proof, err)
+	}
+	if _, err := r.Login("gateway", "gateway-secret"); err != nil {
+		t.Errorf("the password still counts: %v", err)
+	}
+	attempt.Username = "other"
+	_, err = r.SignIn.In(ctx, attempt)
+	registrytest.WantCode(t, "another's token", err, registry.Unauthenticated)
+	attempt.Username, attempt.TokenAsPassword = "gateway", false
+	_, err = r.SignIn.In(ctx, attempt)
+	registrytest.WantCode(t, "at a door that takes no tokens for passwords", err, registry.Unauthenticated)
+}
