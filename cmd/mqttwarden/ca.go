@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"mqttwarden/cmd/mqttwarden/internal/settings"
 	"mqttwarden/registry"
 	"mqttwarden/registry/ca"
 )
@@ -24,25 +25,29 @@ type caCommands struct {
 	List   caListCmd   `cmd:"" help:"List the certificates that were issued here."`
 }
 
+// storeCommand is a command that works on the store itself.
+type storeCommand interface {
+	settings.Command
+	store() *storeConfig
+}
+
 // onStore opens the store, runs f and closes the store.
-func onStore(ctx context.Context, flags *storeFlags, set *settings, f func(*opened) error) error {
-	var p parser
-	cfg := flags.parse(&p)
-	if err := join(append(set.problems, p.problems...)...); err != nil {
+func onStore(ctx context.Context, c storeCommand, given *settings.Reader, f func(*opened) error) error {
+	if err := given.ReadAll(c); err != nil {
 		return err
 	}
-	o, err := openStore(ctx, cfg, 0, nil, slog.New(slog.DiscardHandler))
+	o, err := openStore(ctx, *c.store(), 0, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	return errors.Join(f(o), o.store.Close())
 }
 
-type caInitCmd struct{ storeFlags }
+type caInitCmd struct{ storeSettings }
 
 // Run makes the authority: opening the store does.
-func (c *caInitCmd) Run(ctx context.Context, s streams, set *settings) error {
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
+func (c *caInitCmd) Run(ctx context.Context, s streams, given *settings.Reader) error {
+	return onStore(ctx, c, given, func(o *opened) error {
 		for _, cert := range o.issuer.Current().Certificates() {
 			if _, err := fmt.Fprintf(s.out, "%s\n  SHA-256 %s\n  until %s\n", cert.Subject, ca.Fingerprint(cert), cert.NotAfter.Format(time.DateOnly)); err != nil {
 				return err
@@ -53,15 +58,15 @@ func (c *caInitCmd) Run(ctx context.Context, s streams, set *settings) error {
 }
 
 type caExportCmd struct {
-	storeFlags
+	storeSettings
 
 	Root bool   `help:"Only the root certificate."`
 	Out  string `placeholder:"FILE" help:"Write to a file instead of standard output."`
 }
 
 // Run writes the certificates; keys never leave the store.
-func (c *caExportCmd) Run(ctx context.Context, s streams, set *settings) error {
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
+func (c *caExportCmd) Run(ctx context.Context, s streams, given *settings.Reader) error {
+	return onStore(ctx, c, given, func(o *opened) error {
 		pem := o.issuer.Current().ChainPEM()
 		if c.Root {
 			pem = o.issuer.Current().RootPEM()
@@ -75,7 +80,7 @@ func (c *caExportCmd) Run(ctx context.Context, s streams, set *settings) error {
 }
 
 type caImportCmd struct {
-	storeFlags
+	storeSettings
 
 	Chain string `required:"" placeholder:"FILE" help:"The issuing certificate and those above it up to the root, PEM."`
 	Key   string `required:"" placeholder:"FILE" help:"Private key of the issuing certificate, PEM."`
@@ -83,7 +88,7 @@ type caImportCmd struct {
 
 // Run imports an authority. What the one before it issued goes on being valid
 // and can still be revoked.
-func (c *caImportCmd) Run(ctx context.Context, s streams, set *settings) error {
+func (c *caImportCmd) Run(ctx context.Context, s streams, given *settings.Reader) error {
 	chain, err := os.ReadFile(c.Chain)
 	if err != nil {
 		return err
@@ -92,7 +97,7 @@ func (c *caImportCmd) Run(ctx context.Context, s streams, set *settings) error {
 	if err != nil {
 		return err
 	}
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
+	return onStore(ctx, c, given, func(o *opened) error {
 		if _, err := o.service.ImportAuthority(ctx, registry.System("cli"), chain, key); err != nil {
 			return err
 		}
@@ -102,14 +107,14 @@ func (c *caImportCmd) Run(ctx context.Context, s streams, set *settings) error {
 }
 
 type caRevokeCmd struct {
-	storeFlags
+	storeSettings
 
 	Certificate string `arg:"" help:"Serial number or SHA-256 fingerprint."`
 	Reason      string `default:"unspecified" help:"unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn."`
 }
 
 // Run revokes the certificate; sessions that rest on it end.
-func (c *caRevokeCmd) Run(ctx context.Context, s streams, set *settings) error {
+func (c *caRevokeCmd) Run(ctx context.Context, s streams, given *settings.Reader) error {
 	reasons := map[string]ca.Reason{
 		"unspecified": ca.Unspecified, "keyCompromise": ca.KeyCompromise, "affiliationChanged": ca.AffiliationChanged,
 		"superseded": ca.Superseded, "cessationOfOperation": ca.CessationOfOperation, "privilegeWithdrawn": ca.PrivilegeWithdrawn,
@@ -119,7 +124,7 @@ func (c *caRevokeCmd) Run(ctx context.Context, s streams, set *settings) error {
 		return fmt.Errorf("reason: %q: must be unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn", c.Reason)
 	}
 	name := strings.ToLower(strings.ReplaceAll(c.Certificate, ":", ""))
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
+	return onStore(ctx, c, given, func(o *opened) error {
 		if _, err := o.service.Revoke(ctx, registry.System("cli"), name, reason); err != nil {
 			return err
 		}
@@ -129,15 +134,15 @@ func (c *caRevokeCmd) Run(ctx context.Context, s streams, set *settings) error {
 }
 
 type caListCmd struct {
-	storeFlags
+	storeSettings
 
 	Username string `help:"Only those of this user name."`
 	All      bool   `help:"Revoked and expired ones too."`
 }
 
 // Run prints a line for each certificate, the oldest first.
-func (c *caListCmd) Run(ctx context.Context, s streams, set *settings) error {
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
+func (c *caListCmd) Run(ctx context.Context, s streams, given *settings.Reader) error {
+	return onStore(ctx, c, given, func(o *opened) error {
 		q := registry.IssuedQuery{Username: c.Username}
 		if !c.All {
 			standing := false

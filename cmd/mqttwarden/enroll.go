@@ -22,19 +22,40 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"mqttwarden/cmd/mqttwarden/internal/settings"
 )
 
 // enrollCmd is a device that registers itself: it makes a key, asks to be let in,
 // asks again until somebody decides, and keeps what it is given. Run again after
 // a crash it goes on where it was: the request on disk is sent once more.
 type enrollCmd struct {
-	Server   string   `required:"" placeholder:"URL" help:"Where the API is, as in https://broker.example:8443."`
-	Username string   `required:"" help:"User name that the device asks for."`
-	Context  string   `default:"mqttwarden enroll" help:"What the person who decides should know."`
-	Roles    []string `help:"Names of roles that the device wishes for."`
-	Dir      string   `default:"." help:"Where <username>.key, .csr, .crt and .ca are kept."`
-	CAFile   string   `name:"ca-file" placeholder:"FILE" help:"CAs that the server's certificate is checked against, PEM (default: the system's)."`
-	Timeout  string   `default:"15m" help:"How long to go on asking."`
+	server, username, context string
+	roles                     []string
+	dir, caFile               string
+	timeout                   time.Duration
+}
+
+// Sections implements settings.Command.
+func (c *enrollCmd) Sections() []settings.Section {
+	return []settings.Section{{Title: "Settings", Settings: []settings.Setting{
+		{
+			Name: "server", Value: settings.URL(&c.server, "an http:// or https:// URL", settings.HTTP), Required: true, Placeholder: "URL",
+			Help: "Where the API is, as in https://broker.example:8443.",
+		},
+		{
+			Name: "username", Value: settings.Parsed(&c.username, "fit for the name of a file", func(text string) (string, bool) { return text, filepath.Base(text) == text }), Required: true,
+			Help: "User name that the device asks for.",
+		},
+		{Name: "context", Value: settings.Text(&c.context), Default: "mqttwarden enroll", Help: "What the person who decides should know."},
+		{Name: "roles", Value: settings.List(&c.roles, "", func(text string) (string, bool) { return text, true }), Help: "Names of roles that the device wishes for."},
+		{Name: "dir", Value: settings.Directory(&c.dir), Default: ".", Help: "Where <username>.key, .csr, .crt and .ca are kept."},
+		{
+			Name: "ca-file", Value: settings.File(&c.caFile), Placeholder: "FILE", Unset: "the system's",
+			Help: "CAs that the server's certificate is checked against, PEM.",
+		},
+		{Name: "timeout", Value: settings.Duration(&c.timeout, time.Second, 24*time.Hour), Default: "15m", Help: "How long to go on asking."},
+	}}}
 }
 
 // registration is the answer of the register endpoint, in all its forms.
@@ -47,16 +68,8 @@ type registration struct {
 }
 
 // Run walks the whole ladder.
-func (c enrollCmd) Run(ctx context.Context, s streams) error {
-	var p parser
-	timeout := p.duration("timeout", c.Timeout, time.Second, 24*time.Hour)
-	if u, err := url.Parse(c.Server); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		p.bad("server", redactURL(c.Server), "an http:// or https:// URL")
-	}
-	if filepath.Base(c.Username) != c.Username {
-		p.bad("username", c.Username, "fit for the name of a file")
-	}
-	if err := join(p.problems...); err != nil {
+func (c *enrollCmd) Run(ctx context.Context, s streams, given *settings.Reader) error {
+	if err := given.Read(c); err != nil {
 		return err
 	}
 	client, err := c.client()
@@ -68,12 +81,12 @@ func (c enrollCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	body, err := json.Marshal(map[string]any{
-		"username": c.Username, "csr": base64.StdEncoding.EncodeToString(csr), "context": c.Context, "roles": c.Roles,
+		"username": c.username, "csr": base64.StdEncoding.EncodeToString(csr), "context": c.context, "roles": c.roles,
 	})
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	said := ""
 	for {
@@ -92,36 +105,36 @@ func (c enrollCmd) Run(ctx context.Context, s streams) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("nobody decided within %s: run the same command again to go on", timeout)
+			return fmt.Errorf("nobody decided within %s: run the same command again to go on", c.timeout)
 		case <-time.After(again):
 		}
 	}
 }
 
 // tell says what the person at the other end has to do.
-func (c enrollCmd) tell(s streams, answer registration) error {
+func (c *enrollCmd) tell(s streams, answer registration) error {
 	text := "The server is busy; asking again."
 	switch answer.Status {
 	case "locked":
 		text = "The server takes no registrations now; waiting for an operator to open it."
 	case "pending":
-		text = fmt.Sprintf("Waiting for an operator to confirm %s. Pairing code: %s", c.Username, answer.PairingCode)
+		text = fmt.Sprintf("Waiting for an operator to confirm %s. Pairing code: %s", c.username, answer.PairingCode)
 	}
 	_, err := fmt.Fprintln(s.out, text)
 	return err
 }
 
 // client returns an HTTP client that trusts the CAs of the file, if one is given.
-func (c enrollCmd) client() (*http.Client, error) {
+func (c *enrollCmd) client() (*http.Client, error) {
 	secure := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		b, err := os.ReadFile(c.CAFile)
+	if c.caFile != "" {
+		b, err := os.ReadFile(c.caFile)
 		if err != nil {
 			return nil, err
 		}
 		secure.RootCAs = x509.NewCertPool()
 		if !secure.RootCAs.AppendCertsFromPEM(b) {
-			return nil, fmt.Errorf("ca-file: %s holds no certificate in PEM form", c.CAFile)
+			return nil, fmt.Errorf("ca-file: %s holds no certificate in PEM form", c.caFile)
 		}
 	}
 	return &http.Client{
@@ -133,12 +146,12 @@ func (c enrollCmd) client() (*http.Client, error) {
 
 // request returns the certificate request of this device. The key is on disk
 // before the request is, and the request before it is sent.
-func (c enrollCmd) request() ([]byte, error) {
+func (c *enrollCmd) request() ([]byte, error) {
 	csr, err := os.ReadFile(c.path("csr"))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return csr, err
 	}
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, err
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -152,7 +165,7 @@ func (c enrollCmd) request() ([]byte, error) {
 	if err := writeFile(c.path("key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
 		return nil, err
 	}
-	der, err = x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: c.Username}}, key)
+	der, err = x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: c.username}}, key)
 	if err != nil {
 		return nil, err
 	}
@@ -162,9 +175,9 @@ func (c enrollCmd) request() ([]byte, error) {
 
 // ask sends the request once and returns the answer and when to ask again. A
 // server that is busy or out of reach for a moment is asked again.
-func (c enrollCmd) ask(ctx context.Context, client *http.Client, body []byte) (registration, time.Duration, error) {
+func (c *enrollCmd) ask(ctx context.Context, client *http.Client, body []byte) (registration, time.Duration, error) {
 	const moment = 5 * time.Second
-	where, err := url.JoinPath(c.Server, "/api/client-registry/register")
+	where, err := url.JoinPath(c.server, "/api/client-registry/register")
 	if err != nil {
 		return registration{}, 0, err
 	}
@@ -204,7 +217,7 @@ func (c enrollCmd) ask(ctx context.Context, client *http.Client, body []byte) (r
 }
 
 // keep writes what the device was given.
-func (c enrollCmd) keep(s streams, answer registration) error {
+func (c *enrollCmd) keep(s streams, answer registration) error {
 	if answer.Certificate == "" {
 		return errors.New("the server granted the registration without a certificate")
 	}
@@ -218,4 +231,4 @@ func (c enrollCmd) keep(s streams, answer registration) error {
 	return err
 }
 
-func (c enrollCmd) path(kind string) string { return filepath.Join(c.Dir, c.Username+"."+kind) }
+func (c *enrollCmd) path(kind string) string { return filepath.Join(c.dir, c.username+"."+kind) }

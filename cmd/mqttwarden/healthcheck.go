@@ -8,26 +8,33 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"mqttwarden/cmd/mqttwarden/internal/settings"
 )
 
 // healthcheckCmd asks a running server whether it is ready, as a container
 // platform would.
 type healthcheckCmd struct {
-	HTTPAddr string `name:"http-addr" default:"127.0.0.1:8080" help:"Where the server's API listens, host:port."`
-	Timeout  string `default:"5s" help:"How long to wait for the answer."`
+	http    string
+	timeout time.Duration
+}
+
+// Sections implements settings.Command.
+func (c *healthcheckCmd) Sections() []settings.Section {
+	return []settings.Section{{Title: "Settings", Settings: []settings.Setting{
+		{Name: "http-addr", Value: settings.Address(&c.http), Default: "127.0.0.1:8080", Help: "Where the server's API listens."},
+		{Name: "timeout", Value: settings.Duration(&c.timeout, 100*time.Millisecond, time.Minute), Default: "5s", Help: "How long to wait for the answer."},
+	}}}
 }
 
 // Run returns nil if the server is ready, else what it said.
-func (c healthcheckCmd) Run(ctx context.Context, s streams) error {
-	var p parser
-	timeout := p.duration("timeout", c.Timeout, 100*time.Millisecond, time.Minute)
-	address := p.address("http-addr", c.HTTPAddr)
-	if err := join(p.problems...); err != nil {
+func (c *healthcheckCmd) Run(ctx context.Context, s streams, given *settings.Reader) error {
+	if err := given.Read(c); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(address)+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(c.http)+"/readyz", nil)
 	if err != nil {
 		return err
 	}

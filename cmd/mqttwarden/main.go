@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"mqttwarden/cmd/mqttwarden/internal/settings"
 )
 
 // version is stamped by the build.
@@ -52,7 +54,6 @@ type streams struct {
 
 // run is the program: everything that main hands it is what a test hands it too.
 func run(ctx context.Context, args, environ []string, in io.Reader, out, errOut io.Writer) error {
-	settings := newSettings(environ)
 	exited := errors.New("exited")
 	var cli commands
 	parser, err := kong.New(&cli,
@@ -60,8 +61,7 @@ func run(ctx context.Context, args, environ []string, in io.Reader, out, errOut 
 		kong.Description("An MQTT broker that knows who may do what.\n\nEvery setting may also stand in the file of --config, under its name without dashes in front, or in the environment as MQTTWARDEN_<NAME>: file < environment < flag."),
 		kong.Writers(out, errOut),
 		kong.Exit(func(int) { panic(exited) }), // after --help; there is nothing else to do then
-		kong.Resolvers(settings),
-		kong.Bind(settings),
+		settings.NewReader(environ).Flags(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(streams{in, out, errOut}),
 		kong.UsageOnError(),

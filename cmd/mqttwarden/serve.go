@@ -8,26 +8,27 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"mqttwarden/cmd/mqttwarden/internal/settings"
 )
 
 // serveCmd runs the broker and its API.
 type serveCmd struct {
-	serveFlags
+	settings.ConfigFile
+	config
 }
 
 // Run serves until ctx ends, then stops gracefully.
-func (c *serveCmd) Run(ctx context.Context, s streams, set *settings) error {
-	var p parser
-	cfg := c.parse(&p)
-	if err := join(append(set.problems, p.problems...)...); err != nil {
+func (c *serveCmd) Run(ctx context.Context, s streams, given *settings.Reader) error {
+	if err := given.ReadAll(c); err != nil {
 		return err
 	}
-	log := newLog(s.err, cfg.logLevel, cfg.logJSON)
+	log := newLog(s.err, c.logLevel, c.logFormat == "json")
 	tuneCollector(os.Getenv("GOGC"))
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
-	a, err := start(ctx, cfg, log)
+	a, err := start(ctx, c.config, log)
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams, set *settings) error {
 		}
 		running = false
 	}
-	if stopErr := a.shutdown(cfg.stopTimeout); err == nil {
+	if stopErr := a.shutdown(c.stopTimeout); err == nil {
 		err = stopErr
 	}
 	return err

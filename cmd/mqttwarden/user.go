@@ -8,18 +8,20 @@ import (
 	"io"
 	"strings"
 
+	"mqttwarden/cmd/mqttwarden/internal/settings"
 	"mqttwarden/registry"
 )
 
 // setPasswordCmd sets a password in the store itself. A server that runs on the
 // store hears of it within seconds.
 type setPasswordCmd struct {
-	storeFlags
+	storeSettings
+
 	Name string `arg:"" help:"User name."`
 }
 
 // Run reads the password from standard input and sets it.
-func (c *setPasswordCmd) Run(ctx context.Context, s streams, set *settings) error {
+func (c *setPasswordCmd) Run(ctx context.Context, s streams, given *settings.Reader) error {
 	if _, err := fmt.Fprintf(s.err, "New password of %s: ", c.Name); err != nil {
 		return err
 	}
@@ -27,7 +29,7 @@ func (c *setPasswordCmd) Run(ctx context.Context, s streams, set *settings) erro
 	if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
 		return errors.New("no password on standard input")
 	}
-	return onStore(ctx, &c.storeFlags, set, func(o *opened) error {
+	return onStore(ctx, c, given, func(o *opened) error {
 		password := strings.TrimRight(line, "\r\n")
 		if _, err := o.service.SetPassword(ctx, registry.System("cli"), c.Name, password); err != nil {
 			return err
