@@ -35,7 +35,7 @@ run: build ## Build and start the server; pass flags as ARGS="--http-addr :8080"
 
 .PHONY: build
 build: ## Build the static program bin/mqttwarden
-	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/mqttwarden ./cmd/mqttwarden
+	go build -ldflags '-s -w -X mqttwarden/cmd/mqttwarden/internal/program.version=$(VERSION)' -o bin/mqttwarden ./cmd/mqttwarden
 
 ##@ Check
 
