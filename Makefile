@@ -43,6 +43,12 @@ build: ## Build the static program bin/mqttwarden
 setup: ## Install the real servers and clients that the tests talk to
 	@deploy/test/setup.sh
 
+# What needs servers and clients by others (Redis, mosquitto, MQTT.js) is in packages
+# of these names.
+.PHONY: check
+check: ## Run the tests that need no server, and fewer rounds of the long ones
+	go test -short $$(go list ./... | grep -vE '/(servers|rediscache)$$')
+
 # Without the cache of results: what the tests talk to is not part of its key.
 .PHONY: test
 test: setup ## Run go vet and all tests, on a fresh machine too
