@@ -38,7 +38,7 @@ func (r *Reader) flags(c Command) []*kong.Flag {
 	for _, section := range c.Sections() {
 		group := &kong.Group{Key: section.Title, Title: section.Title + ":"}
 		for _, s := range section.Settings {
-			name, text := section.full(s.Name), new(string)
+			name, text := section.Full(s.Name), new(string)
 			r.texts[c][name] = text
 			r.lists[name] = r.lists[name] || isList(s.Value)
 			flags = append(flags, newFlag(name, s, text, group))
@@ -70,7 +70,7 @@ func takeText(ctx *kong.DecodeContext, target reflect.Value) error {
 // describe returns what --help says of a setting.
 func (s Setting) describe() string {
 	var more []string
-	if what := s.accepted(); what != "" {
+	if what := s.Accepted(); what != "" {
 		more = append(more, what)
 	}
 	if s.Unset != "" {
@@ -82,8 +82,8 @@ func (s Setting) describe() string {
 	return s.Help + " (" + strings.Join(more, "; ") + ")"
 }
 
-// accepted says what a setting accepts, with the unit of a number.
-func (s Setting) accepted() string {
+// Accepted says what a setting accepts, with the unit of a number.
+func (s Setting) Accepted() string {
 	if s.Unit == "" {
 		return s.Value.Accepts()
 	}

@@ -60,11 +60,14 @@ func (l list[T]) Accepts() string {
 	return strings.TrimPrefix(l.part+"; several with commas between them", "; ")
 }
 
-// Many tells that a list may be given.
+// several is a Value of several parts.
+type several interface{ Many() }
+
+// Many implements several.
 func (list[T]) Many() {}
 
-// isList reports whether a value is one of several parts.
+// isList reports whether a value may be a list in the file.
 func isList(v Value) bool {
-	_, many := v.(interface{ Many() })
+	_, many := v.(several)
 	return many
 }

@@ -56,7 +56,7 @@ func (r *Reader) read(c Command) []error {
 	var p Problems
 	for _, section := range c.Sections() {
 		for _, s := range section.Settings {
-			name := section.full(s.Name)
+			name := section.Full(s.Name)
 			refuse := func(text, want string) { p.Refuse(name, text, want) }
 			if !s.Required {
 				s.Value.Set(s.Default, refuse)

@@ -48,8 +48,8 @@ type Section struct {
 	Check func(*Problems)
 }
 
-// full is the whole name of a setting of the section.
-func (s Section) full(name string) string {
+// Full is the whole name of a setting of the section.
+func (s Section) Full(name string) string {
 	if s.Name == "" {
 		return name
 	}
