@@ -61,6 +61,7 @@ var homes = []home{
 	// What starts servers by others. make check leaves the packages out whose tests
 	// need them; the Makefile knows them by their names.
 	{module + "/registry/rediscache/redistest", nowhere, servers},
+	{module + "/cmd/mqttwarden/internal/rig", nowhere, cmd},
 
 	// The standard library's.
 	{"C", nowhere, nowhere}, // the program is built without cgo

@@ -33,7 +33,7 @@ func TestKillBetweenConfirmationAndCollectionLosesNoCertificate(t *testing.T) {
 	p.Confirm("gateway-7", rig.Object{"initialPermissions": []rig.Object{rig.Writes("a/#")}})
 	p.Kill()
 
-	p = rig.Spawn(t, p.Dir, rig.Secure...)
+	p = rig.LaunchIn(t, p.Dir, rig.Secure...)
 	k.Write("gateway-7.crt", p.Register(http.StatusCreated, "gateway-7", csr).Field(p, "certificate"))
 	cl := k.Dial(p, 5, "gateway-7")
 	cl.MustConnect(mqtttest.Connect{ClientID: "gateway-7"})

@@ -90,27 +90,29 @@ func written(p *rig.Program) {
 	p.Reaches("mqttwarden_sessions_pending_bytes", 0)
 }
 
-// restarts says how a program is ended and started again.
+// restarts says how a program is started, ended and started again. Only a process
+// can be killed.
 var restarts = []struct {
-	name string
-	do   func(t *testing.T, p *rig.Program) *rig.Program
+	name  string
+	first func(tb testing.TB, dir string, args ...string) *rig.Program
+	do    func(t *testing.T, p *rig.Program) *rig.Program
 }{
-	{"stopped", func(t *testing.T, p *rig.Program) *rig.Program {
+	{"stopped", rig.LaunchIn, func(t *testing.T, p *rig.Program) *rig.Program {
 		if err := p.Stop(); err != nil {
 			t.Fatal(err)
 		}
 		return rig.LaunchIn(t, p.Dir)
 	}},
-	{"killed", func(t *testing.T, p *rig.Program) *rig.Program {
+	{"killed", rig.Spawn, func(t *testing.T, p *rig.Program) *rig.Program {
 		written(p)
 		p.Kill()
-		return rig.Spawn(t, p.Dir)
+		return rig.LaunchIn(t, p.Dir)
 	}},
 }
 
 func TestACleanStartDiscardsWhatWasRestored(t *testing.T) {
 	t.Parallel()
-	p := keeper(rig.Spawn(t, rig.UsedDir(t)))
+	p := keeper(rig.LaunchIn(t, rig.UsedDir(t)))
 	p.User("alice", rig.Reads("a/#"))
 	away(p, 5, lasting("alice", "alice"), "a/#")
 	source(p, "a/1", 5, 0)
@@ -128,7 +130,7 @@ func TestACleanStartDiscardsWhatWasRestored(t *testing.T) {
 	cl.Disconnect()
 	written(p)
 	p.Kill()
-	p = rig.Spawn(t, p.Dir)
+	p = rig.LaunchIn(t, p.Dir)
 	source(p, "a/2", 1, 1)
 	back(p, 5, lasting("alice", "alice")).Ping() // the session is, but empty
 }

@@ -14,7 +14,7 @@ func TestRetainedMessagesSurviveARestart(t *testing.T) {
 	for _, r := range restarts {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			p := keeper(rig.Spawn(t, rig.UsedDir(t)))
+			p := keeper(r.first(t, rig.UsedDir(t)))
 			cl := p.Connect(rig.As("source", "source"))
 			retain := func(topic, payload string, expiry uint32) {
 				t.Helper()
@@ -40,7 +40,7 @@ func TestRetainedMessagesSurviveARestart(t *testing.T) {
 				p.Kill()
 			}
 			<-time.After(2 * time.Second) // r/short, which has whole seconds
-			p = rig.Spawn(t, p.Dir)
+			p = rig.LaunchIn(t, p.Dir)
 			cl = p.Connect(rig.As("source", "source"))
 			cl.MustSubscribe("r/#", 1)
 			m := cl.ExpectMessage("r/stays")

@@ -23,7 +23,7 @@ func TestADeniedSubscriptionIsNotActiveAfterARestart(t *testing.T) {
 		cl.Disconnect()
 		written(p)
 		p.Kill()
-		p = rig.Spawn(t, p.Dir)
+		p = rig.LaunchIn(t, p.Dir)
 		// Allowed by now: only a new SUBSCRIBE makes it a subscription.
 		p.Must(http.StatusOK, "PUT", "/users/"+id, rig.Object{"roles": []string{p.Role("more", rig.Reads("#"))}})
 		source(p, "secret/1", 1, 1)
@@ -95,7 +95,7 @@ func TestWhatWasRevokedIsNotThereAfterARestart(t *testing.T) {
 			cl.Disconnect()
 			written(p)
 			p.Kill()
-			p = rig.Spawn(t, p.Dir)
+			p = rig.LaunchIn(t, p.Dir)
 			if n := p.Metric("mqttwarden_mqtt_inflight_messages"); n != 0 {
 				t.Errorf("%v messages are back after another restart", n)
 			}
@@ -122,7 +122,7 @@ func TestWhatWasRevokedIsNotThereAfterARestart(t *testing.T) {
 // and kills the program after alice has lost something, before that is written.
 func revoked(t *testing.T, revoke func(p *rig.Program, id string)) (p *rig.Program, id string) {
 	t.Helper()
-	p = keeper(rig.Spawn(t, rig.UsedDir(t)))
+	p = keeper(rig.LaunchIn(t, rig.UsedDir(t)))
 	role := p.Role("reader", rig.Reads("a/#"), rig.Reads("secret/#"))
 	id = p.UserWith("alice", rig.Object{"roles": []string{role}})
 	away(p, 5, lasting("alice", "alice"), "a/#", "secret/#")

@@ -18,7 +18,7 @@ func TestASessionGoesOnAfterARestart(t *testing.T) {
 		for _, version := range []byte{4, 5} {
 			t.Run(fmt.Sprintf("%s, version %d", r.name, version), func(t *testing.T) {
 				t.Parallel()
-				p := keeper(rig.Spawn(t, rig.UsedDir(t)))
+				p := keeper(r.first(t, rig.UsedDir(t)))
 				p.User("alice", rig.Reads("a/#"))
 				c := lasting("alice", "alice")
 				away(p, version, c, "a/#")
@@ -61,7 +61,7 @@ func TestAnExchangeGoesOnAfterARestart(t *testing.T) {
 	for _, r := range restarts {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			p := keeper(rig.Spawn(t, rig.UsedDir(t)))
+			p := keeper(r.first(t, rig.UsedDir(t)))
 			p.User("alice", rig.Both("a/#"))
 			cl := p.Connect(lasting("alice", "alice"))
 			cl.MustSubscribe("a/#", 2)
@@ -142,7 +142,7 @@ func TestASessionEndsInTimeOverARestart(t *testing.T) {
 	ends := time.After(2 * time.Second)
 	written(p)
 	p.Kill()
-	p = rig.Spawn(t, p.Dir)
+	p = rig.LaunchIn(t, p.Dir)
 	<-ends
 	p.Reaches("mqttwarden_mqtt_sessions_stored", 1)
 	cl := p.Dial(5)
