@@ -14,7 +14,7 @@ func declared() map[string]settings.Setting {
 	for _, c := range []settings.Command{new(config), new(healthcheckCmd), new(enrollCmd)} {
 		for _, section := range c.Sections() {
 			for _, s := range section.Settings {
-				all[strings.TrimPrefix(section.Name+"-"+s.Name, "-")] = s
+				all[section.Full(s.Name)] = s
 			}
 		}
 	}
@@ -51,7 +51,7 @@ func TestSettingsDoNotShareAName(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, section := range new(config).Sections() {
 		for _, s := range section.Settings {
-			name := strings.TrimPrefix(section.Name+"-"+s.Name, "-")
+			name := section.Full(s.Name)
 			if seen[name] || !regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`).MatchString(name) {
 				t.Errorf("%q is taken, or no name", name)
 			}
