@@ -13,6 +13,9 @@ BENCHED := ./registry/acl ./registry/secret ./broker ./broker/internal/frame
 LINT     := bin/golangci-lint
 LINTCONF := deploy/lint/golangci.yml
 
+# A line of deadcode: the name, and where it is.
+DEAD := {{$$p := .}}{{range .Funcs}}{{printf "%s.%s %s:%d\n" $$p.Path .Name .Position.File .Position.Line}}{{end}}
+
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Programs and tests are built alike, so that what one compiled serves the other.
@@ -35,13 +38,19 @@ run: build ## Build and start the server; pass flags as ARGS="--http-addr :8080"
 
 .PHONY: build
 build: ## Build the static program bin/mqttwarden
-	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/mqttwarden ./cmd/mqttwarden
+	go build -ldflags '-s -w -X mqttwarden/cmd/mqttwarden/internal/program.version=$(VERSION)' -o bin/mqttwarden ./cmd/mqttwarden
 
 ##@ Check
 
 .PHONY: setup
 setup: ## Install the real servers and clients that the tests talk to
 	@deploy/test/setup.sh
+
+# What needs servers and clients by others (Redis, mosquitto, MQTT.js) is in packages
+# of these names.
+.PHONY: check
+check: ## Run the tests that need no server, and fewer rounds of the long ones
+	go test -short $$(go list ./... | grep -vE '/(servers|rediscache)$$')
 
 # Without the cache of results: what the tests talk to is not part of its key.
 .PHONY: test
@@ -51,10 +60,17 @@ test: setup ## Run go vet and all tests, on a fresh machine too
 	@echo 'make test: every package passed'
 
 .PHONY: lint
-lint: $(LINT) ## Check module files, format and lint
+lint: $(LINT) unused ## Check module files, format and lint, and that everything is used
 	go mod tidy -diff
-	cd deploy/tools && go mod tidy -diff
+	cd deploy/tools && go mod tidy -diff && go test ./...
 	$(LINT) run -c $(LINTCONF) ./...
+
+# deadcode knows what no command reaches, and orphans what no code refers to: a
+# method that is reached because something may call it by reflection.
+.PHONY: unused
+unused: bin/deadcode bin/orphans
+	bin/deadcode -f '$(DEAD)' ./... >bin/dead.txt
+	bin/orphans -allow deploy/lint/unused.txt -dead bin/dead.txt ./...
 
 .PHONY: fmt
 fmt: $(LINT) ## Format all Go files as make lint wants them
@@ -113,6 +129,12 @@ clean: ## Remove what make built, the tools too; data/ stays
 # The tools are built once and kept until their versions change.
 $(LINT): deploy/tools/go.mod deploy/tools/go.sum
 	cd deploy/tools && go build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/deadcode: deploy/tools/go.mod deploy/tools/go.sum
+	cd deploy/tools && go build -o ../../$@ golang.org/x/tools/cmd/deadcode
+
+bin/orphans: deploy/tools/go.mod deploy/tools/go.sum $(wildcard deploy/tools/orphans/*.go)
+	cd deploy/tools && go build -o ../../$@ ./orphans
 
 bin/benchstat: deploy/tools/go.mod deploy/tools/go.sum
 	cd deploy/tools && go build -o ../../$@ golang.org/x/perf/cmd/benchstat

@@ -1,4 +1,4 @@
-package main
+package main_test
 
 import (
 	"os"
@@ -22,7 +22,7 @@ func TestEveryDefectHasATest(t *testing.T) {
 		t.Fatalf("%d defects are listed", len(listed))
 	}
 	tested := make(map[string]bool)
-	for _, folder := range []string{"../../broker", "../../authhook", "."} {
+	for _, folder := range []string{"../../broker", "../../authhook", "e2e/hostile"} {
 		files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
 		if err != nil {
 			t.Fatal(err)

@@ -35,6 +35,7 @@ type Config struct {
 
 	Redis    string        // URL; empty: none
 	MaxStale time.Duration // how long memory is trusted when no changes are heard; 5 min
+	Poll     time.Duration // how often changes by others are looked for; 2 s
 
 	Hash        secret.Params // of new password hashes
 	HashWorkers int           // passwords hashed at once; half the cores
@@ -117,7 +118,7 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 		Policy: cfg.Policy, Hasher: n.Hashes, Now: cfg.Now,
 		Verifier: secret.NewVerifier(n.Hashes, secret.VerifierConfig{Now: cfg.Now}),
 	}
-	n.Follower = registry.NewFollower(registry.FollowerConfig{MaxStale: cfg.MaxStale, Now: cfg.Now, Log: cfg.Log}, n.Store)
+	n.Follower = registry.NewFollower(registry.FollowerConfig{MaxStale: cfg.MaxStale, Poll: cfg.Poll, Now: cfg.Now, Log: cfg.Log}, n.Store)
 	n.Editor = registry.NewEditor(n.Store, cfg.Now, n.Follower.Wake)
 	n.Service = registry.NewService(registry.ServiceConfig{
 		Store: n.Store, Editor: n.Editor, Passwords: n.passwords, Signer: n.signer, Tokens: cfg.Tokens, Now: cfg.Now,

@@ -1,0 +1,119 @@
+package doors
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	_ "modernc.org/sqlite"
+
+	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/cmd/mqttwarden/internal/rig"
+)
+
+// Refused, unavailable and busy are three answers, in both versions of MQTT.
+
+// wantRefusal connects by MQTT 5 and 3.1.1 and wants these answers.
+func wantRefusal(p *rig.Program, what string, c mqtttest.Connect, v5, v3 byte) {
+	p.TB.Helper()
+	rig.WantCode(p.TB, what, p.Dial(5).Connect(c).ReasonCode, v5)
+	rig.WantCode(p.TB, what+", MQTT 3.1.1", p.Dial(4).Connect(c).ReasonCode, v3)
+}
+
+func TestRefusalTellsWhatKindItIs(t *testing.T) {
+	p := rig.Launch(t)
+	p.User("alice")
+	p.UserWith("inactive", rig.Object{"isActive": false})
+	p.UserWith("by-token", rig.Object{"grantTypes": []rig.Object{{"method": "token"}}})
+	p.UserWith("by-cert", rig.Object{"grantTypes": []rig.Object{{"method": "password"}, {"method": "certificate", "isRequired": true}}})
+
+	wrong := rig.As("alice", "a")
+	wrong.Password = "a wrong one"
+	wantRefusal(p, "wrong password", wrong, rig.BadCredentials, 4)
+	wantRefusal(p, "unknown user", rig.As("nobody", "n"), rig.BadCredentials, 4)
+	wantRefusal(p, "no credentials", mqtttest.Connect{ClientID: "x"}, rig.BadCredentials, 4)
+	wantRefusal(p, "not that grant type", rig.As("by-token", "t"), rig.NotAuthorized, 5)
+	wantRefusal(p, "half of what is required", rig.As("by-cert", "c"), rig.NotAuthorized, 5)
+	wantRefusal(p, "user that is not active", rig.As("inactive", "i"), rig.NotAuthorized, 5)
+	wantRefusal(p, "a client ID with a wildcard", rig.As("alice", "a/#"), rig.BadClientID, 2)
+
+	token := rig.As("by-token", "t")
+	token.Password = "eyJhbGciOiJub25lIn0.e30."
+	wantRefusal(p, "forged token", token, rig.BadCredentials, 4)
+}
+
+// TestStoreThatCannotBeAsked takes a table away under the running program, as a
+// broken disk would, and gives it back.
+func TestStoreThatCannotBeAsked(t *testing.T) {
+	p := rig.Launch(t)
+	p.User("known", rig.Both("k/#"))
+	p.User("unseen", rig.Both("u/#"))
+	known := p.Connect(rig.As("known", "k"))
+
+	db, err := sql.Open("sqlite", filepath.Join(p.Dir, "mqttwarden.db")+"?_pragma=busy_timeout(5000)&_pragma=legacy_alter_table(1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rename := func(from, to string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("ALTER TABLE %s RENAME TO %s", from, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("users", "users_away")
+	wantRefusal(p, "CONNECT of a user that is not in memory", rig.As("unseen", "u"), rig.Unavailable, 3)
+	rig.WantCode(t, "publish of a live session", known.Publish("k/1", "", 1, false)&^0x10, rig.Success)
+	known.Disconnect()
+	p.Connect(rig.As("known", "k")) // from memory
+
+	rename("users_away", "users")
+	p.Connect(rig.As("unseen", "u"))
+}
+
+func TestFullHashPoolIsBusyNotWrong(t *testing.T) {
+	p := rig.Launch(t, "--hash-memory", "8192", "--hash-time", "64", "--hash-workers", "1")
+	const flood = 300 // one is hashed, 256 may wait
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	refused := make(chan struct{}, flood)
+	var logins sync.WaitGroup
+	defer logins.Wait()
+	defer cancel()
+	for i := range flood {
+		logins.Go(func() {
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.URLs["http"]+"/api/login",
+				strings.NewReader(fmt.Sprintf(`{"username":"nobody-%d","password":"guess"}`, i)))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			req.Header.Set("Content-Type", "application/json")
+			res, err := p.Client.Do(req)
+			if err != nil {
+				if !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				return
+			}
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusServiceUnavailable {
+				if res.Header.Get("Retry-After") == "" {
+					t.Error("no Retry-After")
+				}
+				refused <- struct{}{}
+			}
+		})
+	}
+	<-refused // from here on the pool is full, for as long as one hash takes
+	for _, version := range []byte{5, 4} {
+		want := map[byte]byte{5: rig.ServerBusy, 4: 3}[version]
+		rig.WantCode(t, fmt.Sprintf("CONNECT by version %d", version), p.Dial(version).Connect(rig.As("nobody", "n")).ReasonCode, want)
+	}
+}

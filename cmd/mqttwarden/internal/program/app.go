@@ -1,0 +1,290 @@
+package program
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mqttwarden/adminapi"
+	"mqttwarden/authhook"
+	"mqttwarden/broker"
+	"mqttwarden/registry"
+	"mqttwarden/registry/node"
+	"mqttwarden/registry/secret"
+)
+
+// app is the running program. Its parts start in an order and stop in reverse.
+type app struct {
+	log           *slog.Logger
+	register      *node.Node
+	pace          Pace
+	certificate   *serverCertificate // of the TLS listeners, nil without any
+	reloads       reloads            // of the files of TLS
+	broker        *broker.Broker
+	hook          *authhook.Hook
+	listening     []endpoint
+	adminPassword secret.Text // made on the first start, else empty
+
+	ping    seldom      // whether the store can be read and written
+	serving atomic.Bool // the broker takes connections
+	failed  chan error  // a part that stopped by itself
+	stops   []stop
+}
+
+// endpoint is an address that the program listens on.
+type endpoint struct {
+	scheme string
+	addr   net.Addr
+}
+
+type stop struct {
+	name string
+	do   func(context.Context) error
+}
+
+// start starts every part. If one fails, those already started are stopped.
+func start(ctx context.Context, c config, pace Pace, log *slog.Logger) (_ *app, err error) {
+	a := &app{log: log, pace: pace, failed: make(chan error, 8)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.shutdown(c.stopTimeout))
+		}
+	}()
+	a.reloads.log = log
+	for _, step := range []func(context.Context, config) error{
+		a.startRegister, a.startTLS, a.startBroker, a.startFollower, a.startAPI,
+	} {
+		if err := step(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// shutdown stops the parts, last started first, all within timeout. It goes on
+// past a part that fails and returns every failure.
+func (a *app) shutdown(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var errs []error
+	for len(a.stops) > 0 {
+		s := a.stops[len(a.stops)-1]
+		a.stops = a.stops[:len(a.stops)-1]
+		if err := s.do(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (a *app) onStop(name string, do func(context.Context) error) {
+	a.stops = append(a.stops, stop{name, do})
+}
+
+// background runs f until its part is stopped.
+func (a *app) background(name string, f func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { f(ctx) })
+	a.onStop(name, func(context.Context) error {
+		cancel()
+		wg.Wait()
+		return nil
+	})
+}
+
+func (a *app) startRegister(ctx context.Context, c config) error {
+	if err := os.MkdirAll(c.dataDir, 0o700); err != nil {
+		return err
+	}
+	lock, err := lockData(c.dataDir)
+	if err != nil {
+		return err
+	}
+	a.onStop("lock", func(context.Context) error { return lock.release() })
+	anchorFile := watch(c.tlsClientCA) // looked at before it is read
+	anchors, err := readCertificates(c.tlsClientCA)
+	if err != nil {
+		return fmt.Errorf("tls-client-ca: %w", err)
+	}
+	cfg, err := nodeConfig(c.storeConfig, a.log)
+	if err != nil {
+		return err
+	}
+	cfg.Redis, cfg.MaxStale, cfg.Poll = c.redis.Reveal(), c.maxStale, a.pace.Changes
+	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
+	if a.register, err = openNode(ctx, cfg, c.storeConfig); err != nil {
+		return err
+	}
+	a.onStop("register", func(context.Context) error { return a.register.Close() })
+	a.ping = seldom{question: a.register.Store.Ping, every: time.Second}
+	if c.tlsClientCA != "" {
+		a.reloads.add("tls-client-ca", anchorFile, func(ctx context.Context) error { return a.reloadAnchorFile(ctx, c.tlsClientCA) })
+	}
+	return a.bootstrap(ctx, c)
+}
+
+// bootstrap gives a new store its first user.
+func (a *app) bootstrap(ctx context.Context, c config) error {
+	given := c.adminPassword
+	if c.adminPasswordFile != "" {
+		b, err := os.ReadFile(c.adminPasswordFile)
+		if err != nil {
+			return fmt.Errorf("admin-password-file: %w", err)
+		}
+		given = secret.Text(strings.TrimRight(string(b), "\r\n"))
+	}
+	done, err := a.register.Service.Bootstrapped(ctx)
+	if err != nil {
+		return err
+	}
+	if done {
+		if given != "" {
+			a.log.Info("the admin password of the settings is not used: this is not the first start")
+		}
+		return nil
+	}
+	password := given
+	if given == "" {
+		made, err := secret.RandomPassword(rand.Reader)
+		if err != nil {
+			return err
+		}
+		password = secret.Text(made)
+	}
+	made, err := a.register.Service.Bootstrap(ctx, password.Reveal())
+	if err != nil {
+		return fmt.Errorf("admin-password: %w", err)
+	}
+	if made && given == "" {
+		a.adminPassword = password
+	}
+	return nil
+}
+
+func (a *app) startBroker(_ context.Context, c config) error {
+	listeners := a.mqttListeners(c)
+	var err error
+	a.broker, err = broker.New(broker.Config{
+		Listeners:                listeners,
+		TrustedProxies:           c.proxies,
+		ConnectTimeout:           c.limits.connectTimeout,
+		WriteTimeout:             c.limits.writeTimeout,
+		MaxConnections:           c.limits.connections,
+		MaxHalfOpen:              c.limits.halfOpen,
+		MaxHalfOpenPerAddress:    c.limits.halfOpenPerAddress,
+		MaxConnectionsPerAddress: c.limits.connectionsPerAddress,
+		MaxPacketSize:            c.limits.packet,
+		MaxConnectPacket:         c.limits.connectPacket,
+		MaxRetained:              c.limits.retained,
+		MaxRetainedBytes:         c.limits.retainedBytes,
+		PublishRate:              c.limits.publishRate,
+		PublishBurst:             c.limits.publishBurst,
+		MaxQueued:                c.limits.pending,
+		MaxInflight:              c.limits.inflight,
+		MaxSessionExpiry:         c.limits.sessionExpiry,
+		ReceiveMaximum:           c.limits.receiveMaximum,
+		MaxTopicLength:           c.limits.topicLength,
+		MaxTopicLevels:           c.limits.topicLevels,
+		MaxSubscriptions:         c.limits.subscriptions,
+		Sessions: broker.Sessions{
+			File: c.sessionsFile, Flush: c.sessionsFlush, MaxPending: c.sessionsPending,
+		},
+	}, a.log)
+	if err != nil {
+		return err
+	}
+	a.onStop("broker", a.broker.Shutdown)
+	a.hook = authhook.New(authhook.Config{
+		Host: a.broker, SignIn: a.register.SignIn, TokenAlive: a.register.Service.TokenAlive,
+		Certificate: func(chain []*x509.Certificate) *registry.Certificate {
+			return a.register.PKI.Trust().Certificate(chain, c.tlsClientName)
+		},
+		MaxClientID:       c.limits.clientID,
+		MaxConnections:    c.limits.connectionsPerUser,
+		MaxStoredSessions: c.limits.storedSessions,
+		MaxKeepAlive:      c.limits.keepAlive,
+		Now:               time.Now, Log: a.log,
+	})
+	for _, l := range listeners {
+		a.listening = append(a.listening, endpoint{l.Name, a.broker.Addr(l.Name)})
+	}
+	return nil
+}
+
+// startFollower lets changes reach the hook before the first client can come.
+func (a *app) startFollower(ctx context.Context, _ config) error {
+	if err := a.register.Start(ctx, a.hook); err != nil {
+		return err
+	}
+	a.background("follower", a.register.Follower.Run)
+	a.background("expiry", a.hook.Run)
+	a.background("janitor", a.tidy)
+	if err := a.broker.Start(a.hook); err != nil {
+		return err
+	}
+	a.serving.Store(true)
+	a.onStop("serving", func(context.Context) error { a.serving.Store(false); return nil })
+	return nil
+}
+
+// reloadAnchorFile reads the trust anchors in a file again.
+func (a *app) reloadAnchorFile(ctx context.Context, path string) error {
+	certs, err := readCertificates(path)
+	if err != nil {
+		return err
+	}
+	return a.register.UseAnchorFiles(ctx, certs)
+}
+
+func (a *app) startAPI(_ context.Context, c config) error {
+	metrics := a.metrics()
+	handler, err := adminapi.New(adminapi.Config{
+		Service: a.register.Service, Registrations: a.register.Enrolment, Certificates: a.register.PKI,
+		SignIn: a.register.SignIn, Follower: a.register.Follower, LastChange: a.register.Store.LastChange, Ready: a.ready, Metrics: metrics,
+		Retained: retained{a.broker},
+		Certificate: func(s *tls.ConnectionState) *registry.Certificate {
+			return a.register.PKI.Trust().Certificate(s.PeerCertificates, c.tlsClientName)
+		},
+		TrustedProxies: c.proxies, AllowQueryToken: c.queryToken,
+		Now: time.Now, Log: a.log, Version: version,
+	})
+	if err != nil {
+		return err
+	}
+	if c.http != "" {
+		if err := a.serveHTTP("http", c.http, handler, nil); err != nil {
+			return err
+		}
+	}
+	if c.https != "" {
+		if err := a.serveHTTP("https", c.https, handler, a.httpsConfig(c)); err != nil {
+			return err
+		}
+	}
+	if c.metrics != "" {
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", metrics)
+		return a.serveHTTP("metrics", c.metrics, mux, nil)
+	}
+	return nil
+}
+
+func (a *app) addresses() []string {
+	out := make([]string, 0, len(a.listening))
+	for _, e := range a.listening {
+		out = append(out, e.scheme+"://"+e.addr.String())
+	}
+	return out
+}

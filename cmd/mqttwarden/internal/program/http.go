@@ -1,0 +1,82 @@
+package program
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"mqttwarden/adminapi"
+)
+
+// serveHTTP listens on the address and serves h there until the program stops.
+func (a *app) serveHTTP(scheme, address string, h http.Handler, secure *tls.Config) error {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return fmt.Errorf("%s-addr: %w", scheme, err)
+	}
+	a.listening = append(a.listening, endpoint{scheme, ln.Addr()})
+	if secure != nil {
+		secure = secure.Clone()
+		secure.NextProtos = []string{"h2", "http/1.1"}
+		ln = tls.NewListener(ln, secure)
+	}
+	srv := adminapi.Server(h)
+	srv.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
+	go func() {
+		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("%s: %w", scheme, err)
+		}
+	}()
+	a.onStop(scheme, func(ctx context.Context) error {
+		if err := srv.Shutdown(ctx); err != nil {
+			return errors.Join(err, srv.Close())
+		}
+		return nil
+	})
+	return nil
+}
+
+// ready says of each part that is needed whether it is ready. Redis is not among
+// them: without it everything is right and a little slower.
+func (a *app) ready(ctx context.Context) adminapi.Readiness {
+	var unheard, closed error
+	if !a.register.Follower.Fresh() {
+		unheard = errors.New("changes have not been heard for too long")
+	}
+	if !a.serving.Load() {
+		closed = errors.New("the broker takes no connections")
+	}
+	return adminapi.Readiness{
+		{Name: "store", Err: a.ping.ask(ctx)},
+		{Name: "changes", Err: unheard},
+		{Name: "broker", Err: closed},
+	}
+}
+
+// seldom asks a question that costs something at most once in a while, however
+// often it is asked itself. Anybody may ask whether we are ready.
+type seldom struct {
+	question func(context.Context) error
+	every    time.Duration
+
+	mu     sync.Mutex
+	asked  time.Time
+	answer error
+}
+
+// ask returns the answer, which may be as old as every.
+func (s *seldom) ask(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.asked) >= s.every {
+		s.asked, s.answer = now, s.question(ctx)
+	}
+	return s.answer
+}

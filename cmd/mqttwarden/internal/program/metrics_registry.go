@@ -1,0 +1,85 @@
+package program
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"mqttwarden/registry"
+	"mqttwarden/registry/rediscache"
+	"mqttwarden/registry/secret"
+)
+
+// poolPart are the metrics of the pool that hashes passwords.
+func poolPart(snapshot func() secret.Stats) part[secret.Stats] {
+	return part[secret.Stats]{snapshot, []series[secret.Stats]{
+		gauge("mqttwarden_hash_workers", "Passwords that may be hashed at once.", func(s secret.Stats) float64 { return float64(s.Workers) }),
+		gauge("mqttwarden_hash_running", "Passwords being hashed.", func(s secret.Stats) float64 { return float64(s.Running) }),
+		gauge("mqttwarden_hash_waiting", "Sign-ins waiting for a hash.", func(s secret.Stats) float64 { return float64(s.Waiting) }),
+		counter("mqttwarden_hash_done_total", "Passwords hashed.", func(s secret.Stats) float64 { return float64(s.Done) }),
+		counter("mqttwarden_hash_refused_total", "Sign-ins refused because too many waited.", func(s secret.Stats) float64 { return float64(s.Refused) }),
+	}}
+}
+
+// principalFigures tell of the users held in memory.
+type principalFigures struct {
+	hits, misses uint64
+	held         int
+}
+
+func principalsOf(p *registry.Principals) principalFigures {
+	hits, misses, held := p.Stats()
+	return principalFigures{hits, misses, held}
+}
+
+func principalsPart(snapshot func() principalFigures) part[principalFigures] {
+	return part[principalFigures]{snapshot, []series[principalFigures]{
+		gauge("mqttwarden_principals", "Users held in memory.", func(s principalFigures) float64 { return float64(s.held) }),
+		counter("mqttwarden_principals_hits_total", "Look-ups that memory answered.", func(s principalFigures) float64 { return float64(s.hits) }),
+		counter("mqttwarden_principals_misses_total", "Look-ups that memory did not answer.", func(s principalFigures) float64 { return float64(s.misses) }),
+	}}
+}
+
+// storeFigures tell of the store and of what is enforced of it.
+type storeFigures struct {
+	expiring float64 // certificates; not a number when it is not known
+	enforced uint64
+}
+
+func (a *app) storeFigures() storeFigures {
+	return storeFigures{expiring: a.expiring(), enforced: a.register.Follower.Enforced()}
+}
+
+func storePart(snapshot func() storeFigures) part[storeFigures] {
+	return part[storeFigures]{snapshot, []series[storeFigures]{
+		gauge("mqttwarden_certificates_expiring", "Client certificates issued here that expire within 30 days and were not renewed.", func(s storeFigures) float64 { return s.expiring }),
+		gauge("mqttwarden_change_enforced", "Number of the last change that is enforced here.", func(s storeFigures) float64 { return float64(s.enforced) }),
+	}}
+}
+
+// expiring counts the certificates whose holders should have renewed.
+func (a *app) expiring() float64 {
+	const soon = 30 * 24 * time.Hour
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	n, err := a.register.PKI.ExpiringBefore(ctx, time.Now().Add(soon))
+	if err != nil {
+		return math.NaN() // an alarm should see that it is not known
+	}
+	return float64(n)
+}
+
+// cachePart are the metrics of the cache in Redis.
+func cachePart(snapshot func() rediscache.Stats) part[rediscache.Stats] {
+	return part[rediscache.Stats]{snapshot, []series[rediscache.Stats]{
+		counter("mqttwarden_cache_hits_total", "Look-ups that Redis answered.", func(s rediscache.Stats) float64 { return float64(s.Hits) }),
+		counter("mqttwarden_cache_misses_total", "Look-ups that Redis did not answer or was not believed.", func(s rediscache.Stats) float64 {
+			var n uint64
+			for _, m := range s.Misses {
+				n += m
+			}
+			return float64(n)
+		}),
+		gauge("mqttwarden_cache_down", "1 while Redis does not answer.", func(s rediscache.Stats) float64 { return oneIf(s.Down) }),
+	}}
+}

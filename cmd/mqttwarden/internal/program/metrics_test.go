@@ -1,0 +1,86 @@
+package program
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"mqttwarden/authhook"
+	"mqttwarden/broker"
+	"mqttwarden/registry/rediscache"
+	"mqttwarden/registry/secret"
+)
+
+// parts counts how often each part was asked for a snapshot. They are asked side
+// by side.
+type parts struct {
+	broker, hook, pool, principals, store, cache atomic.Int64
+}
+
+// snapshots are without figures, but for one refusal of each kind.
+func (p *parts) snapshots() snapshots {
+	refused := map[byte]uint64{0x86: 1}
+	return snapshots{
+		broker: func() brokerFigures {
+			p.broker.Add(1)
+			return brokerFigures{Stats: broker.Stats{PacketsRefused: refused}}
+		},
+		hook:       func() authhook.Stats { p.hook.Add(1); return authhook.Stats{Refused: refused} },
+		pool:       func() secret.Stats { p.pool.Add(1); return secret.Stats{} },
+		principals: func() principalFigures { p.principals.Add(1); return principalFigures{} },
+		store:      func() storeFigures { p.store.Add(1); return storeFigures{} },
+		cache:      func() rediscache.Stats { p.cache.Add(1); return rediscache.Stats{} },
+	}
+}
+
+func TestAScrapeAsksEachPartOnce(t *testing.T) {
+	var asked parts
+	reg := metricsOf(asked.snapshots())
+	for scrape := int64(1); scrape <= 2; scrape++ {
+		if _, err := reg.Gather(); err != nil {
+			t.Fatal(err)
+		}
+		for name, part := range map[string]*atomic.Int64{
+			"broker": &asked.broker, "hook": &asked.hook, "pool": &asked.pool,
+			"principals": &asked.principals, "store": &asked.store, "cache": &asked.cache,
+		} {
+			if got := part.Load(); got != scrape {
+				t.Errorf("after %d scrapes: %s was asked %d times", scrape, name, got)
+			}
+		}
+	}
+}
+
+// Alarms and dashboards know metrics by name, type and labels.
+func TestMetricsKeepTheirNames(t *testing.T) {
+	families, err := metricsOf(new(parts).snapshots()).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, f := range families {
+		labels := ""
+		for _, label := range f.GetMetric()[0].GetLabel() {
+			labels += "{" + label.GetName() + "}"
+		}
+		lines = append(lines, fmt.Sprintf("%s%s %s: %s\n", f.GetName(), labels, strings.ToLower(f.GetType().String()), f.GetHelp()))
+	}
+	slices.Sort(lines)
+	golden(t, "metrics.golden", strings.Join(lines, ""))
+}
+
+func TestWithoutRedisThereAreNoMetricsOfIt(t *testing.T) {
+	from := new(parts).snapshots()
+	from.cache = nil
+	families, err := metricsOf(from).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if strings.Contains(f.GetName(), "cache") {
+			t.Errorf("there is %s", f.GetName())
+		}
+	}
+}

@@ -1,0 +1,12 @@
+package program
+
+import "time"
+
+// Pace is how often the program looks for what nobody tells it.
+type Pace struct {
+	Changes time.Duration // in the store, made by others
+	Files   time.Duration // of TLS, replaced by others
+}
+
+// UsualPace is the pace at which the program runs, but in a test.
+func UsualPace() Pace { return Pace{Changes: 2 * time.Second, Files: 2 * time.Second} }

@@ -1,0 +1,98 @@
+package program
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// reloads reads the files of TLS again: each when it has changed, and all when
+// SIGHUP says so. While what they hold can't be used, what was read before stays
+// in force; that is logged once for each change.
+type reloads struct {
+	log   *slog.Logger
+	mu    sync.Mutex
+	parts []reloadable
+}
+
+// reloadable is a setting that names files.
+type reloadable struct {
+	setting string
+	files   *watched
+	read    func(context.Context) error
+}
+
+func (r *reloads) add(setting string, files *watched, read func(context.Context) error) {
+	r.parts = append(r.parts, reloadable{setting, files, read})
+}
+
+// look reads what has changed.
+func (r *reloads) look(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.parts {
+		if p.files.changed() {
+			r.again(ctx, p)
+		}
+	}
+}
+
+// all reads everything.
+func (r *reloads) all(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.parts {
+		p.files.changed()
+		r.again(ctx, p)
+	}
+}
+
+func (r *reloads) again(ctx context.Context, p reloadable) {
+	if err := p.read(ctx); err != nil {
+		r.log.Error("files can't be used; what was read before stays in force", "setting", p.setting, "err", err)
+		return
+	}
+	r.log.Info("files were read again", "setting", p.setting)
+}
+
+// watched is some files and what they were like. It asks the file system now and
+// then: no event tells of a file behind a link, which is how containers mount
+// secrets.
+type watched struct {
+	paths []string
+	seen  []likeness
+}
+
+// likeness is what a look at a file tells without reading it.
+type likeness struct {
+	there    bool
+	size     int64
+	mode     fs.FileMode
+	modified time.Time
+}
+
+// watch begins to watch files. It comes before they are read: a change between
+// the two is seen then.
+func watch(paths ...string) *watched {
+	w := &watched{paths: paths, seen: make([]likeness, len(paths))}
+	w.changed()
+	return w
+}
+
+// changed reports whether a file is not what it was when this was asked last.
+func (w *watched) changed() bool {
+	changed := false
+	for i, path := range w.paths {
+		var now likeness
+		if info, err := os.Stat(path); err == nil {
+			now = likeness{true, info.Size(), info.Mode(), info.ModTime()}
+		}
+		if now != w.seen[i] {
+			w.seen[i], changed = now, true
+		}
+	}
+	return changed
+}
