@@ -44,8 +44,8 @@ func (p *Policy) MayHTTP(op Operation, path string) bool {
 // verdict is an answer and what it rests on.
 type verdict struct {
 	reason Reason
-	fault  fault // of a name that is Malformed
-	grant  ref   // that allowed or denied
+	fault  fault  // of a name that is Malformed
+	grant  *Grant // that allowed or denied
 }
 
 // decide answers every question about one operation, Read or Write.
@@ -60,39 +60,57 @@ func (p *Policy) decide(n *Names, ask Question) verdict {
 		own = p.Names(n.clientID.text, n.certCN.text)
 		n = &own
 	}
-	q := query{names: n}
+	q := query{user: &p.user, names: n}
 	var bad fault
 	switch {
 	case ask.Context == HTTP:
-		bad = q.askPath(p.seed, ask.Name)
+		bad = q.askPath(ask.Name)
 	case ask.Operation == Write:
-		bad = q.askPublish(p.seed, &p.prefix, ask.Name)
+		bad = q.askPublish(&p.prefix, ask.Name)
 	default:
-		bad = q.askRead(p.seed, ask.Name)
+		bad = q.askRead(ask.Name)
 	}
 	if bad != fine {
 		return verdict{reason: Malformed, fault: bad}
 	}
-	r := &p.rights[place(ask.Context, ask.Operation)]
-	return r.judge(&q, ask.Strict)
+	return p.judge(place(ask.Context, ask.Operation), &q, ask.Strict)
 }
 
-// judge answers q.
-func (r *right) judge(q *query, strict bool) verdict {
-	if r.never != none {
-		return verdict{reason: Denied, grant: r.never}
+// judge answers q, which is about the right at a place.
+func (p *Policy) judge(place int, q *query, strict bool) verdict {
+	for _, s := range p.sets {
+		if g := s.denied(place, q); g != nil {
+			return verdict{reason: Denied, grant: g}
+		}
 	}
-	if g := r.deny.cover(q); g != none {
-		return verdict{reason: Denied, grant: g}
-	}
-	allow := r.allow.cover(q)
-	if allow == none {
+	allow := p.allowed(place, q)
+	if allow == nil {
 		return verdict{reason: NotGranted}
 	}
 	if strict {
-		if g := r.deny.overlap(q); g != none {
+		if g := p.deniedInPart(place, q); g != nil {
 			return verdict{reason: DeniedInPart, grant: g}
 		}
 	}
 	return verdict{reason: Granted, grant: allow}
+}
+
+// allowed returns the first allow of all that q is about, nil if there is none.
+func (p *Policy) allowed(place int, q *query) *Grant {
+	for _, s := range p.sets {
+		if g := s.allowed(place, q); g != nil {
+			return g
+		}
+	}
+	return nil
+}
+
+// deniedInPart returns the first deny of something that q is about.
+func (p *Policy) deniedInPart(place int, q *query) *Grant {
+	for _, s := range p.sets {
+		if g := s.deniedInPart(place, q); g != nil {
+			return g
+		}
+	}
+	return nil
 }

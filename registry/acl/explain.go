@@ -62,7 +62,7 @@ func (p *Policy) Explain(n *Names, q Question) Explanation {
 		Allowed:  v.reason == Granted,
 		Reason:   v.reason,
 		Name:     p.judged(q),
-		Grant:    p.grant(v.grant),
+		Grant:    copied(v.grant),
 		Detail:   v.fault.detail(),
 	}
 	if n != nil {
@@ -85,13 +85,12 @@ func (p *Policy) judged(q Question) string {
 	return q.Name
 }
 
-// grant returns a copy of the grant that r names, nil for none.
-func (p *Policy) grant(r ref) *Grant {
-	if r == none {
+// copied returns a copy of a grant, which the caller may change.
+func copied(g *Grant) *Grant {
+	if g == nil {
 		return nil
 	}
-	g := p.grants[r-1]
-	return &g
+	return new(*g)
 }
 
 // hint asks again as if the client ID could be trusted, and names the grant
@@ -110,7 +109,7 @@ func (p *Policy) hint(n *Names, q Question, v verdict) string {
 	if p.clientIDs.limited {
 		why = "the user's list of client IDs does not cover this one"
 	}
-	return fmt.Sprintf("%s would decide otherwise, but ${clientid} matches nothing: %s", p.grant(other.grant), why)
+	return fmt.Sprintf("%s would decide otherwise, but ${clientid} matches nothing: %s", other.grant, why)
 }
 
 // String names the grant and where it came from, as in: permission p1 of role

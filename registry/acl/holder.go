@@ -48,12 +48,12 @@ func (p *Policy) CoversPolicy(other *Policy) bool {
 	if p == nil || p.all || other == nil {
 		return p != nil
 	}
-	for _, g := range other.grants {
+	for g := range other.Grants() {
 		resource, err := g.parse()
 		if err != nil {
 			return false
 		}
-		if resolve(resource, other.username) && !p.covers(g, resource) {
+		if resolve(resource, other.user) && !p.covers(g, resource) {
 			return false
 		}
 	}
@@ -63,21 +63,21 @@ func (p *Policy) CoversPolicy(other *Policy) bool {
 // covers reports whether p allows all of a resource, in the context and for
 // every operation of g, and forbids nothing of it.
 func (p *Policy) covers(g Grant, resource []piece) bool {
-	q := query{names: &Names{}}
-	if q.askResource(p.seed, resource) != fine {
+	q := query{user: &p.user, names: &Names{}}
+	if q.askResource(resource) != fine {
 		return false
 	}
 	for _, op := range [...]Operation{Read, Write} {
 		if g.Operation&op == 0 {
 			continue
 		}
-		r := &p.rights[place(g.Context, op)]
-		if r.never != none || r.allow.cover(&q) == none {
+		at := place(g.Context, op)
+		if p.allowed(at, &q) == nil {
 			return false
 		}
 		wide := q
 		wide.anyone = true
-		if r.deny.overlap(&wide) != none {
+		if p.deniedInPart(at, &wide) != nil {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package acl
 
 import (
 	"encoding/binary"
+	"hash/maphash"
 	"math/bits"
 )
 
@@ -12,6 +13,10 @@ import (
 type key uint64
 
 const hashedKey key = 1 << 63
+
+// seed is a random number that nobody outside the process knows. It is the same
+// for all sets of grants, so that the keys of a question fit all of them.
+var seed = maphash.String(maphash.MakeSeed(), "") //nolint:gochecknoglobals // made once, never changed
 
 // shortLength is how long a text that is its own key may be, in bytes.
 const shortLength = 7
@@ -24,7 +29,7 @@ func shortKey(text []byte, size int) key {
 
 // longKey returns the key of the first size bytes of text, more than
 // shortLength. The text goes on for eight bytes more at least.
-func longKey(seed uint64, text []byte, size int) key {
+func longKey(text []byte, size int) key {
 	const odd = 0x9E3779B97F4A7C15
 	h := seed ^ uint64(size) // #nosec G115 -- a length
 	for ; size > 0; size -= 8 {
@@ -40,13 +45,13 @@ func longKey(seed uint64, text []byte, size int) key {
 }
 
 // textKey returns the key of text.
-func textKey(seed uint64, text string) key {
+func textKey(text string) key {
 	padded := make([]byte, len(text)+8)
 	copy(padded, text)
 	if len(text) <= shortLength {
 		return shortKey(padded, len(text))
 	}
-	return longKey(seed, padded, len(text))
+	return longKey(padded, len(text))
 }
 
 // hashed reports whether several texts may have this key.
@@ -56,7 +61,7 @@ func (k key) hashed() bool { return k&hashedKey != 0 }
 // by a secret odd number spreads every set of keys (Dietzfelbinger et al., "A
 // Reliable Randomized Algorithm for the Closest-Pair Problem", 1997), so that
 // nobody can choose resources that crowd together.
-func (k key) slot(seed uint64, size uint32) uint32 {
+func (k key) slot(size uint32) uint32 {
 	high := uint64(k) * (seed | 1) >> 32
 	return uint32(high * uint64(size) >> 32) // #nosec G115 -- less than size
 }

@@ -10,7 +10,7 @@ func TestPolicyAnswersAsTheOracle(t *testing.T) {
 	seen := make(map[Reason]int)
 	rapid.Check(t, func(t *rapid.T) {
 		o := genOracle().Draw(t, "principal")
-		p := Compile(o.src)
+		p := Compile(inSets(t, o.src))
 		n := p.Names(o.clientID, o.certCN)
 		other := Compile(Source{ClientIDs: []string{"+"}}).Names(o.clientID, o.certCN)
 		for _, q := range rapid.SliceOfN(genQuestion(o), 50, 50).Draw(t, "questions") {
@@ -34,6 +34,25 @@ func TestPolicyAnswersAsTheOracle(t *testing.T) {
 			t.Errorf("no question was answered %q: the generators miss it", r)
 		}
 	}
+}
+
+// inSets deals the grants of src to a few sets and to the principal alone: who
+// holds them together with whom makes no difference.
+func inSets(t *rapid.T, src Source) Source {
+	own := src.Grants
+	src.Grants = nil
+	sets := make([][]Grant, rapid.IntRange(0, 3).Draw(t, "sets"))
+	for _, g := range own {
+		if i := rapid.IntRange(0, len(sets)).Draw(t, "set"); i < len(sets) {
+			sets[i] = append(sets[i], g)
+		} else {
+			src.Grants = append(src.Grants, g)
+		}
+	}
+	for _, grants := range sets {
+		src.Sets = append(src.Sets, NewSet(grants))
+	}
+	return src
 }
 
 // may asks the method that q is about.
@@ -83,7 +102,7 @@ func TestCoversGrantAnswersAsTheOracle(t *testing.T) {
 	seen := make(map[bool]int)
 	rapid.Check(t, func(t *rapid.T) {
 		o := genOracle().Draw(t, "principal")
-		p := Compile(o.src)
+		p := Compile(inSets(t, o.src))
 		for _, g := range rapid.SliceOfN(genGrant(), 50, 50).Draw(t, "grants") {
 			want := o.coversGrant(g)
 			seen[want]++
@@ -115,7 +134,7 @@ func TestCoversPolicyAnswersAsTheOracle(t *testing.T) {
 			want = want && o.coversGrant(g)
 		}
 		seen[want]++
-		if got := Compile(o.src).CoversPolicy(Compile(other.src)); got != want {
+		if got := Compile(inSets(t, o.src)).CoversPolicy(Compile(inSets(t, other.src))); got != want {
 			t.Fatalf("CoversPolicy = %v, want %v", got, want)
 		}
 	})

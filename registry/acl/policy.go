@@ -1,6 +1,9 @@
 package acl
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // Source is what a policy is compiled from: the facts about one principal.
 type Source struct {
@@ -9,28 +12,36 @@ type Source struct {
 	Prefix    string    // the publish prefix, see ValidPrefix
 	Number    uint64    // the change that made these facts
 	Expires   time.Time // when they end; zero: they do not
-	Grants    []Grant
+	Sets      []*Set    // what the principal holds together with others
+	Grants    []Grant   // and what it holds alone
 }
 
 // Policy is the compiled form of a Source. It never changes, so sessions and
 // goroutines share it freely. A nil *Policy allows nothing.
 type Policy struct {
-	username  string
+	user      value // what ${username} stands for
 	clientIDs clientIDs
 	prefix    prefix
 	number    uint64
 	expires   time.Time
-	grants    []Grant
-	seed      uint64   // of the keys in tries and questions
-	rights    [4]right // see place
-	all       bool     // see AllRights
+	sets      []*Set
+	all       bool // see AllRights
 }
 
-// right is everything about one context and one operation.
-type right struct {
-	allow trie
-	deny  trie
-	never ref // a deny that is not understood: it forbids everything
+// Grants returns all grants that the policy rests on.
+func (p *Policy) Grants() iter.Seq[Grant] {
+	return func(yield func(Grant) bool) {
+		if p == nil {
+			return
+		}
+		for _, s := range p.sets {
+			for _, g := range s.grants {
+				if !yield(g) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Prefix returns the publish prefix, as given.

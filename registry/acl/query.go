@@ -6,6 +6,7 @@ import "strings"
 // a decision allocates nothing.
 type query struct {
 	levels
+	user   *value // what ${username} stands for
 	names  *Names
 	keys   [MaxLevels]key // of the levels
 	dollar bool           // the first level begins with "$", so no wildcard takes it
@@ -14,7 +15,7 @@ type query struct {
 
 // askRead makes q the question about a topic or filter, or says what is wrong
 // with it.
-func (q *query) askRead(seed uint64, name string) fault {
+func (q *query) askRead(name string) fault {
 	if strings.HasPrefix(name, "$") {
 		if len(name) > MaxNameLength {
 			return tooLong
@@ -25,32 +26,32 @@ func (q *query) askRead(seed uint64, name string) fault {
 		}
 		name = inner
 	}
-	return q.ask(seed, filterForm, "", spellOutRoot(name))
+	return q.ask(filterForm, "", spellOutRoot(name))
 }
 
 // askPublish makes q the question about a topic behind the publish prefix, or
 // says what is wrong with it.
-func (q *query) askPublish(seed uint64, pre *prefix, topic string) fault {
+func (q *query) askPublish(pre *prefix, topic string) fault {
 	switch {
 	case topic == "":
 		return empty // the prefix alone is not what the client sent
 	case pre.bad:
 		return badPrefix
 	}
-	return q.ask(seed, topicForm, pre.text, topic)
+	return q.ask(topicForm, pre.text, topic)
 }
 
 // askPath makes q the question about a path, or says what is wrong with it.
-func (q *query) askPath(seed uint64, path string) fault {
+func (q *query) askPath(path string) fault {
 	if path != "" && path[0] != '/' {
 		return noSlash
 	}
-	return q.ask(seed, pathForm, "", path)
+	return q.ask(pathForm, "", path)
 }
 
 // askResource makes q the question about all that a resource may come to match:
 // its placeholders may stand for any level.
-func (q *query) askResource(seed uint64, resource []piece) fault {
+func (q *query) askResource(resource []piece) fault {
 	filter := make([]string, len(resource))
 	for i, l := range resource {
 		filter[i] = l.text
@@ -58,12 +59,12 @@ func (q *query) askResource(seed uint64, resource []piece) fault {
 			filter[i] = "+"
 		}
 	}
-	return q.ask(seed, filterForm, "", strings.Join(filter, "/"))
+	return q.ask(filterForm, "", strings.Join(filter, "/"))
 }
 
 // ask makes q the question about head and rest together, or says what is wrong
 // with it.
-func (q *query) ask(seed uint64, f form, head, rest string) fault {
+func (q *query) ask(f form, head, rest string) fault {
 	if bad := q.read(f, head, rest); bad != fine {
 		return bad
 	}
@@ -73,7 +74,7 @@ func (q *query) ask(seed uint64, f form, head, rest string) fault {
 		if size := int(end) - start; size <= shortLength {
 			q.keys[i] = shortKey(q.text[start:], size)
 		} else {
-			q.keys[i] = longKey(seed, q.text[start:], size)
+			q.keys[i] = longKey(q.text[start:], size)
 		}
 		start = int(end) + 1
 	}
@@ -84,6 +85,11 @@ func (q *query) ask(seed uint64, f form, head, rest string) fault {
 func (q *query) spells(depth int, text string) bool {
 	start, end := q.span(depth)
 	return string(q.text[start:end]) == text
+}
+
+// isUser reports whether ${username} may take the level at depth.
+func (q *query) isUser(depth int) bool {
+	return q.user.live && (q.kind(depth) != literal || q.spells(depth, q.user.text))
 }
 
 // mayBe reports whether a placeholder that stands for v may take the level at

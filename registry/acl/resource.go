@@ -89,15 +89,15 @@ func usable(value string) bool {
 
 // resolve puts the user's name in place of ${username}. It is false, and the
 // resource matches nothing, if the name is not usable.
-func resolve(resource []piece, user string) bool {
+func resolve(resource []piece, user value) bool {
 	for i := range resource {
 		if resource[i].kind != username {
 			continue
 		}
-		if !usable(user) {
+		if !user.live {
 			return false
 		}
-		resource[i] = piece{text: user}
+		resource[i] = piece{text: user.text}
 	}
 	return true
 }

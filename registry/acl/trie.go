@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// ref names a grant: its index in the policy plus one.
+// ref names a grant: its index in the set plus one.
 type ref uint32
 
 // none is no grant.
@@ -14,7 +14,6 @@ const none ref = 0
 // trie holds the resources of grants that have context, operation and effect in
 // common. It is made once and only read afterwards.
 type trie struct {
-	seed  uint64   // of keys and slots
 	nodes []node   // the first is the root
 	edges []edge   // a small hash table for each node, one after the other
 	texts []string // of the edges whose key is hashed
@@ -26,6 +25,7 @@ type node struct {
 	edges    uint32 // where its table begins in trie.edges
 	slots    uint32 // the size of that table
 	plus     uint32 // the node behind "+"
+	username uint32 // the node behind ${username}
 	clientID uint32 // the node behind ${clientid}
 	certCN   uint32 // the node behind ${cert.cn}
 	here     ref    // the grant whose last level this is
@@ -47,14 +47,14 @@ type entry struct {
 
 // newTrie makes a trie of entries, which it sorts. Of several grants with the
 // same resource the first is kept.
-func newTrie(seed uint64, entries []entry) trie {
+func newTrie(entries []entry) trie {
 	if len(entries) == 0 {
 		return trie{}
 	}
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(slices.CompareFunc(a.levels, b.levels, piece.compare), cmp.Compare(a.grant, b.grant))
 	})
-	t := trie{seed: seed}
+	var t trie
 	t.add(entries, 0)
 	t.nodes, t.edges = slices.Clip(t.nodes), slices.Clip(t.edges)
 	return t
@@ -84,6 +84,8 @@ func (t *trie) add(entries []entry, depth int) uint32 {
 			n.below = group[0].grant
 		case plus:
 			n.plus = t.add(group, depth+1)
+		case username:
+			n.username = t.add(group, depth+1)
 		case clientID:
 			n.clientID = t.add(group, depth+1)
 		case certCN:
@@ -97,7 +99,7 @@ func (t *trie) add(entries []entry, depth int) uint32 {
 	t.edges = append(t.edges, make([]edge, n.slots)...)
 	for _, group := range spelled {
 		text := group[0].levels[depth].text
-		e := edge{key: textKey(t.seed, text), node: t.add(group, depth+1)}
+		e := edge{key: textKey(text), node: t.add(group, depth+1)}
 		if e.key.hashed() {
 			e.text = uint32(len(t.texts)) // #nosec G115 -- as above
 			t.texts = append(t.texts, text)
@@ -116,7 +118,7 @@ func (t *trie) table(n *node) []edge {
 // link puts e into the table of n.
 func (t *trie) link(n *node, e edge) {
 	table := t.table(n)
-	i := e.key.slot(t.seed, n.slots)
+	i := e.key.slot(n.slots)
 	for table[i].node != 0 {
 		i = (i + 1) % n.slots
 	}
@@ -141,7 +143,7 @@ func (t *trie) child(n *node, q *query, depth int) uint32 {
 		return 0
 	}
 	table := t.edges[n.edges:][:n.slots]
-	i := k.slot(t.seed, n.slots)
+	i := k.slot(n.slots)
 	for range table {
 		if e := &table[i]; e.key == k || e.node == 0 {
 			return e.node
@@ -159,7 +161,7 @@ func (t *trie) compared(n *node, q *query, depth int) uint32 {
 		return 0
 	}
 	table, k := t.table(n), q.keys[depth]
-	i := k.slot(t.seed, n.slots)
+	i := k.slot(n.slots)
 	for range table {
 		e := &table[i]
 		if e.node == 0 || e.key == k && q.spells(depth, t.texts[e.text]) {
@@ -201,6 +203,11 @@ func (t *trie) coverFrom(q *query, at uint32, depth int) ref {
 			return none
 		case plus: // only a wildcard covers a wildcard
 		default:
+			if n.username != 0 && q.isUser(depth) {
+				if g := t.coverFrom(q, n.username, depth+1); g != none {
+					return g
+				}
+			}
 			if n.clientID != 0 && q.mayBe(depth, &q.names.clientID) {
 				if g := t.coverFrom(q, n.clientID, depth+1); g != none {
 					return g
@@ -265,6 +272,11 @@ func (t *trie) overlapFrom(q *query, at uint32, depth int) ref {
 			if g := t.overlapFrom(q, e.node, next); g != none {
 				return g
 			}
+		}
+	}
+	if n.username != 0 && q.isUser(depth) {
+		if g := t.overlapFrom(q, n.username, next); g != none {
+			return g
 		}
 	}
 	if n.clientID != 0 && q.mayBe(depth, &q.names.clientID) {

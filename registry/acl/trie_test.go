@@ -46,12 +46,11 @@ func TestLevelsThatDifferInOneByteAreTold(t *testing.T) {
 // TestTextsWithOneHash builds by hand what chance will not: two texts of a node
 // that have the same key.
 func TestTextsWithOneHash(t *testing.T) {
-	var q query
-	if bad := q.ask(1, topicForm, "", "the-second"); bad != fine {
+	q := query{user: &value{}, names: &Names{}}
+	if bad := q.ask(topicForm, "", "the-second"); bad != fine {
 		t.Fatal(bad.detail())
 	}
 	tr := trie{
-		seed:  1,
 		nodes: []node{{slots: 3}, {here: 1}, {here: 2}},
 		edges: make([]edge, 3),
 		texts: []string{"the-first", "the-second"},

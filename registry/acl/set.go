@@ -1,0 +1,95 @@
+package acl
+
+import "cmp"
+
+// Set is grants that are held together, such as those of a role, compiled once
+// for all who hold them. It never changes, so policies share it freely.
+//
+// A Set keeps ${username} as it is written: who asks says what it stands for.
+type Set struct {
+	grants []Grant
+	rights [4]right // see place
+	denies bool     // a grant is no allow
+}
+
+// right is everything about one context and one operation.
+type right struct {
+	allow trie
+	deny  trie
+	never ref // a deny that is not understood: it forbids everything
+}
+
+// NewSet compiles grants, of which it keeps the slice. It never fails. What is not
+// valid is refused: an allow allows nothing; a deny forbids everything in its
+// context and operation, or in all of them where it names none; an effect that is
+// neither counts as deny.
+func NewSet(grants []Grant) *Set {
+	s := &Set{grants: grants}
+	var allow, deny [len(s.rights)][]entry
+	for i, g := range grants {
+		id := ref(i + 1) // #nosec G115 -- grants in memory are fewer
+		s.denies = s.denies || g.Effect != Allow
+		resource, err := g.parse()
+		if err != nil {
+			if g.Effect != Allow {
+				s.forbid(g, id)
+			}
+			continue
+		}
+		e := entry{levels: resource, grant: id}
+		for j := range s.rights {
+			switch {
+			case !g.concerns(j):
+			case g.Effect == Deny:
+				deny[j] = append(deny[j], e)
+			default:
+				allow[j] = append(allow[j], e)
+			}
+		}
+	}
+	for j := range s.rights {
+		s.rights[j].allow, s.rights[j].deny = newTrie(allow[j]), newTrie(deny[j])
+	}
+	return s
+}
+
+// forbid has a deny that is not understood forbid everything that it is about.
+func (s *Set) forbid(g Grant, id ref) {
+	for j := range s.rights {
+		if g.concerns(j) {
+			s.rights[j].never = cmp.Or(s.rights[j].never, id)
+		}
+	}
+}
+
+// Grants returns the grants, which must not be changed.
+func (s *Set) Grants() []Grant { return s.grants }
+
+// grant returns the grant that r names, nil for none.
+func (s *Set) grant(r ref) *Grant {
+	if r == none {
+		return nil
+	}
+	return &s.grants[r-1]
+}
+
+// denied returns a deny that forbids all that q is about, at a place.
+func (s *Set) denied(place int, q *query) *Grant {
+	r := &s.rights[place]
+	if r.never != none {
+		return s.grant(r.never)
+	}
+	return s.grant(r.deny.cover(q))
+}
+
+// allowed returns an allow of all that q is about.
+func (s *Set) allowed(place int, q *query) *Grant { return s.grant(s.rights[place].allow.cover(q)) }
+
+// deniedInPart returns a deny that forbids something of what q is about.
+func (s *Set) deniedInPart(place int, q *query) *Grant {
+	r := &s.rights[place]
+	if r.never != none {
+		return s.grant(r.never)
+	}
+	return s.grant(r.deny.overlap(q))
+}
