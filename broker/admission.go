@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+
+	"mqttwarden/registry/peer"
 )
 
 // admission bounds how many connections are half-open, which means accepted and
@@ -12,8 +14,7 @@ import (
 // memory for as long as ConnectTimeout; without a bound, a few machines hold all
 // there is.
 //
-// An address of IPv6 counts by its first 64 bits: everything below is one
-// subscriber's to choose (RFC 6177 section 2).
+// Addresses count as peer.Network has it: one of IPv6 by its first 64 bits.
 type admission struct {
 	maxHalfOpen            int // in all
 	maxHalfOpenPerAddress  int
@@ -65,7 +66,7 @@ func (a *admission) arrive(v *visit) bool {
 // is known later than that the connection is there. It reports false when too
 // many of that address are half-open.
 func (a *admission) locate(v *visit, addr net.Addr) bool {
-	from := block(addr)
+	from := peer.Network(peer.Addr(addr))
 	if !from.IsValid() {
 		return true
 	}
@@ -153,25 +154,3 @@ func (a *admission) open() int {
 	defer a.mu.Unlock()
 	return a.halfOpen
 }
-
-// block returns the network that addr counts as, an invalid one if it is no IP
-// address.
-func block(addr net.Addr) netip.Prefix {
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok {
-		return netip.Prefix{}
-	}
-	ip := plain(tcp.AddrPort().Addr())
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
-}
-
-// plain returns addr as networks are written: IPv4 as such, and without a zone.
-func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }

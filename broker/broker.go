@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mqttwarden/broker/internal/retain"
+	"mqttwarden/registry/peer"
 )
 
 // Broker is an MQTT broker with its listeners.
@@ -46,6 +47,7 @@ type Broker struct {
 	late          atomic.Uint64 // connections without a CONNECT in time
 	stalled       atomic.Uint64 // connections that took a write too long
 
+	proxies   peer.Proxies
 	admission *admission
 
 	refused      atomic.Uint64 // connections above MaxConnections
@@ -69,6 +71,7 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 		log:       log,
 		closing:   make(chan struct{}),
 		conns:     make(map[*conn]struct{}),
+		proxies:   cfg.TrustedProxies,
 		admission: newAdmission(cfg),
 		retained:  retain.New(retain.Limits{Messages: cfg.MaxRetained, Bytes: cfg.MaxRetainedBytes}),
 		srv: mqtt.New(&mqtt.Options{

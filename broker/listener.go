@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"sync/atomic"
 	"time"
+
+	"mqttwarden/registry/peer"
 )
 
 // listener is a bound address.
@@ -117,10 +117,7 @@ func (b *Broker) locate(l *listener, c *conn) bool {
 }
 
 // isProxy reports whether addr is that of a trusted proxy.
-func (b *Broker) isProxy(addr net.Addr) bool {
-	tcp, ok := addr.(*net.TCPAddr)
-	return ok && within(plain(tcp.AddrPort().Addr()), b.cfg.TrustedProxies)
-}
+func (b *Broker) isProxy(addr net.Addr) bool { return b.proxies.Trusts(peer.Addr(addr)) }
 
 // tellFull logs that a limit turns connections away, and not each of them.
 func (b *Broker) tellFull(l *listener, c *conn, limit string, value int) {
@@ -232,8 +229,4 @@ func (b *Broker) contain(c *conn, f func()) {
 func (b *Broker) logPanic(remote net.Addr, p any) {
 	b.panics.Add(1)
 	b.log.Error("connection ended by a panic", "remote", remote.String(), "panic", p, "stack", string(debug.Stack()))
-}
-
-func within(addr netip.Addr, nets []netip.Prefix) bool {
-	return slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Contains(addr) })
 }

@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"github.com/coder/websocket"
+
+	"mqttwarden/registry/peer"
 )
 
 // MQTT over WebSocket (MQTT 5 section 6): the upgrade, and the stream of bytes
@@ -118,8 +120,9 @@ func (b *Broker) upgrade(l *listener, c *conn) error {
 		return err
 	}
 	c.web.asked = true
-	if b.isProxy(c.remote) {
-		c.remote = forwarded(c.remote, r.Header.Values("X-Forwarded-For"), b.cfg.TrustedProxies)
+	from := peer.Addr(c.remote)
+	if client := b.proxies.Client(from, r.Header.Values("X-Forwarded-For")); client != from {
+		c.remote = net.TCPAddrFromAddrPort(netip.AddrPortFrom(client, 0))
 	}
 	if !b.locate(l, c) {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -187,27 +190,6 @@ func mayAsk(origins []string, host string, patterns []string) bool {
 		ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(name))
 		return ok && err == nil
 	})
-}
-
-// forwarded returns the address of the client behind peer, a trusted proxy.
-// X-Forwarded-For is believed as far as trusted proxies wrote it: it is read
-// from its end, where the nearest appends, and the first address that is no
-// trusted proxy is the client.
-func forwarded(peer net.Addr, headers []string, trusted []netip.Prefix) net.Addr {
-	client := peer
-	hops := strings.Split(strings.Join(headers, ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
-			return client // what a trusted proxy did not write as an address leads no further
-		}
-		addr = plain(addr)
-		client = net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))
-		if !within(addr, trusted) {
-			return client
-		}
-	}
-	return client
 }
 
 // requestHead reads the head of a request, and no more than may be read.

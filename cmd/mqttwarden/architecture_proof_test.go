@@ -30,8 +30,17 @@ func TestViolations(t *testing.T) {
 		{"authhook knows registry", "authhook/hook.go", "mqttwarden/registry", ""},
 		{"authhook knows what is below registry", "authhook/hook.go", "mqttwarden/registry/acl", ""},
 		{"authhook does not know broker", "authhook/hook.go", "mqttwarden/broker", "authhook does not know broker"},
+		{"its tests do", "authhook/hook_test.go", "mqttwarden/broker", ""},
+		{"but not adminapi", "authhook/hook_test.go", "mqttwarden/adminapi", "authhook does not know adminapi"},
 		{"broker does not know authhook", "broker/broker.go", "mqttwarden/authhook", "broker does not know authhook"},
 		{"broker does not know adminapi", "broker/broker.go", "mqttwarden/adminapi", "broker does not know adminapi"},
+		{"broker does not know registry", "broker/broker.go", "mqttwarden/registry", "broker does not know registry"},
+		{"nor what is below it", "broker/internal/keep/store.go", "mqttwarden/registry/acl", "broker does not know registry"},
+		{"but leaf packages", "broker/listener.go", "mqttwarden/registry/peer", ""},
+		{"a leaf knows nobody", "registry/peer/peer.go", "mqttwarden/registry", "registry/peer is a leaf"},
+		{"nor does its test, but itself", "registry/peer/peer_test.go", "mqttwarden/registry/acl", "registry/peer is a leaf"},
+		{"a leaf's test knows the leaf", "registry/peer/peer_test.go", "mqttwarden/registry/peer", ""},
+		{"what is below a leaf is none", "broker/listener.go", "mqttwarden/registry/peer/more", "broker does not know registry"},
 		{"adminapi does not know broker, deep down", "adminapi/compat/kura/kura.go", "mqttwarden/broker", "adminapi does not know broker"},
 		{"a name that only begins like a part is another one", "registry/user.go", "mqttwarden/registrytools", "registry does not know registrytools"},
 		{"nobody knows cmd", "adminapi/adminapi.go", "mqttwarden/cmd/mqttwarden", "adminapi does not know cmd"},
@@ -99,8 +108,8 @@ func TestViolationsAreAllReported(t *testing.T) {
 		{"registry/user.go", []string{"fmt", "mqttwarden/broker", "net/http"}},
 		{"broker/broker.go", []string{"mqttwarden/registry", "mqttwarden/adminapi"}},
 	})
-	if len(got) != 3 {
-		t.Errorf("got %d violations, want 3:\n%s", len(got), strings.Join(got, "\n"))
+	if len(got) != 4 {
+		t.Errorf("got %d violations, want 4:\n%s", len(got), strings.Join(got, "\n"))
 	}
 }
 
