@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"mqttwarden/authhook"
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/registry"
 )
 

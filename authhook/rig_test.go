@@ -1,9 +1,7 @@
 package authhook_test
 
 import (
-	"bytes"
 	"context"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -14,9 +12,10 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"mqttwarden/authhook"
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
+	"mqttwarden/registry/logtest"
 )
 
 // rig is the hook in a broker, with a register in memory that is followed as the
@@ -28,7 +27,7 @@ type rig struct {
 	store    *store
 	follower *registry.Follower
 	clock    *clock
-	log      *syncBuffer
+	log      *logtest.Buffer
 
 	judged atomic.Pointer[func(filter string)] // called after each judgement to read
 }
@@ -60,8 +59,8 @@ func newRig(tb testing.TB, change func(*authhook.Config)) *rig {
 // startRig starts r, which has a register and a clock.
 func startRig(tb testing.TB, r *rig, change func(*authhook.Config)) *rig {
 	tb.Helper()
-	r.host, r.tb, r.log = newHost(tb), tb, new(syncBuffer)
-	log := slog.New(slog.NewTextHandler(r.log, nil))
+	log, buf := logtest.New()
+	r.host, r.tb, r.log = newHost(tb), tb, buf
 	r.follower = registry.NewFollower(registry.FollowerConfig{Poll: time.Hour, Now: time.Now, Log: log}, r.store)
 	principals := registry.NewPrincipals(r.store, 1000, func() bool { return true })
 	cfg := authhook.Config{
@@ -336,22 +335,4 @@ func (c *clock) advance(d time.Duration) time.Time {
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 	return c.now
-}
-
-// syncBuffer is a buffer for a log.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

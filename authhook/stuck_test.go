@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"mqttwarden/authhook"
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // stuck returns a rig and a client that does not read, so that mochi is stuck in

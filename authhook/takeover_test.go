@@ -12,7 +12,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/authhook"
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/registry"
 )
 

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker"
+	"mqttwarden/registry/logtest"
 )
 
 // patience is how long a test waits for what should come.
@@ -78,7 +77,7 @@ func (h *open) OnWill(cl *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
 // started is a broker that serves a hook until the test ends.
 type started struct {
 	*broker.Broker
-	log *syncBuffer
+	log *logtest.Buffer
 }
 
 // start starts a broker with one plain listener, "mqtt". change may alter its
@@ -89,8 +88,8 @@ func start(tb testing.TB, hook mqtt.Hook, change func(*broker.Config)) *started 
 	if change != nil {
 		change(&cfg)
 	}
-	log := new(syncBuffer)
-	b, err := broker.New(cfg, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	log, buf := logtest.New()
+	b, err := broker.New(cfg, log)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -104,7 +103,7 @@ func start(tb testing.TB, hook mqtt.Hook, change func(*broker.Config)) *started 
 			tb.Error(err)
 		}
 	})
-	return &started{Broker: b, log: log}
+	return &started{Broker: b, log: buf}
 }
 
 // eventually waits for something that has no event to wait for.
@@ -299,22 +298,4 @@ func (c *client) next() (packets.Packet, error) {
 		}
 	}
 	return pk, err
-}
-
-// syncBuffer is a buffer for a log.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

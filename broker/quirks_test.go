@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -13,6 +12,8 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mqttwarden/registry/logtest"
 )
 
 // What mochi v2.7.9 does, as far as broker and authhook rely on it or work
@@ -22,7 +23,7 @@ import (
 type bare struct {
 	*mqtt.Server
 	tb    testing.TB
-	log   *syncBuffer
+	log   *logtest.Buffer
 	conns sync.WaitGroup
 }
 
@@ -32,8 +33,9 @@ func newBare(tb testing.TB, change func(*mqtt.Capabilities), hooks ...mqtt.Hook)
 	if change != nil {
 		change(caps)
 	}
-	b := &bare{tb: tb, log: new(syncBuffer)}
-	b.Server = mqtt.New(&mqtt.Options{Capabilities: caps, Logger: slog.New(slog.NewTextHandler(b.log, nil)), SysTopicResendInterval: 60})
+	log, buf := logtest.New()
+	b := &bare{tb: tb, log: buf}
+	b.Server = mqtt.New(&mqtt.Options{Capabilities: caps, Logger: log, SysTopicResendInterval: 60})
 	for _, h := range hooks {
 		if err := b.AddHook(h, nil); err != nil {
 			tb.Fatal(err)

@@ -53,6 +53,10 @@ func TestViolations(t *testing.T) {
 		{"adminapi does not plug the store in", "adminapi/v1/users.go", "mqttwarden/registry/sqlstore", "may be imported here"},
 		{"a test of adminapi may use a store", "adminapi/v1/users_test.go", "mqttwarden/registry/sqlstore", ""},
 		{"the conformance suite is for tests", "registry/sqlstore/store.go", "mqttwarden/registry/storetest", "may be imported here"},
+		{"a log for tests is for tests", "broker/listener.go", "mqttwarden/registry/logtest", "may be imported here: nowhere"},
+		{"all of them", "broker/listener_test.go", "mqttwarden/registry/logtest", ""},
+		{"the client for tests is for tests", "authhook/hook.go", "mqttwarden/broker/mqtttest", "authhook does not know broker"},
+		{"also where it could be reached", "cmd/mqttwarden/app.go", "mqttwarden/broker/mqtttest", "may be imported here: nowhere"},
 		{"a store's test runs the suite", "registry/sqlstore/store_test.go", "mqttwarden/registry/storetest", ""},
 
 		{"broker holds mochi", "broker/broker.go", mochi, ""},

@@ -44,7 +44,8 @@ var testsKnow = map[string][]string{
 // leaves are the packages that import nothing of ours, so that every part may
 // import them.
 var leaves = []string{
-	"registry/peer", // where a connection comes from
+	"registry/logtest", // a log for tests to read
+	"registry/peer",    // where a connection comes from
 }
 
 // home says where a package, with all packages below it, may be imported. A place
@@ -59,7 +60,7 @@ type home struct {
 var (
 	anywhere = []string{"registry", "authhook", "broker", "adminapi", "cmd"}
 	nowhere  []string
-	tests    = []string{"registry/storetest"} // code that only tests import
+	tests    = []string{"registry/storetest", "registry/logtest", "broker/mqtttest"} // code that only tests import
 	cmd      = []string{"cmd"}
 )
 
@@ -72,6 +73,8 @@ var homes = []home{
 	{module + "/registry/rediscache", []string{"registry/rediscache", "cmd"}, anywhere},
 	{module + "/registry/directory", []string{"registry/directory", "cmd"}, anywhere},
 	{module + "/registry/storetest", tests, anywhere},
+	{module + "/registry/logtest", nowhere, anywhere},
+	{module + "/broker/mqtttest", nowhere, anywhere},
 
 	// The standard library's.
 	{"C", nowhere, nowhere}, // the program is built without cgo

@@ -13,7 +13,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // Refused, unavailable and busy are three answers, in both versions of MQTT.

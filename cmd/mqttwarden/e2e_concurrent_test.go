@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // signIn connects by MQTT 3.1.1 and returns the code of the CONNACK. Unlike the

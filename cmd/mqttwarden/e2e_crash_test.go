@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // acknowledged is a user that the API said it has made, and what for.

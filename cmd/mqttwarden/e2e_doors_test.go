@@ -6,7 +6,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // No side doors: each test tries to get round the policy. Mallory may use m/#

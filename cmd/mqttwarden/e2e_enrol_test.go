@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // register sends a request to become a user, as who has no account, and wants a

@@ -13,7 +13,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // Clients that connect at the same time with one client ID: one stays, the others

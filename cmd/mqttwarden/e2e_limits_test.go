@@ -8,7 +8,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // Reason codes of MQTT 5 that only limits lead to.

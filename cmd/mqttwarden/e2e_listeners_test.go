@@ -14,7 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // web connects by WebSocket; cert is the name of a certificate to show over TLS,
@@ -179,7 +179,7 @@ func TestTLSFilesAreReadAgain(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if !p.log.await(log, p.done) {
+				if !p.log.Await(log, p.done, patience) {
 					t.Fatalf("the log does not tell %s:\n%s", log, p.log)
 				}
 			}

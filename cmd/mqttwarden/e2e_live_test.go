@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // What changes under sessions that are connected, and under stored ones.

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // secure has the program listen with a certificate of its own authority.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // What survives a restart, and what must not.
@@ -509,7 +509,7 @@ func TestADamagedFileOfSessionsDoesNotStopTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := launchIn(t, dir)
-	if !p.log.await("file of sessions is damaged", p.done) {
+	if !p.log.Await("file of sessions is damaged", p.done, patience) {
 		t.Error("the log does not tell")
 	}
 	if moved, _ := filepath.Glob(filepath.Join(dir, "sessions.db.broken-*")); len(moved) != 1 {

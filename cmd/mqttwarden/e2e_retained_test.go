@@ -8,7 +8,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 func TestOperatorsListAndClearRetainedMessages(t *testing.T) {

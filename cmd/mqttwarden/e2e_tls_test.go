@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // pki makes certificates as an operator would: with openssl.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mqttwarden/registry/logtest"
 )
 
 const (
@@ -37,7 +38,7 @@ var cheap = []string{
 type program struct {
 	tb       testing.TB
 	dir      string
-	out, log *capture
+	out, log *logtest.Buffer
 	urls     map[string]string // host:port by scheme
 	client   *http.Client
 	token    string // of admin; see asAdmin
@@ -103,7 +104,7 @@ func self(tb testing.TB, args ...string) *exec.Cmd {
 
 func newProgram(tb testing.TB, dir string) *program {
 	return &program{
-		tb: tb, dir: dir, out: newCapture(), log: newCapture(), done: make(chan struct{}),
+		tb: tb, dir: dir, out: new(logtest.Buffer), log: new(logtest.Buffer), done: make(chan struct{}),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: patience},
 	}
 }
@@ -111,7 +112,7 @@ func newProgram(tb testing.TB, dir string) *program {
 // started waits for the program to say where it listens.
 func (p *program) started() {
 	p.tb.Helper()
-	if !p.log.await("msg=running", p.done) {
+	if !p.log.Await("msg=running", p.done, patience) {
 		_ = p.stop()
 		p.tb.Fatalf("the program does not start: %v\n%s", p.err, p.log)
 	}
@@ -169,7 +170,7 @@ func attempt(tb testing.TB, environ []string, stdin string, args ...string) (out
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
-	o, l := newCapture(), newCapture()
+	o, l := new(logtest.Buffer), new(logtest.Buffer)
 	err = run(ctx, args, environ, strings.NewReader(stdin), o, l)
 	if ctx.Err() != nil {
 		tb.Fatalf("%q went on running:\n%s", args, l)
@@ -200,59 +201,15 @@ var firstStart = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(scratch, "used")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	log := newCapture()
+	log := new(logtest.Buffer)
 	go func() {
-		if log.await("msg=running", ctx.Done()) {
+		if log.Await("msg=running", ctx.Done(), 2*patience) {
 			cancel()
 		}
 	}()
-	err := run(ctx, serveArgs(dir, "--admin-password", adminPassword), nil, strings.NewReader(""), newCapture(), log)
+	err := run(ctx, serveArgs(dir, "--admin-password", adminPassword), nil, strings.NewReader(""), new(logtest.Buffer), log)
 	if !errors.Is(ctx.Err(), context.Canceled) {
 		err = fmt.Errorf("first start: %w\n%s", err, log)
 	}
 	return dir, err
 })
-
-// capture keeps what is written to it, and lets wait for it.
-type capture struct {
-	mu    sync.Mutex
-	buf   bytes.Buffer
-	grown chan struct{}
-}
-
-func newCapture() *capture { return &capture{grown: make(chan struct{})} }
-
-func (c *capture) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	close(c.grown)
-	c.grown = make(chan struct{})
-	return c.buf.Write(b)
-}
-
-func (c *capture) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.buf.String()
-}
-
-// await reports whether text was written before done is closed or patience ends.
-func (c *capture) await(text string, done <-chan struct{}) bool {
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	for {
-		c.mu.Lock()
-		found, grown := strings.Contains(c.buf.String(), text), c.grown
-		c.mu.Unlock()
-		if found {
-			return true
-		}
-		select {
-		case <-grown:
-		case <-done:
-			return strings.Contains(c.String(), text)
-		case <-late.C:
-			return false
-		}
-	}
-}

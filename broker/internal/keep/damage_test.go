@@ -70,8 +70,8 @@ func TestARecordThatCantBeUsedIsLeftOut(t *testing.T) {
 		t.Error(diff)
 	}
 	const orphans = 15
-	if st := r.Stats(); st.Skipped != 4+orphans || r.log.count("can't be used") != 1 {
-		t.Errorf("%d skipped, %d lines in the log; want %d, and one line", st.Skipped, r.log.count("can't be used"), 4+orphans)
+	if st := r.Stats(); st.Skipped != 4+orphans || r.log.Count("can't be used") != 1 {
+		t.Errorf("%d skipped, %d lines in the log; want %d, and one line", st.Skipped, r.log.Count("can't be used"), 4+orphans)
 	}
 	if r = r.again(); r.Stats().Skipped != 0 {
 		t.Error("they were not left out of the new file")
@@ -127,7 +127,7 @@ func TestNoDamageStopsTheStart(t *testing.T) {
 			if kept, err := os.ReadFile(moved[0]); err != nil || !bytes.Equal(kept, spoilt) {
 				t.Error("what was moved aside is not what was there")
 			}
-			if r.log.count("starting without") != 1 {
+			if r.log.Count("starting without") != 1 {
 				t.Error("the log does not tell")
 			}
 		}
@@ -218,7 +218,7 @@ func opensWith(t *testing.T, file []byte, want content) {
 	r := openFile(t, path)
 	defer r.Close()
 	if diff := cmp.Diff(want, r.content()); diff != "" {
-		t.Fatalf("%s\n%s", diff, r.log.buf.String())
+		t.Fatalf("%s\n%s", diff, r.log)
 	}
 }
 

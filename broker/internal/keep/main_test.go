@@ -1,14 +1,13 @@
 package keep
 
 import (
-	"bytes"
-	"log/slog"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"mqttwarden/registry/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -18,7 +17,7 @@ type rig struct {
 	*Store
 	tb   testing.TB
 	file string
-	log  *lines
+	log  *logtest.Buffer
 }
 
 func open(tb testing.TB) *rig {
@@ -33,14 +32,14 @@ func openFile(tb testing.TB, file string) *rig {
 
 func openWith(tb testing.TB, cfg Config) *rig {
 	tb.Helper()
-	log := new(lines)
-	cfg.Now, cfg.Log = time.Now, slog.New(slog.NewTextHandler(log, nil))
+	log, buf := logtest.New()
+	cfg.Now, cfg.Log = time.Now, log
 	s, err := Open(cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = s.Close() })
-	return &rig{s, tb, cfg.File, log}
+	return &rig{s, tb, cfg.File, buf}
 }
 
 // again closes the store and opens it once more.
@@ -73,22 +72,4 @@ func (r *rig) content() (c content) {
 		r.tb.Fatal(err)
 	}
 	return c
-}
-
-// lines is what a log wrote.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Count(l.buf.Bytes(), []byte(text))
 }

@@ -233,7 +233,7 @@ func TestADiskThatFailsIsToldOfOnceAndWrittenToAgain(t *testing.T) {
 		r.DropMessage("c", 2)
 		r.PutMessage("c", &Message{PacketID: 3, Order: 3, Stage: Sent}, true)
 	}
-	if n := r.log.count("can't be written"); n != 1 {
+	if n := r.log.Count("can't be written"); n != 1 {
 		t.Errorf("%d lines in the log, want one", n)
 	}
 	if st := r.Stats(); st.Failures != 3 || !st.Failing {
@@ -241,7 +241,7 @@ func TestADiskThatFailsIsToldOfOnceAndWrittenToAgain(t *testing.T) {
 	}
 	r.db = good
 	r.flush()
-	if st := r.Stats(); st.Failing || st.Pending != 0 || r.log.count("written again") != 1 {
+	if st := r.Stats(); st.Failing || st.Pending != 0 || r.log.Count("written again") != 1 {
 		t.Errorf("%+v: want it to be over", st)
 	}
 	want := content{
