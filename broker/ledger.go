@@ -104,7 +104,7 @@ func (l *ledger) note(cl *mqtt.Client, pk *packets.Packet) {
 	_, had := l.waiting[pk.PacketID]
 	e := l.enter(pk.PacketID, l.number(), l.phase == ready && !cl.Closed())
 	if l.kept {
-		l.p.store.PutMessage(l.id, message(pk, e), !had)
+		l.p.store.PutDelivery(l.id, delivery(pk, e), !had)
 	}
 	if len(l.waiting) > int(l.p.b.cfg.MaxInflight)+slack {
 		l.audit(cl)
@@ -120,7 +120,7 @@ func (l *ledger) sent(cl *mqtt.Client, pk *packets.Packet) {
 	if e, ok := l.waiting[pk.PacketID]; ok && !e.sent {
 		e = l.enter(pk.PacketID, e.order, true)
 		if l.kept {
-			l.p.store.PutMessage(l.id, message(pk, e), false)
+			l.p.store.PutDelivery(l.id, delivery(pk, e), false)
 		}
 	}
 }
@@ -206,7 +206,7 @@ func (l *ledger) gather(cl *mqtt.Client) {
 	enter := func(pk *packets.Packet, order uint64) {
 		e := l.enter(pk.PacketID, order, false)
 		if l.kept {
-			l.p.store.PutMessage(l.id, message(pk, e), true)
+			l.p.store.PutDelivery(l.id, delivery(pk, e), true)
 		}
 	}
 	for _, pk := range cl.State.Inflight.GetAll(false) {
@@ -245,7 +245,7 @@ func (l *ledger) released(cl *mqtt.Client, id uint16) {
 	if _, ok := l.waiting[id]; ok && l.phase == ready {
 		e := l.enter(id, l.number(), true) // PUBREL goes by the order of PUBREC [MQTT-4.6.0-4]
 		if l.kept {
-			l.p.store.PutMessage(l.id, &keep.Message{PacketID: id, Order: e.order, Stage: keep.Released}, false)
+			l.p.store.PutDelivery(l.id, &keep.Delivery{PacketID: id, Order: e.order, Stage: keep.Released}, false)
 		}
 	}
 }
@@ -264,7 +264,7 @@ func (l *ledger) forget(id uint16) {
 	}
 	delete(l.waiting, id)
 	if l.kept {
-		l.p.store.DropMessage(l.id, id)
+		l.p.store.DropDelivery(l.id, id)
 	}
 }
 

@@ -106,7 +106,7 @@ func (p *persist) keep(l *ledger, old *mqtt.Client) {
 	}
 	for _, pk := range old.State.Inflight.GetAll(false) {
 		if e, ok := l.waiting[pk.PacketID]; ok {
-			p.store.PutMessage(l.id, message(&pk, e), true)
+			p.store.PutDelivery(l.id, delivery(&pk, e), true)
 		}
 	}
 	if g := guardOf(old); g != nil {
@@ -157,8 +157,7 @@ func (p *persist) retained(topic string) {
 	p.retaining.Lock()
 	defer p.retaining.Unlock()
 	if m := p.b.retained.Get(topic); m != nil {
-		pk := retainedPacket(m)
-		p.store.PutRetained(publication(&pk))
+		p.store.PutRetained(m)
 	} else {
 		p.store.DropRetained(topic)
 	}

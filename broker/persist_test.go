@@ -15,6 +15,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker/internal/keep"
+	"mqttwarden/broker/message"
 )
 
 // owners answers for sessions by the name of their user.
@@ -80,7 +81,7 @@ func TestADeadlineIsExactOverARestart(t *testing.T) {
 			tt.session.ClientID, tt.session.Owner = "c", []byte("owner")
 			b.persist.store.PutSession(tt.session)
 			b.persist.store.PutSubscription("c", keep.Subscription{Filter: "a/#", QoS: 1})
-			b.persist.store.PutMessage("c", &keep.Message{PacketID: 1, Order: 1, Stage: keep.Queued, Publication: keep.Publication{Topic: "a/1", QoS: 1}}, true)
+			b.persist.store.PutDelivery("c", &keep.Delivery{PacketID: 1, Order: 1, Stage: keep.Queued, Message: message.Message{Topic: "a/1", QoS: 1}}, true)
 			for round := range 2 { // a second crash does not make it longer
 				closed(t, b)
 				var o *owners
@@ -111,9 +112,9 @@ func TestAMessageThatHasExpiredIsNotRestored(t *testing.T) {
 	b, _ := keeping(t, file)
 	b.persist.store.PutSession(keep.Session{ClientID: "c", Owner: []byte("owner"), Version: 5, Expiry: 600})
 	for id, expires := range map[uint16]int64{1: 0, 2: now.Unix() + 60, 3: now.Unix() - 1} {
-		p := keep.Publication{Topic: fmt.Sprint("t", id), Payload: []byte("x"), QoS: 1, Version: 5, Expires: expires}
-		b.persist.store.PutMessage("c", &keep.Message{PacketID: id, Order: uint64(id), Stage: keep.Sent, Publication: p}, true)
-		b.persist.store.PutRetained(&p)
+		m := message.Message{Topic: fmt.Sprint("t", id), Payload: []byte("x"), QoS: 1, Version: 5, Expires: expires}
+		b.persist.store.PutDelivery("c", &keep.Delivery{PacketID: id, Order: uint64(id), Stage: keep.Sent, Message: m}, true)
+		b.persist.store.PutRetained(&m)
 	}
 	for range 2 {
 		closed(t, b)
@@ -169,7 +170,7 @@ func TestAPacketComesBackAsItWas(t *testing.T) {
 			User: []packets.UserProperty{{Key: "k", Val: "v"}},
 		},
 	}
-	if diff := cmp.Diff(pk, messageFrom(message(&pk, entry{1, true}))); diff != "" {
+	if diff := cmp.Diff(pk, deliveryFrom(delivery(&pk, entry{1, true}))); diff != "" {
 		t.Error(diff)
 	}
 	sub := packets.Subscription{Filter: "f", Identifier: 5, RetainHandling: 1, Qos: 2, RetainAsPublished: true, NoLocal: true}
@@ -207,7 +208,7 @@ func TestTheFileHasTheMessageThatIsRetained(t *testing.T) {
 	closed(t, b)
 	b, _ = keeping(t, file)
 	got := make(map[string]string)
-	if err := b.persist.store.Load(func(keep.Stored) {}, func(p keep.Publication) { got[p.Topic] = string(p.Payload) }); err != nil {
+	if err := b.persist.store.Load(func(keep.Stored) {}, func(m message.Message) { got[m.Topic] = string(m.Payload) }); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

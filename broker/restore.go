@@ -12,6 +12,7 @@ import (
 
 	"mqttwarden/broker/internal/frame"
 	"mqttwarden/broker/internal/keep"
+	"mqttwarden/broker/message"
 )
 
 // restore gives mochi what has survived a restart, before it serves. Mochi's own
@@ -31,7 +32,7 @@ func (p *persist) restore(now time.Time) error {
 		if ok, failed = p.restoreSession(st, now); ok {
 			sessions++
 		}
-	}, func(m keep.Publication) {
+	}, func(m message.Message) {
 		if p.restoreRetained(m, now) {
 			retained++
 		}
@@ -104,10 +105,10 @@ func (p *persist) revive(st *keep.Stored, now time.Time) *mqtt.Client {
 		cl.State.Subscriptions.Add(sub.Filter, sub)
 	}
 	var sent []frame.Sent
-	for i := range st.Messages {
-		m := &st.Messages[i]
-		if m.Expires > 0 && m.Expires <= now.Unix() {
-			p.store.DropMessage(cl.ID, m.PacketID)
+	for i := range st.Deliveries {
+		m := &st.Deliveries[i]
+		if m.Expired(now.Unix()) {
+			p.store.DropDelivery(cl.ID, m.PacketID)
 			continue
 		}
 		switch m.Stage {
@@ -119,20 +120,19 @@ func (p *persist) revive(st *keep.Stored, now time.Time) *mqtt.Client {
 		}
 		l.next = m.Order // they come in their order
 		l.enter(m.PacketID, m.Order, m.Stage != keep.Queued)
-		cl.State.Inflight.Set(messageFrom(m))
+		cl.State.Inflight.Set(deliveryFrom(m))
 		atomic.AddInt64(&srv.Info.Inflight, 1)
 	}
 	g.exchange.Load().Restore(st.Received, sent)
 	return cl
 }
 
-func (p *persist) restoreRetained(m keep.Publication, now time.Time) bool {
-	if m.Expires > 0 && m.Expires <= now.Unix() || len(m.Payload) == 0 {
+func (p *persist) restoreRetained(m message.Message, now time.Time) bool {
+	if m.Expired(now.Unix()) || len(m.Payload) == 0 {
 		p.store.DropRetained(m.Topic)
 		return false
 	}
-	pk := packetFrom(&m)
-	p.b.retained.Restore(retained(&pk))
+	p.b.retained.Restore(&m)
 	return true
 }
 

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -10,7 +9,7 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/broker/internal/retain"
+	"mqttwarden/broker/message"
 )
 
 // Retained messages are kept here and not by mochi, which keeps those of the
@@ -33,7 +32,7 @@ type RetainedMessage struct {
 // first level.
 func (b *Broker) Retained(filter string, may func(topic string) bool, offset, limit int) ([]RetainedMessage, int) {
 	all := b.match(filter, may)
-	slices.SortFunc(all, func(a, b *retain.Message) int { return strings.Compare(a.Topic, b.Topic) })
+	slices.SortFunc(all, func(a, b *message.Message) int { return strings.Compare(a.Topic, b.Topic) })
 	total := len(all)
 	page := make([]RetainedMessage, 0, max(0, min(limit, total-offset)))
 	for _, m := range all[min(offset, total):min(offset+limit, total)] {
@@ -66,20 +65,20 @@ func (b *Broker) ClearAllRetained(filter string, may func(topic string) bool) in
 }
 
 // match returns the messages that a filter matches and may says yes to.
-func (b *Broker) match(filter string, may func(topic string) bool) []*retain.Message {
+func (b *Broker) match(filter string, may func(topic string) bool) []*message.Message {
 	all := b.retained.Match(filter, time.Now().Unix())
 	if strings.HasPrefix(filter, mqtt.SysPrefix) {
 		for _, pk := range b.srv.Topics.Messages(filter) {
 			all = append(all, retained(&pk))
 		}
 	}
-	return slices.DeleteFunc(all, func(m *retain.Message) bool { return !may(m.Topic) })
+	return slices.DeleteFunc(all, func(m *message.Message) bool { return !may(m.Topic) })
 }
 
-func show(m *retain.Message) RetainedMessage {
+func show(m *message.Message) RetainedMessage {
 	s := RetainedMessage{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Created: time.Unix(m.Created, 0), ClientID: m.Origin}
 	if m.Properties != nil {
-		s.ContentType = m.ContentType
+		s.ContentType = m.Properties.ContentType
 	}
 	if m.Expires != 0 {
 		s.Expires = time.Unix(m.Expires, 0)
@@ -154,53 +153,16 @@ func (b *Broker) refuseRetained(cl *mqtt.Client, pk *packets.Packet) error {
 
 // retained returns a message as it is kept. What mochi decodes are parts of the
 // packet; they are copied, or a few bytes of a topic would keep all of it.
-func retained(pk *packets.Packet) *retain.Message {
-	m := &retain.Message{
-		Topic: strings.Clone(pk.TopicName), Payload: bytes.Clone(pk.Payload), QoS: pk.FixedHeader.Qos,
-		Origin: pk.Origin, Version: pk.ProtocolVersion, Created: pk.Created,
-	}
-	if pk.ProtocolVersion < 5 {
-		return m
-	}
-	m.Expires = pk.Expiry
-	from := &pk.Properties
-	p := retain.Properties{
-		ContentType: strings.Clone(from.ContentType), ResponseTopic: strings.Clone(from.ResponseTopic),
-		CorrelationData: bytes.Clone(from.CorrelationData), HasFormat: from.PayloadFormatFlag, Format: from.PayloadFormat,
-	}
-	for _, u := range from.User {
-		p.User = append(p.User, retain.Property{Key: strings.Clone(u.Key), Value: strings.Clone(u.Val)})
-	}
-	if p.ContentType != "" || p.ResponseTopic != "" || len(p.CorrelationData) > 0 || p.HasFormat || len(p.User) > 0 {
-		m.Properties = &p
-	}
-	return m
-}
-
-// retainedPacket returns a retained message as it is sent.
-func retainedPacket(m *retain.Message) packets.Packet {
-	pk := packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: m.QoS, Retain: true}, // [MQTT-3.3.1-8]
-		TopicName:   m.Topic, Payload: m.Payload,
-		ProtocolVersion: m.Version, Origin: m.Origin, Created: m.Created, Expiry: m.Expires,
-	}
-	if p := m.Properties; p != nil {
-		pk.Properties = packets.Properties{
-			ContentType: p.ContentType, ResponseTopic: p.ResponseTopic, CorrelationData: p.CorrelationData,
-			PayloadFormatFlag: p.HasFormat, PayloadFormat: p.Format,
-		}
-		for _, u := range p.User {
-			pk.Properties.User = append(pk.Properties.User, packets.UserProperty{Key: u.Key, Val: u.Value})
-		}
-	}
-	return pk
+func retained(pk *packets.Packet) *message.Message {
+	m := message.FromPacket(pk)
+	return m.Clone()
 }
 
 // wanted is a subscription that gets what is retained.
 type wanted struct {
 	packets.Subscription
 	at       int // in its SUBSCRIBE
-	messages []*retain.Message
+	messages []*message.Message
 }
 
 // noteWanted notes which subscriptions of a SUBSCRIBE get what is retained.
@@ -255,8 +217,9 @@ func (g *guard) sendWanted() {
 }
 
 // sendRetained sends a retained message as mochi does.
-func (h *hook) sendRetained(cl *mqtt.Client, sub *packets.Subscription, m *retain.Message) {
-	out := retainedPacket(m)
+func (h *hook) sendRetained(cl *mqtt.Client, sub *packets.Subscription, m *message.Message) {
+	out := m.Packet()
+	out.FixedHeader.Retain = true                           // [MQTT-3.3.1-8]
 	out.FixedHeader.Qos = min(out.FixedHeader.Qos, sub.Qos) // [MQTT-3.8.4-8]
 	if sub.Identifier > 0 {
 		out.Properties.SubscriptionIdentifier = []int{sub.Identifier} // [MQTT-3.3.4-3]

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"hash/crc32"
 	"time"
+
+	"mqttwarden/broker/message"
 )
 
 // format is the version of the values that are written.
@@ -86,47 +88,58 @@ func (s *Subscription) decode(b []byte) error {
 	return d.end()
 }
 
-// encode leaves out what a message that is released has said.
-func (m *Message) encode(b []byte) []byte {
-	b = binary.AppendUvarint(b, m.Order)
-	b = append(b, byte(m.Stage))
-	if m.Stage == Released {
+// encode leaves out the message of a delivery that is released.
+func (d *Delivery) encode(b []byte) []byte {
+	b = binary.AppendUvarint(b, d.Order)
+	b = append(b, byte(d.Stage))
+	if d.Stage == Released {
 		return b
 	}
-	return m.Publication.encode(appendText(b, m.Topic))
+	return appendMessage(appendText(b, d.Topic), &d.Message)
 }
 
-func (m *Message) decode(b []byte) error {
-	d := decoder{b: b}
-	m.Order = d.uvarint(1<<64 - 1)
-	m.Stage = Stage(d.byte())
-	switch m.Stage {
+func (d *Delivery) decode(b []byte) error {
+	from := decoder{b: b}
+	d.Order = from.uvarint(1<<64 - 1)
+	d.Stage = Stage(from.byte())
+	switch d.Stage {
 	case Released:
-		return d.end()
+		return from.end()
 	case Queued, Sent:
-		m.Topic = d.text()
-		m.decodeFrom(&d)
-		return d.end()
+		d.Topic = from.text()
+		from.message(&d.Message)
+		return from.end()
 	default:
 		return errCorrupt
 	}
 }
 
-// encode leaves out the topic, which is the key of a retained message.
-func (p *Publication) encode(b []byte) []byte {
-	b = appendText(b, p.Payload)
-	b = append(b, p.QoS)
-	b = appendBool(b, p.Retain)
-	b = append(b, p.Version)
-	b = appendText(b, p.Origin)
-	b = binary.AppendVarint(b, p.Created)
-	b = binary.AppendVarint(b, p.Expires)
+// decodeRetained reads what is retained under the topic that m has.
+func decodeRetained(m *message.Message, b []byte) error {
+	d := decoder{b: b}
+	d.message(m)
+	return d.end()
+}
+
+// appendMessage leaves out the topic, which is the key of a retained message.
+func appendMessage(b []byte, m *message.Message) []byte {
+	p := m.Properties
+	if p == nil {
+		p = new(message.Properties)
+	}
+	b = appendText(b, m.Payload)
+	b = append(b, m.QoS)
+	b = appendBool(b, m.Retain)
+	b = append(b, m.Version)
+	b = appendText(b, m.Origin)
+	b = binary.AppendVarint(b, m.Created)
+	b = binary.AppendVarint(b, m.Expires)
 	b = appendText(b, p.ContentType)
 	b = appendText(b, p.ResponseTopic)
 	b = appendText(b, p.CorrelationData)
 	b = appendBool(b, p.HasFormat)
 	b = append(b, p.Format)
-	b = binary.AppendUvarint(b, uint64(p.ExpiryInterval))
+	b = binary.AppendUvarint(b, uint64(m.ExpiryInterval))
 	b = binary.AppendUvarint(b, uint64(len(p.SubscriptionIDs)))
 	for _, id := range p.SubscriptionIDs {
 		b = binary.AppendUvarint(b, uint64(max(0, id))) // #nosec G115 -- not negative
@@ -138,32 +151,29 @@ func (p *Publication) encode(b []byte) []byte {
 	return b
 }
 
-func (p *Publication) decode(b []byte) error {
-	d := decoder{b: b}
-	p.decodeFrom(&d)
-	return d.end()
-}
-
-func (p *Publication) decodeFrom(d *decoder) {
-	p.Payload = d.bytes()
-	p.QoS = d.byte()
-	p.Retain = d.bool()
-	p.Version = d.byte()
-	p.Origin = d.text()
-	p.Created = d.varint()
-	p.Expires = d.varint()
+// message is the inverse of appendMessage.
+func (d *decoder) message(m *message.Message) {
+	var p message.Properties
+	m.Payload = d.bytes()
+	m.QoS = d.byte()
+	m.Retain = d.bool()
+	m.Version = d.byte()
+	m.Origin = d.text()
+	m.Created = d.varint()
+	m.Expires = d.varint()
 	p.ContentType = d.text()
 	p.ResponseTopic = d.text()
 	p.CorrelationData = d.bytes()
 	p.HasFormat = d.bool()
 	p.Format = d.byte()
-	p.ExpiryInterval = uint32(d.uvarint(1<<32 - 1)) // #nosec G115 -- bounded
+	m.ExpiryInterval = uint32(d.uvarint(1<<32 - 1)) // #nosec G115 -- bounded
 	for range d.count(1) {
 		p.SubscriptionIDs = append(p.SubscriptionIDs, d.integer())
 	}
 	for range d.count(2) {
-		p.User = append(p.User, Property{d.text(), d.text()})
+		p.User = append(p.User, message.Property{Key: d.text(), Value: d.text()})
 	}
+	m.Properties = p.OrNil()
 }
 
 func appendText[T string | []byte](b []byte, s T) []byte {

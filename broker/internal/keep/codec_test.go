@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"mqttwarden/broker/message"
 )
 
 // The generators leave no field zero: a zero comes back even if it is dropped.
@@ -18,28 +20,30 @@ var (
 	small = rapid.ByteRange(1, 255)
 )
 
-func publication(t *rapid.T) Publication {
-	p := Publication{
-		Topic:           text.Draw(t, "topic"),
-		Payload:         blob.Draw(t, "payload"),
-		QoS:             rapid.ByteRange(1, 2).Draw(t, "qos"),
-		Retain:          true,
-		Version:         small.Draw(t, "version"),
-		Origin:          text.Draw(t, "origin"),
-		Created:         rapid.Int64Min(1).Draw(t, "created"),
-		Expires:         rapid.Int64Min(1).Draw(t, "expires"),
+func aMessage(t *rapid.T) message.Message {
+	p := message.Properties{
 		ContentType:     text.Draw(t, "content type"),
 		ResponseTopic:   text.Draw(t, "response topic"),
 		CorrelationData: blob.Draw(t, "correlation data"),
 		HasFormat:       true,
 		Format:          small.Draw(t, "format"),
-		ExpiryInterval:  rapid.Uint32Min(1).Draw(t, "expiry interval"),
 		SubscriptionIDs: rapid.SliceOfN(rapid.IntRange(1, 1<<28-1), 1, 4).Draw(t, "ids"),
 	}
 	for range rapid.IntRange(1, 3).Draw(t, "properties") {
-		p.User = append(p.User, Property{text.Draw(t, "key"), text.Draw(t, "value")})
+		p.User = append(p.User, message.Property{Key: text.Draw(t, "key"), Value: text.Draw(t, "value")})
 	}
-	return p
+	return message.Message{
+		Topic:          text.Draw(t, "topic"),
+		Payload:        blob.Draw(t, "payload"),
+		Origin:         text.Draw(t, "origin"),
+		QoS:            rapid.ByteRange(1, 2).Draw(t, "qos"),
+		Retain:         true,
+		Version:        small.Draw(t, "version"),
+		ExpiryInterval: rapid.Uint32Min(1).Draw(t, "expiry interval"),
+		Created:        rapid.Int64Min(1).Draw(t, "created"),
+		Expires:        rapid.Int64Min(1).Draw(t, "expires"),
+		Properties:     &p,
+	}
 }
 
 func sessions(t *rapid.T) Session {
@@ -65,42 +69,46 @@ func subscription(t *rapid.T) Subscription {
 	}
 }
 
-func message(t *rapid.T) Message {
-	return Message{
-		PacketID:    rapid.Uint16Min(1).Draw(t, "packet"),
-		Order:       rapid.Uint64Min(1).Draw(t, "order"),
-		Stage:       rapid.SampledFrom([]Stage{Queued, Sent}).Draw(t, "stage"),
-		Publication: publication(t),
+func aDelivery(t *rapid.T) Delivery {
+	return Delivery{
+		PacketID: rapid.Uint16Min(1).Draw(t, "packet"),
+		Order:    rapid.Uint64Min(1).Draw(t, "order"),
+		Stage:    rapid.SampledFrom([]Stage{Queued, Sent}).Draw(t, "stage"),
+		Message:  aMessage(t),
 	}
 }
 
 func TestNoFieldIsLostInTheFile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		want := content{Retained: []Publication{publication(t)}}
+		want := content{Retained: []message.Message{aMessage(t)}}
 		one := Stored{
 			Session: sessions(t), Subscriptions: []Subscription{subscription(t)},
-			Messages: []Message{message(t)}, Received: []uint16{rapid.Uint16().Draw(t, "received")},
+			Deliveries: []Delivery{aDelivery(t)}, Received: []uint16{rapid.Uint16().Draw(t, "received")},
 		}
 		want.Sessions = []Stored{one}
 		wantNoZero(t, reflect.ValueOf(want))
 
 		k := []byte("the key")
-		got := content{Retained: []Publication{{Topic: want.Retained[0].Topic}}}
-		opened(t, k, seal(k, want.Retained[0].encode), got.Retained[0].decode)
+		got := content{Retained: []message.Message{{Topic: want.Retained[0].Topic}}}
+		opened(t, k, seal(k, encodeRetained(&want.Retained[0])), func(b []byte) error { return decodeRetained(&got.Retained[0], b) })
 		read := Stored{
 			Session:       Session{ClientID: one.ClientID},
 			Subscriptions: []Subscription{{Filter: one.Subscriptions[0].Filter}},
-			Messages:      []Message{{PacketID: one.Messages[0].PacketID}},
+			Deliveries:    []Delivery{{PacketID: one.Deliveries[0].PacketID}},
 			Received:      one.Received,
 		}
 		opened(t, k, seal(k, one.encode), read.decode)
 		opened(t, k, seal(k, one.Subscriptions[0].encode), read.Subscriptions[0].decode)
-		opened(t, k, seal(k, one.Messages[0].encode), read.Messages[0].decode)
+		opened(t, k, seal(k, one.Deliveries[0].encode), read.Deliveries[0].decode)
 		got.Sessions = []Stored{read}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
 		}
 	})
+}
+
+func encodeRetained(m *message.Message) func([]byte) []byte {
+	return func(b []byte) []byte { return appendMessage(b, m) }
 }
 
 func opened(t *rapid.T, k, v []byte, decode func([]byte) error) {
@@ -123,6 +131,9 @@ func wantNoZero(t *rapid.T, v reflect.Value) {
 		for i := range v.NumField() {
 			wantNoZero(t, v.Field(i))
 		}
+		return
+	case reflect.Pointer:
+		wantNoZero(t, v.Elem())
 		return
 	case reflect.Slice:
 		for i := range v.Len() {
@@ -163,18 +174,21 @@ func TestAValueOfAnotherVersionOrKeyOrADamagedOneIsNotRead(t *testing.T) {
 // FuzzDecode reads bodies of any kind. What is accepted is written as it was
 // read; nothing makes it take more memory than a few times the input.
 func FuzzDecode(f *testing.F) {
-	p := Publication{Topic: "a/b", Payload: []byte("x"), QoS: 1, SubscriptionIDs: []int{7}, User: []Property{{"k", "v"}}}
-	f.Add(p.encode(nil))
-	f.Add((&Message{Order: 3, Stage: Sent, Publication: p}).encode(nil))
-	f.Add((&Message{Order: 3, Stage: Released}).encode(nil))
+	m := message.Message{
+		Topic: "a/b", Payload: []byte("x"), QoS: 1,
+		Properties: &message.Properties{SubscriptionIDs: []int{7}, User: []message.Property{{Key: "k", Value: "v"}}},
+	}
+	f.Add(appendMessage(nil, &m))
+	f.Add((&Delivery{Order: 3, Stage: Sent, Message: m}).encode(nil))
+	f.Add((&Delivery{Order: 3, Stage: Released}).encode(nil))
 	f.Add((&Session{User: "u", Owner: []byte("o"), Until: time.Unix(9, 0)}).encode(nil))
 	f.Add((&Subscription{Filter: "f", QoS: 2}).encode(nil))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		again(t, b, (*Session).decode, (*Session).encode)
 		again(t, b, (*Subscription).decode, (*Subscription).encode)
-		again(t, b, (*Message).decode, (*Message).encode)
-		again(t, b, (*Publication).decode, (*Publication).encode)
+		again(t, b, (*Delivery).decode, (*Delivery).encode)
+		again(t, b, decodeRetained, func(m *message.Message, b []byte) []byte { return appendMessage(b, m) })
 	})
 }
 

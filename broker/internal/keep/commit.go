@@ -131,8 +131,8 @@ func (s *Store) write(b *batch) (n int, err error) {
 		}
 		retained := tx.Bucket(bucketRetained)
 		for _, topic := range sorted(b.retained) {
-			p := b.retained[topic].value
-			w.set(retained, []byte(topic), p != nil, func(v []byte) []byte { return p.encode(v) })
+			m := b.retained[topic].value
+			w.set(retained, []byte(topic), m != nil, func(v []byte) []byte { return appendMessage(v, m) })
 		}
 		n = w.n
 		return w.err
@@ -160,10 +160,10 @@ func (w *writer) session(id string, c *changes) {
 		v := c.subscriptions[filter].value
 		w.set(subscriptions, key(id, filter), v != nil, func(b []byte) []byte { return v.encode(b) })
 	}
-	messages := w.tx.Bucket(bucketMessages)
-	for _, packet := range sorted(c.messages) {
-		v := c.messages[packet].value
-		w.set(messages, packetKey(id, packet), v != nil, func(b []byte) []byte { return v.encode(b) })
+	deliveries := w.tx.Bucket(bucketDeliveries)
+	for _, packet := range sorted(c.deliveries) {
+		v := c.deliveries[packet].value
+		w.set(deliveries, packetKey(id, packet), v != nil, func(b []byte) []byte { return v.encode(b) })
 	}
 	received := w.tx.Bucket(bucketReceived)
 	for _, packet := range sorted(c.received) {
@@ -197,7 +197,7 @@ func (w *writer) wipe(id string) {
 	w.disown(id, "")
 	w.set(w.tx.Bucket(bucketSessions), []byte(id), false, nil)
 	all := prefix(id)
-	for _, name := range [][]byte{bucketSubscriptions, bucketMessages, bucketReceived} {
+	for _, name := range [][]byte{bucketSubscriptions, bucketDeliveries, bucketReceived} {
 		bucket := w.tx.Bucket(name)
 		var keys [][]byte // a cursor loses its place over a deletion
 		c := bucket.Cursor()

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"mqttwarden/broker/message"
 )
 
 // renew makes a new file with all that the old one, if there is one, has that can
@@ -229,18 +231,18 @@ func (c *copier) usable(bucket, k, v []byte) bool {
 		return owned(id, ok) && new(Subscription).decode(body) == nil
 	case "messages":
 		id, ok := splitPacket(k)
-		return owned(id, ok) && new(Message).decode(body) == nil
+		return owned(id, ok) && new(Delivery).decode(body) == nil
 	case "received":
 		id, ok := splitPacket(k)
 		return owned(id, ok)
 	default:
-		return new(Publication).decode(body) == nil
+		return decodeRetained(new(message.Message), body) == nil
 	}
 }
 
 // Load reads what the file has: the sessions user by user, then the retained
 // messages. It is for the start: what is recorded meanwhile may be in it or not.
-func (s *Store) Load(session func(Stored), retained func(Publication)) (err error) {
+func (s *Store) Load(session func(Stored), retained func(message.Message)) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
@@ -257,10 +259,10 @@ func (s *Store) Load(session func(Stored), retained func(Publication)) (err erro
 			return err
 		}
 		return tx.Bucket(bucketRetained).ForEach(func(k, v []byte) error {
-			p := Publication{Topic: string(k)}
+			m := message.Message{Topic: string(k)}
 			body, err := unseal(k, v)
-			if err == nil && p.decode(body) == nil {
-				retained(p)
+			if err == nil && decodeRetained(&m, body) == nil {
+				retained(m)
 			}
 			return nil
 		})
@@ -292,16 +294,16 @@ func read(tx *bbolt.Tx, id string) Stored {
 			st.Subscriptions = append(st.Subscriptions, v)
 		}
 	})
-	each(tx, bucketMessages, all, func(k, body []byte) {
-		v := Message{PacketID: binary.BigEndian.Uint16(k[len(all):])}
+	each(tx, bucketDeliveries, all, func(k, body []byte) {
+		v := Delivery{PacketID: binary.BigEndian.Uint16(k[len(all):])}
 		if v.decode(body) == nil {
-			st.Messages = append(st.Messages, v)
+			st.Deliveries = append(st.Deliveries, v)
 		}
 	})
 	each(tx, bucketReceived, all, func(k, _ []byte) {
 		st.Received = append(st.Received, binary.BigEndian.Uint16(k[len(all):]))
 	})
-	slices.SortFunc(st.Messages, func(a, b Message) int { return cmp.Compare(a.Order, b.Order) })
+	slices.SortFunc(st.Deliveries, func(a, b Delivery) int { return cmp.Compare(a.Order, b.Order) })
 	return st
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"mqttwarden/broker/message"
 	"mqttwarden/registry/logtest"
 )
 
@@ -62,12 +63,12 @@ func (r *rig) flush() {
 // content is all that a store has in its file.
 type content struct {
 	Sessions []Stored
-	Retained []Publication
+	Retained []message.Message
 }
 
 func (r *rig) content() (c content) {
 	r.tb.Helper()
-	err := r.Load(func(s Stored) { c.Sessions = append(c.Sessions, s) }, func(p Publication) { c.Retained = append(c.Retained, p) })
+	err := r.Load(func(s Stored) { c.Sessions = append(c.Sessions, s) }, func(p message.Message) { c.Retained = append(c.Retained, p) })
 	if err != nil {
 		r.tb.Fatal(err)
 	}
