@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mqttwarden/broker/internal/frame"
 )
 
 // conn is a client's connection as mochi and the hook see it: a stream of MQTT,
@@ -252,19 +254,14 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 // plainConnack returns p or, if it is a CONNACK for MQTT 3 with a code of MQTT 5,
-// one with the code that MQTT 3.1.1 section 3.2.2.3 has for it. Mochi v2.7.9
-// answers so what it refuses by itself: 0x80 stands for an empty client ID with
-// a session to keep ([MQTT-3.1.3-8]), all others for a malformed CONNECT.
+// one with the code that MQTT 3.1.1 has for it. Mochi v2.7.9 answers so what it
+// refuses by itself.
 func plainConnack(p []byte) []byte {
 	const last = 5 // of the codes of MQTT 3.1.1
 	if len(p) != 4 || p[0] != packets.Connack<<4 || p[1] != 2 || p[3] <= last {
 		return p
 	}
-	code := packets.Err3NotAuthorized.Code
-	if p[3] == packets.ErrUnspecifiedError.Code {
-		code = packets.Err3ClientIdentifierNotValid.Code
-	}
-	return []byte{p[0], p[1], p[2], code}
+	return []byte{p[0], p[1], p[2], frame.ReturnCode(p[3])}
 }
 
 // letsIn reports whether p is a CONNACK that lets the client in. That has the

@@ -260,7 +260,7 @@ func TestPlainConnack(t *testing.T) {
 		{"accepted", []byte{0x20, 2, 1, 0}, []byte{0x20, 2, 1, 0}},
 		{"a code of MQTT 3", []byte{0x20, 2, 0, 5}, []byte{0x20, 2, 0, 5}},
 		{"protocol violation", []byte{0x20, 2, 0, 0x82}, []byte{0x20, 2, 0, 5}},
-		{"empty client ID with a session to keep", []byte{0x20, 2, 0, 0x80}, []byte{0x20, 2, 0, 2}},
+		{"client ID not valid", []byte{0x20, 2, 0, 0x85}, []byte{0x20, 2, 0, 2}},
 		{"MQTT 5", []byte{0x20, 3, 0, 0x87, 0}, []byte{0x20, 3, 0, 0x87, 0}},
 		{"not a CONNACK", []byte{0x40, 2, 0, 0x87}, []byte{0x40, 2, 0, 0x87}},
 	} {

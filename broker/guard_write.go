@@ -310,10 +310,8 @@ func (g *guard) lastWords(h frame.Header, v *frame.Violation) []byte {
 			return nil // it is another protocol ([MQTT-3.1.2-1])
 		case version == frame.Level5 || v.Code == packets.ErrUnsupportedProtocolVersion.Code && !isLevel3(g.checker.Named()):
 			return []byte{byte(frame.TypeConnack) << 4, 3, 0, v.Code, 0}
-		case v.Code == packets.ErrUnsupportedProtocolVersion.Code:
-			return []byte{byte(frame.TypeConnack) << 4, 2, 0, packets.Err3UnsupportedProtocolVersion.Code}
-		case v.Code == packets.ErrClientIdentifierNotValid.Code:
-			return []byte{byte(frame.TypeConnack) << 4, 2, 0, packets.Err3ClientIdentifierNotValid.Code}
+		case v.Code == packets.ErrUnsupportedProtocolVersion.Code, v.Code == packets.ErrClientIdentifierNotValid.Code:
+			return []byte{byte(frame.TypeConnack) << 4, 2, 0, frame.ReturnCode(v.Code)}
 		}
 	case version == frame.Level5 && g.checker.Accepted():
 		return []byte{byte(frame.TypeDisconnect) << 4, 2, v.Code, 0}

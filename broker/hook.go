@@ -8,6 +8,8 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mqttwarden/broker/internal/frame"
 )
 
 // hook is the only hook that mochi has: the one that decides about everything,
@@ -51,10 +53,10 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	// Both before a password is hashed.
 	if will := pk.Connect.WillTopic; pk.Connect.WillFlag && h.b.cfg.nameTooLarge(len(will), strings.Count(will, "/")) {
 		h.b.topics.Add(1)
-		return h.refuse(cl, packets.ErrTopicNameInvalid, packets.Err3NotAuthorized)
+		return h.refuse(cl, packets.ErrTopicNameInvalid)
 	}
 	if !g.seat() {
-		return h.refuse(cl, packets.ErrQuotaExceeded, packets.Err3ServerUnavailable)
+		return h.refuse(cl, packets.ErrQuotaExceeded)
 	}
 	if h.Hook.Provides(mqtt.OnConnect) {
 		if err := h.Hook.OnConnect(cl, pk); err != nil {
@@ -80,10 +82,10 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 
 // refuse answers a CONNECT with the code for its version, and returns the one of
 // MQTT 5 for OnConnect.
-func (h *hook) refuse(cl *mqtt.Client, code, code3 packets.Code) error {
+func (h *hook) refuse(cl *mqtt.Client, code packets.Code) error {
 	answer := code
 	if cl.Properties.ProtocolVersion < 5 {
-		answer = code3
+		answer = packets.Code{Code: frame.ReturnCode(code.Code)}
 	}
 	_ = h.b.Refuse(cl, answer)
 	return code
