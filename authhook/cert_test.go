@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
@@ -13,14 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"mqttwarden/authhook"
 	"mqttwarden/broker/mqtttest"
 	"mqttwarden/registry"
 )
 
 func TestCertificatesAreJudgedByWhomeverTheConfigNames(t *testing.T) {
-	r := newRig(t, func(cfg *authhook.Config) {
-		cfg.Certificate = func(chain []*x509.Certificate) *registry.Certificate {
+	r := newRig(t, func(s *settings) {
+		s.hook.Certificate = func(chain []*x509.Certificate) *registry.Certificate {
 			return &registry.Certificate{
 				SHA256: fingerprint(chain[0]), CommonName: "gw1", Trusted: true,
 				NotBefore: chain[0].NotBefore, NotAfter: chain[0].NotAfter,
@@ -31,20 +31,18 @@ func TestCertificatesAreJudgedByWhomeverTheConfigNames(t *testing.T) {
 	r.change("gw1", func(rec *registry.Record) {
 		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
 	})
-	r.cert.Store(certificate(t, "another name", false))
-	r.dial(5).MustConnect(mqtttest.Connect{ClientID: "c"})
+	r.dialTLS(certificate(t, "another name", false)).MustConnect(mqtttest.Connect{ClientID: "c"})
 }
 
 func TestCertificatesThatNobodyJudgesCountForNothing(t *testing.T) {
-	r := newRig(t, func(cfg *authhook.Config) { cfg.Certificate = nil })
+	r := newRig(t, func(s *settings) { s.hook.Certificate = nil })
 	r.user("gw1")
 	cert := certificate(t, "gw1", true)
 	r.change("gw1", func(rec *registry.Record) {
 		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
-		rec.User.Fingerprints = []registry.Fingerprint{{SHA256: fingerprint(cert)}}
+		rec.User.Fingerprints = []registry.Fingerprint{{SHA256: fingerprint(cert.Leaf)}}
 	})
-	r.cert.Store(cert)
-	if code := r.dial(5).Connect(mqtttest.Connect{ClientID: "c"}).ReasonCode; code != 0x86 {
+	if code := r.dialTLS(cert).Connect(mqtttest.Connect{ClientID: "c"}).ReasonCode; code != 0x86 {
 		t.Errorf("CONNACK %#02x, want 0x86", code)
 	}
 }
@@ -64,7 +62,7 @@ func judge(chain []*x509.Certificate) *registry.Certificate {
 }
 
 // certificate returns a certificate of that name, which ends in an hour.
-func certificate(tb testing.TB, name string, trusted bool) *x509.Certificate {
+func certificate(tb testing.TB, name string, trusted bool) *tls.Certificate {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -83,11 +81,11 @@ func certificate(tb testing.TB, name string, trusted bool) *x509.Certificate {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cert, err := x509.ParseCertificate(der)
+	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return cert
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
 func fingerprint(cert *x509.Certificate) string {

@@ -3,7 +3,7 @@ package authhook_test
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -35,13 +35,8 @@ func TestLostRightsEndSubscriptionsAndNothingElse(t *testing.T) {
 
 			r.grant("alice", both("b/#"))
 
-			subs := r.srv.Topics.Subscribers("a/1")
-			if len(subs.Subscriptions) != 1 || len(subs.Shared) != 0 {
-				t.Errorf("subscribers of a/1: %v and shared %v, want the bystander alone", subs.Subscriptions, subs.Shared)
-			}
-			cl, _ := r.srv.Clients.Get("alice")
-			if got := cl.State.Subscriptions.Len(); got != 2 {
-				t.Errorf("%d subscriptions are left, want 2", got)
+			if got := r.Stats().Subscriptions; got != 3 {
+				t.Errorf("%d subscriptions are left, want two and the bystander's", got)
 			}
 			alice.Ping()
 			other.Publish("a/1", "x", 1, false)
@@ -97,14 +92,12 @@ func TestSessionThatCouldNotBeOpenedAgainIsEnded(t *testing.T) {
 						r.settle(1, 1)
 						tt.what(r)
 					}
-					if _, ok := r.srv.Clients.Get("alice"); ok {
-						t.Error("mochi still has the client")
+					st := r.Stats()
+					if st.Subscriptions != 1 {
+						t.Errorf("%d subscriptions are left, want that of ops alone", st.Subscriptions)
 					}
-					if subs := r.srv.Topics.Subscribers("mine/1").Subscriptions; len(subs) != 1 {
-						t.Errorf("subscribers of mine/1: %v, want ops alone", subs)
-					}
-					if st := r.hook.Stats(); st.Connected != 1 || st.Stored != 0 || st.Ended != 1 {
-						t.Errorf("connected %d, stored %d, ended %d: want 1, 0, 1", st.Connected, st.Stored, st.Ended)
+					if st.SessionsConnected != 1 || st.SessionsStored != 0 || st.SessionsEnded != 1 {
+						t.Errorf("connected %d, stored %d, ended %d: want 1, 0, 1", st.SessionsConnected, st.SessionsStored, st.SessionsEnded)
 					}
 					r.nothingCame(ops) // no will
 					if !strings.Contains(r.log.String(), "session ended") {
@@ -196,39 +189,42 @@ func TestSessionOfAnotherCertificateInheritsOnlyWhatItMayRead(t *testing.T) {
 	r.user("fleet", read("${cert.cn}/#"), read("all"))
 	r.user("pub", both("#"))
 	var sums []registry.Fingerprint
-	var certs []*x509.Certificate
+	var certs []*tls.Certificate
 	for _, cn := range []string{"gw1", "gw2"} {
 		p := certificate(t, cn, false)
 		certs = append(certs, p)
-		sums = append(sums, registry.Fingerprint{SHA256: fingerprint(p)})
+		sums = append(sums, registry.Fingerprint{SHA256: fingerprint(p.Leaf)})
 	}
 	r.change("fleet", func(rec *registry.Record) {
 		rec.User.Fingerprints = sums
 		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
 	})
 	o := mqtttest.Connect{ClientID: "c", Resume: true, Expiry: 600}
-	r.cert.Store(certs[0])
-	one := r.dial(5)
+	one := r.dialTLS(certs[0])
 	one.MustConnect(o)
 	one.MustSubscribe("gw1/#", 1)
 	one.MustSubscribe("all", 1)
 	one.Close()
-	r.cert.Store(nil)
 	pub := r.connect(5, "pub", "pub")
 	r.settle(1, 1)
 	pub.Publish("gw1/x", "", 1, false)
 	pub.Publish("all", "", 1, false)
 	pub.Ping()
-	r.cert.Store(certs[1])
-	two := r.dial(5)
+	two := r.dialTLS(certs[1])
 	two.MustConnect(o)
 	two.ExpectMessage("all")
 	pub.Publish("gw1/x", "", 1, false)
 	two.Ping()
-	cl, _ := r.srv.Clients.Get("c")
-	if _, ok := cl.State.Subscriptions.Get("gw1/#"); ok {
-		t.Error("the subscription of the other certificate was inherited")
+	if n := r.Stats().Subscriptions; n != 1 {
+		t.Errorf("%d subscriptions, want that to all: the other was inherited", n)
 	}
+}
+
+// signedInAs ends the test unless the client is signed in as that user.
+func (r *rig) signedInAs(c *mqtttest.Client, name string) {
+	r.tb.Helper()
+	r.grant(name, both("only/"+name))
+	c.MustSubscribe("only/"+name, 0)
 }
 
 func TestCertificates(t *testing.T) {
@@ -239,7 +235,7 @@ func TestCertificates(t *testing.T) {
 	r.user("gw3", both("#"))
 	pinned := certificate(t, "whatever", false)
 	for name, sums := range map[string][]registry.Fingerprint{
-		"gw1": nil, "gw2": {{SHA256: fingerprint(pinned)}},
+		"gw1": nil, "gw2": {{SHA256: fingerprint(pinned.Leaf)}},
 	} {
 		r.change(name, func(rec *registry.Record) {
 			rec.User.GrantTypes, rec.User.Fingerprints = byCertificate, sums
@@ -247,7 +243,7 @@ func TestCertificates(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		cert *x509.Certificate
+		cert *tls.Certificate
 		user string // in CONNECT
 		want byte
 		as   string
@@ -262,13 +258,12 @@ func TestCertificates(t *testing.T) {
 		{"trusted, of nobody", certificate(t, "nobody", true), "", 0x87, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r.cert.Store(tt.cert)
-			c := mqtttest.Dial(t, r.addr(), 5)
+			c := r.dialTLS(tt.cert)
 			if ack := c.Connect(mqtttest.Connect{ClientID: "c" + tt.as, Username: tt.user}); ack.ReasonCode != tt.want {
 				t.Fatalf("CONNACK %#02x, want %#02x", ack.ReasonCode, tt.want)
 			}
-			if cl, ok := r.srv.Clients.Get("c" + tt.as); ok && string(cl.Properties.Username) != tt.as {
-				t.Errorf("signed in as %q, want %q", cl.Properties.Username, tt.as)
+			if tt.as != "" {
+				r.signedInAs(c, tt.as)
 			}
 		})
 	}
@@ -290,9 +285,9 @@ func TestProofEndsByItself(t *testing.T) {
 	c.MustConnect(o)
 	c.MustSubscribe("mine/#", 1)
 
-	r.hook.Sweep(t.Context(), r.clock.advance(time.Hour-time.Second))
+	r.Sweep(t.Context(), r.clock.advance(time.Hour-time.Second))
 	c.Ping()
-	r.hook.Sweep(t.Context(), r.clock.advance(time.Second))
+	r.Sweep(t.Context(), r.clock.advance(time.Second))
 	if code := c.ExpectEnd(); code != 0x98 {
 		t.Errorf("DISCONNECT %#02x, want 0x98", code)
 	}
@@ -330,12 +325,11 @@ func TestCertificateEndsByItself(t *testing.T) {
 		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
 	})
 	p := certificate(t, "gw1", true)
-	r.cert.Store(p)
-	c := r.dial(5)
+	c := r.dialTLS(p)
 	c.MustConnect(mqtttest.Connect{ClientID: "c"})
-	r.hook.Sweep(t.Context(), r.clock.Now())
+	r.Sweep(t.Context(), r.clock.Now())
 	c.Ping()
-	r.hook.Sweep(t.Context(), p.NotAfter.Add(time.Second))
+	r.Sweep(t.Context(), p.Leaf.NotAfter.Add(time.Second))
 	if code := c.ExpectEnd(); code != 0x98 {
 		t.Errorf("DISCONNECT %#02x, want 0x98", code)
 	}
@@ -347,7 +341,7 @@ func TestARenewedCertificateEndsWithItsOverlap(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("gw1", both("#"))
 	p := certificate(t, "gw1", true)
-	sum := sha256.Sum256(p.Raw)
+	sum := sha256.Sum256(p.Leaf.Raw)
 	register := func(until time.Time) {
 		r.change("gw1", func(rec *registry.Record) {
 			rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
@@ -355,14 +349,13 @@ func TestARenewedCertificateEndsWithItsOverlap(t *testing.T) {
 		})
 	}
 	register(time.Time{})
-	r.cert.Store(p)
-	c := r.dial(5)
+	c := r.dialTLS(p)
 	c.MustConnect(mqtttest.Connect{ClientID: "c"})
 	overlap := r.clock.Now().Add(time.Minute)
 	register(overlap)
-	r.hook.Sweep(t.Context(), overlap.Add(-time.Second))
+	r.Sweep(t.Context(), overlap.Add(-time.Second))
 	c.Ping()
-	r.hook.Sweep(t.Context(), overlap)
+	r.Sweep(t.Context(), overlap)
 	if code := c.ExpectEnd(); code != 0x98 {
 		t.Errorf("DISCONNECT %#02x, want 0x98", code)
 	}
@@ -452,7 +445,7 @@ func TestChangeInTheMiddleOfAConnect(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			slow := slowSignIn{signedIn: make(chan struct{}), goOn: make(chan struct{})}
-			r := newRig(t, func(cfg *authhook.Config) { slow.SignIn, cfg.SignIn = cfg.SignIn, &slow })
+			r := newRig(t, func(s *settings) { slow.SignIn, s.hook.SignIn = s.hook.SignIn, &slow })
 			r.user("alice", both("mine/#"))
 			c := r.dial(5)
 			o := as("alice", "c")
@@ -482,7 +475,7 @@ func TestClientThatDoesNotReadIsEndedInTime(t *testing.T) {
 	dropped := func() bool {
 		pub.Publish("a/1", payload, 0, false)
 		pub.Ping()
-		return r.srv.Info.Clone().MessagesDropped > 0
+		return r.Stats().MessagesDropped > 0
 	}
 	r.eventually("a message is dropped since alice does not read", dropped)
 
@@ -491,8 +484,6 @@ func TestClientThatDoesNotReadIsEndedInTime(t *testing.T) {
 	if took := time.Since(before); took > 2*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if _, ok := r.srv.Clients.Get("alice"); ok {
-		t.Error("alice is still there")
-	}
+	r.settle(1, 0)
 	pub.Ping()
 }

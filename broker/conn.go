@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,9 +42,6 @@ type conn struct {
 	greeted  atomic.Bool  // a CONNACK that lets the client in was written
 	parting  atomic.Bool  // last words were spoken: nothing more is read for mochi
 	stalled  atomic.Bool  // a write took too long
-
-	mu    sync.Mutex
-	after []func()
 }
 
 func newConn(nc net.Conn, l *listener, cfg Config, a *admission) *conn {
@@ -90,25 +86,6 @@ func (c *conn) PeerCertificates() []*x509.Certificate {
 		return nil
 	}
 	return c.tls.ConnectionState().PeerCertificates
-}
-
-// Finally has f called once when mochi is through with the connection, however
-// it ended: nothing in its goroutine touches the client after that.
-func (c *conn) Finally(f func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.after = append(c.after, f)
-}
-
-// finish calls what Finally was given.
-func (c *conn) finish() {
-	c.mu.Lock()
-	after := c.after
-	c.after = nil
-	c.mu.Unlock()
-	for _, f := range after {
-		f()
-	}
 }
 
 // Write writes all of p within the write time-out, or closes the connection:

@@ -240,18 +240,6 @@ func selfSigned(tb testing.TB) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-func TestFinallyIsCalledOnce(t *testing.T) {
-	c, _ := pair(t, Config{})
-	n := 0
-	c.Finally(func() { n++ })
-	c.Finally(func() { n += 10 })
-	c.finish()
-	c.finish()
-	if n != 11 {
-		t.Errorf("n = %d, want 11", n)
-	}
-}
-
 func TestPlainConnack(t *testing.T) {
 	for _, tt := range []struct {
 		name     string

@@ -31,7 +31,7 @@ type doors struct {
 	ca *authority
 }
 
-func openDoors(tb testing.TB, hook mqtt.Hook, change func(*broker.Config)) doors {
+func openDoors[L broker.Login](tb testing.TB, hook broker.Hook[L], change func(*broker.Config)) doors {
 	tb.Helper()
 	ca := newAuthority(tb)
 	cert := ca.server(tb)
@@ -154,13 +154,13 @@ func TestMQTTOverEveryListener(t *testing.T) {
 		if code := c.connect(kind, nil); code != 0 {
 			t.Fatalf("%s: CONNACK %#02x", kind, code)
 		}
-		c.subscribe("a/"+kind, 0)
+		c.Subscribe("a/"+kind, 0)
 		for _, from := range kinds {
 			other := d.through(t, from, nil, nil)
 			other.connect("from "+from, nil)
 			other.publish("a/"+kind, 1)
-			other.expect(packets.Puback)
-			c.expect(packets.Publish)
+			other.Expect(packets.Puback)
+			c.Expect(packets.Publish)
 		}
 	}
 	if st := d.Stats(); st.HalfOpen != 0 {
@@ -213,7 +213,7 @@ func TestWhoeverIsSilentIsCut(t *testing.T) {
 		}
 	}
 	for _, kind := range kinds[1:] { // silent where MQTT begins
-		d.through(t, kind, nil, nil).expectEnd()
+		d.through(t, kind, nil, nil).UntilEnd()
 	}
 	eventually(t, "nothing is left", func() bool { st := d.Stats(); return st.Connections == 0 && st.HalfOpen == 0 })
 }
@@ -237,7 +237,7 @@ func TestHalfOpenFlood(t *testing.T) {
 	if got := d.Stats().HalfOpenRefused; got != 1 {
 		t.Errorf("%d refused in all, want 1", got)
 	}
-	early.ping() // those who are in do not notice
+	early.Ping() // those who are in do not notice
 	last.Close()
 	eventually(t, "there is room again", func() bool { return d.Stats().HalfOpen == 4 })
 	c := over(t, d.socket(t, "mqtt", "127.0.0.3", nil), 5)
@@ -253,39 +253,29 @@ func TestHalfOpenFlood(t *testing.T) {
 // One that was refused stays half-open until it is gone.
 func TestARefusedConnectIsNotSignedIn(t *testing.T) {
 	for _, version := range []byte{3, 4, 5} {
-		counted := make(chan int, 1)
-		var d doors
-		d = openDoors(t, &open{connect: func(cl *mqtt.Client, _ packets.Packet) error {
-			code := packets.ErrBadUsernameOrPassword
-			if version < 5 {
-				code = packets.ErrMalformedUsernameOrPassword // 4
-			}
-			_ = d.Refuse(cl, code)
-			counted <- d.Stats().HalfOpen
-			return code
-		}}, nil)
+		d := openDoors(t, &open{connect: func(*mqtt.Client, packets.Packet) error { return packets.ErrBadUsernameOrPassword }},
+			func(cfg *broker.Config) { cfg.LastWords = time.Minute })
 		c := over(t, d.socket(t, "mqtt", "", nil), version)
 		c.connect("c", func(pk *packets.Packet) {
 			if version == 3 {
 				pk.Connect.ProtocolName = []byte("MQIsdp")
 			}
 		})
-		if got := <-counted; got != 1 {
+		if got := d.Stats().HalfOpen; got != 1 { // it waits for the client to close its half
 			t.Errorf("version %d: %d half-open, want 1", version, got)
 		}
-		c.expectEnd()
+		c.Close()
 		eventually(t, "it is gone", func() bool { return d.Stats().HalfOpen == 0 })
 	}
 }
 
 func TestLastWordsArriveOverEveryListener(t *testing.T) {
-	hook, find := known()
-	d := openDoors(t, hook, nil)
+	d := openDoors(t, new(open), nil)
 	for _, kind := range kinds {
 		c := d.through(t, kind, nil, nil)
 		c.connect(kind, nil)
-		d.Kick(find(kind), packets.ErrAdministrativeAction)
-		if code := c.expectEnd(); code != 0x98 {
+		d.Kick(d.Client(kind), packets.ErrAdministrativeAction)
+		if code := c.UntilEnd(); code != 0x98 {
 			t.Errorf("%s: DISCONNECT %#02x, want 0x98", kind, code)
 		}
 	}
@@ -295,8 +285,7 @@ func TestLastWordsArriveOverEveryListener(t *testing.T) {
 // TestShutdownWithEverySortOfPeer has peers of every listener at every stage,
 // and some that do not read what they are sent.
 func TestShutdownWithEverySortOfPeer(t *testing.T) {
-	hook, _ := known()
-	d := openDoors(t, hook, func(cfg *broker.Config) {
+	d := openDoors(t, new(open), func(cfg *broker.Config) {
 		cfg.LastWords = 50 * time.Millisecond
 		cfg.ConnectTimeout, cfg.WriteTimeout = time.Hour, time.Hour
 	})
@@ -308,13 +297,13 @@ func TestShutdownWithEverySortOfPeer(t *testing.T) {
 		d.through(t, kind, nil, nil) // ready for MQTT
 		slow := d.through(t, kind, nil, nil)
 		slow.connect("slow "+kind, nil)
-		slow.subscribe("big", 0)
+		slow.Subscribe("big", 0)
 	}
 	big := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "big", Payload: make([]byte, 200<<10)}
 	for range 60 { // more than the buffers of a socket hold
-		feed.send(big)
+		feed.Send(big)
 	}
-	feed.ping()
+	feed.Ping()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := d.Shutdown(ctx); err != nil {

@@ -17,7 +17,7 @@ func (g *guard) noteRefused(pk *packets.Packet) {
 	g.overQuota = g.overQuota[:0]
 	for i := range pk.Filters {
 		if g.b.filterTooLarge(pk.Filters[i].Filter) {
-			g.b.filters.Add(1)
+			g.b.count.filtersRefused.Add(1)
 			pk.Filters[i].Filter = "" // to mochi 0x8F, Topic Filter invalid
 		}
 		// Mochi makes it a part of the packet, which would live as long.
@@ -37,7 +37,7 @@ func (g *guard) noteRefused(pk *packets.Packet) {
 			continue
 		}
 		if len(asked) >= room {
-			g.b.subscriptions.Add(1)
+			g.b.count.subscriptionsRefused.Add(1)
 			g.overQuota = append(g.overQuota, i)
 			pk.Filters[i].Filter = ""
 			continue

@@ -2,8 +2,6 @@ package broker
 
 import (
 	"errors"
-	"math"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +30,9 @@ type guard struct {
 	r, w       int
 	smallFills int    // of a buf that has grown
 	ready      []byte // judged, and not handed on yet
-	behind     []byte // goes to mochi after ready
+	rest       []byte // of the same packet, behind ready
+	behind     []byte // another packet, behind both
+	head       []byte // where ready is, of a packet that has got a prefix
 	pubrel     [4]byte
 	timed      bool // mochi has set a deadline: the client is signed in
 	begun      bool // the next packet is waited for already
@@ -46,7 +46,8 @@ type guard struct {
 	overQuota  []int    // the filters of that SUBSCRIBE that there is no room for
 	refusing   bool     // the connection is refused: nothing is read any more
 
-	ledger   *ledger                        // set before mochi knows the client by its ID
+	session  *session                       // from the moment on that its client ID is its own; nil before
+	admitted bool                           // CONNECT is about to be answered with success
 	exchange atomic.Pointer[frame.Exchange] // from CONNECT on
 	lastID   atomic.Uint32                  // the packet identifier that mochi gave out last
 
@@ -72,20 +73,11 @@ func newGuard(b *Broker, c *conn) *guard {
 	}
 }
 
-// guardOf returns the guard of a client, whose connection the hook may have
-// wrapped; nil for one that has none.
+// guardOf returns the guard of a client; nil for one that has none, which did not
+// come by one of our listeners.
 func guardOf(cl *mqtt.Client) *guard {
-	c := cl.Net.Conn
-	for {
-		switch t := c.(type) {
-		case *guard:
-			return t
-		case interface{ Unwrap() net.Conn }:
-			c = t.Unwrap()
-		default:
-			return nil
-		}
-	}
+	g, _ := cl.Net.Conn.(*guard)
+	return g
 }
 
 // greet waits for a CONNECT that mochi may see. Until it has come there is nothing
@@ -96,7 +88,11 @@ func (g *guard) greet() error {
 
 // Read hands mochi what has been judged.
 func (g *guard) Read(p []byte) (int, error) {
-	if len(g.ready) == 0 {
+	switch {
+	case len(g.ready) > 0:
+	case len(g.rest) > 0:
+		g.ready, g.rest = g.rest, nil
+	default:
 		if err := g.next(); err != nil {
 			g.over()
 			return 0, err
@@ -117,7 +113,7 @@ func (g *guard) next() error {
 		g.receives = 0
 		g.exchange.Load().Settle()
 		if g.exchange.Load().HasReceived(id) {
-			g.ledger.received(g.client, id)
+			g.session.queue.received(g.session, id)
 		}
 	}
 	g.settle()
@@ -173,129 +169,5 @@ func (g *guard) settle() {
 	}
 	if g.wanted != nil {
 		g.sendWanted()
-	}
-}
-
-// judge decides what becomes of a packet that is well formed; n is the length of
-// its header. It returns a *frame.Violation for one that ends the connection.
-func (g *guard) judge(h frame.Header, packet []byte, n int) error {
-	body := packet[n:]
-	var v frame.Verdict
-	switch h.Type {
-	case frame.TypeConnect:
-		return g.judgeConnect(h, packet)
-	case frame.TypePublish:
-		if !g.rate.take() {
-			g.b.rated.Add(1)
-			return &frame.Violation{Code: codeMessageRate, Clause: "section 4.13.2", Text: "the client publishes faster than it may"}
-		}
-		if code := g.b.topicCode(frame.Topic(h, body)); code != 0 {
-			v = g.exchange.Load().Refuse(h, body, code)
-		} else {
-			v = g.exchange.Load().FromClient(h, body, g.identifier(h))
-		}
-	case frame.TypeDisconnect, frame.TypePingreq, frame.TypeAuth:
-	default:
-		v = g.exchange.Load().FromClient(h, body, g.identifier(h))
-	}
-	if v.Freed {
-		defer g.release()
-	}
-	switch v.Action {
-	case frame.Pass:
-		if endsExchange(h, body) {
-			g.ledger.done(g.client, frame.PacketID(h, body))
-		}
-		g.pass(h, packet, n, v.ID)
-	case frame.Answer:
-		if h.Type == frame.TypePubrel {
-			g.ledger.settled(g.client, frame.PacketID(h, body))
-		}
-		g.answer(v.Ack)
-	case frame.Close:
-		return v.Violation
-	default: // Drop
-	}
-	return nil
-}
-
-// endsExchange reports whether a packet of the client is the last word on a
-// message to it.
-func endsExchange(h frame.Header, body []byte) bool {
-	const refusals = 0x80
-	switch h.Type {
-	case frame.TypePuback, frame.TypePubcomp:
-		return true
-	case frame.TypePubrec:
-		return frame.ReasonCode(h, body) >= refusals
-	default:
-		return false
-	}
-}
-
-// judgeConnect hands a CONNECT on.
-func (g *guard) judgeConnect(h frame.Header, packet []byte) error {
-	body := packet[len(packet)-h.Remaining:]
-	view, err := frame.ParseConnect(body)
-	if err != nil {
-		return err
-	}
-	g.exchange.Store(frame.NewExchange(view.Version, view.ReceiveMaximum, g.b.cfg.ReceiveMaximum))
-	g.ready = packet
-	h, body, changed := g.checker.Normalize(h, body)
-	if h, body, g.padded = frame.Pad(h, body, &view); changed || g.padded != (frame.Padding{}) {
-		g.ready = append(h.Append(nil), body...)
-	}
-	return nil
-}
-
-// identifier returns the packet identifier that a request is handed on with: one
-// that mochi uses for nothing now, and will not use for anything before it has
-// answered. It gives identifiers out in turn, so that is one half a turn away.
-// There is always one: neither what the client may have under way nor what waits
-// for it fills that half (maxInflight, maxReceive). It is 0 for other packets.
-func (g *guard) identifier(h frame.Header) uint16 {
-	switch h.Type {
-	case frame.TypePublish:
-		if h.QoS() == 0 {
-			return 0
-		}
-	case frame.TypeSubscribe, frame.TypeUnsubscribe:
-	default:
-		return 0
-	}
-	for {
-		g.turn = (g.turn + 1) % math.MaxInt16
-		id := g.turn + 1
-		if g.lastID.Load() <= math.MaxInt16 {
-			id = math.MaxUint16 - g.turn
-		}
-		if _, used := g.client.State.Inflight.Get(id); !used {
-			return id
-		}
-	}
-}
-
-// pass makes a packet ready for mochi, with another packet identifier if id is
-// not 0.
-func (g *guard) pass(h frame.Header, packet []byte, n int, id uint16) {
-	body := packet[n:]
-	client := frame.PacketID(h, body)
-	if id != 0 {
-		frame.SetPacketID(h, body, id)
-	}
-	if h.Type == frame.TypePublish {
-		if h.Retain() && !g.retains {
-			g.retains = true
-			g.b.retaining.Add(1)
-		}
-		if h.QoS() == 2 {
-			g.receives = client
-			g.behind = frame.Ack{Type: frame.TypePubrel, PacketID: id}.Append(g.pubrel[:0], frame.Level5)
-		}
-	}
-	g.ready = packet
-	if h, body, changed := g.checker.Normalize(h, body); changed {
-		g.ready = append(h.Append(nil), body...)
 	}
 }

@@ -117,7 +117,7 @@ func (g *guard) awaitQuiet(limit time.Duration) {
 // established is called when CONNACK is out, and mochi has sent all that waited
 // for the session.
 func (g *guard) established() {
-	g.ledger.resumed(g.client, g.exchange.Load().Resent)
+	g.session.queue.resumed(g.session, g.exchange.Load().Resent)
 	g.release()
 }
 

@@ -2,7 +2,6 @@ package broker_test
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"runtime"
@@ -17,54 +16,6 @@ import (
 
 	"mqttwarden/broker"
 )
-
-// raw sends bytes as they are written: hex digits, blanks, and 'text'.
-func (c *client) raw(parts ...string) {
-	c.tb.Helper()
-	var out []byte
-	for _, p := range parts {
-		if text, ok := strings.CutPrefix(p, "'"); ok {
-			out = append(out, text...)
-			continue
-		}
-		b, err := hex.DecodeString(strings.ReplaceAll(p, " ", ""))
-		if err != nil {
-			c.tb.Fatal(err)
-		}
-		out = append(out, b...)
-	}
-	if _, err := c.Write(out); err != nil {
-		c.tb.Fatal(err)
-	}
-}
-
-// hears reads as many bytes as are wanted and compares them.
-func (c *client) hears(want string) {
-	c.tb.Helper()
-	want = strings.ReplaceAll(want, " ", "")
-	_ = c.SetReadDeadline(time.Now().Add(patience))
-	got := make([]byte, len(want)/2)
-	n, err := io.ReadFull(c.r, got)
-	if err != nil || hex.EncodeToString(got) != want {
-		c.tb.Fatalf("got %x (%v), want %s", got[:n], err, want)
-	}
-}
-
-func ack(kind byte, id uint16) packets.Packet {
-	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: kind}, PacketID: id}
-	if kind == packets.Pubrel {
-		pk.FixedHeader.Qos = 1
-	}
-	return pk
-}
-
-// message is a PUBLISH with a packet identifier.
-func message(topic string, qos byte, id uint16) packets.Packet {
-	return packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos},
-		TopicName:   topic, PacketID: id, Payload: []byte(fmt.Sprint(topic, " ", id)),
-	}
-}
 
 func TestRefusedPackets(t *testing.T) {
 	for _, tt := range []struct {
@@ -92,11 +43,11 @@ func TestRefusedPackets(t *testing.T) {
 			witness.connect("witness", nil)
 			c := dial(t, b, tt.version)
 			c.connect("c", nil)
-			c.raw(tt.sent...)
-			if code := c.expectEnd(); code != tt.code {
+			c.Raw(tt.sent...)
+			if code := c.UntilEnd(); code != tt.code {
 				t.Errorf("DISCONNECT %#02x, want %#02x", code, tt.code)
 			}
-			witness.ping()
+			witness.Ping()
 			eventually(t, "the connection is over", func() bool { return b.Stats().Connections == 1 })
 			if n := b.Stats().Panics; n != 0 {
 				t.Errorf("%d panics", n)
@@ -122,9 +73,9 @@ func TestRefusedConnects(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := start(t, new(open), nil)
 			c := dial(t, b, 5)
-			c.raw(tt.sent)
-			c.hears(tt.hears)
-			if rest, err := io.ReadAll(c.r); len(rest) > 0 || err != nil && !strings.Contains(err.Error(), "reset") {
+			c.Raw(tt.sent)
+			c.Hears(tt.hears)
+			if rest, err := io.ReadAll(c); len(rest) > 0 || err != nil && !strings.Contains(err.Error(), "reset") {
 				t.Errorf("then %x, %v", rest, err)
 			}
 		})
@@ -134,11 +85,11 @@ func TestRefusedConnects(t *testing.T) {
 func TestConnackTellsTheLargestPacket(t *testing.T) {
 	b := start(t, new(open), func(c *broker.Config) { c.MaxPacketSize = 2000 })
 	c := dial(t, b, 5)
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Connect},
 		Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), Clean: true, ClientIdentifier: "c"},
 	})
-	if got := c.expect(packets.Connack).Properties.MaximumPacketSize; got != 2000 {
+	if got := c.Expect(packets.Connack).Properties.MaximumPacketSize; got != 2000 {
 		t.Errorf("Maximum Packet Size %d, want 2000", got)
 	}
 }
@@ -147,10 +98,10 @@ func TestMQTT31KnowsNoSessionPresent(t *testing.T) {
 	b := start(t, new(open), nil)
 	for range 2 {
 		c := dial(t, b, 4)
-		c.raw("10 0f 0006", "'MQIsdp", "03 00 000a 0001", "'c")
-		c.hears("2002 0000")
-		c.raw("e000")
-		c.expectEnd()
+		c.Raw("10 0f 0006", "'MQIsdp", "03 00 000a 0001", "'c")
+		c.Hears("2002 0000")
+		c.Raw("e000")
+		c.UntilEnd()
 	}
 }
 
@@ -162,15 +113,15 @@ func TestEmptyWillAndPassword(t *testing.T) {
 	}}, nil)
 	sub := dial(t, b, 5)
 	sub.connect("sub", nil)
-	sub.subscribe("will", 0)
+	sub.Subscribe("will", 0)
 	c := dial(t, b, 4)
-	c.raw("10 1a 0004", "'MQTT", "04 c6 000a 0001", "'c", "0004", "'will", "0000 0001", "'u", "0000")
-	c.hears("2002 0000")
+	c.Raw("10 1a 0004", "'MQTT", "04 c6 000a 0001", "'c", "0004", "'will", "0000 0001", "'u", "0000")
+	c.Hears("2002 0000")
 	if !got.WillFlag || len(got.WillPayload) != 0 || !got.PasswordFlag || len(got.Password) != 0 || string(got.Username) != "u" {
 		t.Errorf("the hook sees %+v", got)
 	}
 	c.Close()
-	if pk := sub.expect(packets.Publish); pk.TopicName != "will" || len(pk.Payload) != 0 {
+	if pk := sub.Expect(packets.Publish); pk.TopicName != "will" || len(pk.Payload) != 0 {
 		t.Errorf("the will is %s %q", pk.TopicName, pk.Payload)
 	}
 }
@@ -184,45 +135,45 @@ func TestV11PacketIdentifiersOfBothDirectionsDoNotMeet(t *testing.T) {
 				b := start(t, new(open), nil)
 				c, pub := dial(t, b, 5), dial(t, b, 5)
 				c.connect("c", keep)
-				c.subscribe("a", qos)
+				c.Subscribe("a", qos)
 				pub.connect("pub", nil)
-				pub.send(message("a", 2, 1))
-				pub.expect(packets.Pubrec)
-				id := c.expect(packets.Publish).PacketID // not acknowledged
-				c.send(message("b", own, id))
+				pub.Send(message("a", 2, 1))
+				pub.Expect(packets.Pubrec)
+				id := c.Expect(packets.Publish).PacketID // not acknowledged
+				c.Send(message("b", own, id))
 				if own == 1 {
-					if pk := c.expect(packets.Puback); pk.PacketID != id || pk.ReasonCode >= 0x80 {
+					if pk := c.Expect(packets.Puback); pk.PacketID != id || pk.ReasonCode >= 0x80 {
 						t.Errorf("PUBACK %d %#02x", pk.PacketID, pk.ReasonCode)
 					}
 				} else {
-					c.expect(packets.Pubrec)
+					c.Expect(packets.Pubrec)
 				}
-				c.send(packets.Packet{
+				c.Send(packets.Packet{
 					FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: id,
 					Filters: packets.Subscriptions{{Filter: "c"}},
 				})
-				if pk := c.expect(packets.Suback); pk.PacketID != id || pk.ReasonCodes[0] != 0 {
+				if pk := c.Expect(packets.Suback); pk.PacketID != id || pk.ReasonCodes[0] != 0 {
 					t.Errorf("SUBACK %d %#02x", pk.PacketID, pk.ReasonCodes[0])
 				}
 				// The message to the client is still known: it comes again.
 				c.Close()
 				c = dial(t, b, 5)
 				c.connect("c", keep)
-				if pk := c.expect(packets.Publish); pk.PacketID != id || !pk.FixedHeader.Dup {
+				if pk := c.Expect(packets.Publish); pk.PacketID != id || !pk.FixedHeader.Dup {
 					t.Errorf("again with identifier %d, DUP %v", pk.PacketID, pk.FixedHeader.Dup)
 				}
 				if own == 2 { // and so is the client's
-					c.send(ack(packets.Pubrel, id))
-					c.expect(packets.Pubcomp)
+					c.Send(ack(packets.Pubrel, id))
+					c.Expect(packets.Pubcomp)
 				}
 				if qos == 1 {
-					c.send(ack(packets.Puback, id))
+					c.Send(ack(packets.Puback, id))
 				} else {
-					c.send(ack(packets.Pubrec, id))
-					c.expect(packets.Pubrel)
-					c.send(ack(packets.Pubcomp, id))
+					c.Send(ack(packets.Pubrec, id))
+					c.Expect(packets.Pubrel)
+					c.Send(ack(packets.Pubcomp, id))
 				}
-				c.ping()
+				c.Ping()
 				if n := b.Inflight(); n > 1 { // the publisher has not sent PUBREL
 					t.Errorf("%d messages are under way at the end", n)
 				}
@@ -237,26 +188,26 @@ func TestV13ReceiveMaximumOfTheClientIsKept(t *testing.T) {
 		b := start(t, new(open), nil)
 		c, pub := dial(t, b, 5), dial(t, b, 5)
 		c.connect("c", func(pk *packets.Packet) { pk.Properties.ReceiveMaximum = 2 })
-		c.subscribe("a/#", qos)
+		c.Subscribe("a/#", qos)
 		pub.connect("pub", nil)
 		const n = 50
 		for i := uint16(1); i <= n; i++ {
-			pub.send(message(fmt.Sprintf("a/%d", i), qos, i))
+			pub.Send(message(fmt.Sprintf("a/%d", i), qos, i))
 			if qos == 1 {
-				pub.expect(packets.Puback)
+				pub.Expect(packets.Puback)
 				continue
 			}
-			pub.expect(packets.Pubrec)
-			pub.send(ack(packets.Pubrel, i))
-			pub.expect(packets.Pubcomp)
+			pub.Expect(packets.Pubrec)
+			pub.Send(ack(packets.Pubrel, i))
+			pub.Expect(packets.Pubcomp)
 		}
 		for i := 1; i <= n; i++ {
-			pk := c.expect(packets.Publish)
+			pk := c.Expect(packets.Publish)
 			if want := fmt.Sprintf("a/%d", i); pk.TopicName != want {
 				t.Fatalf("QoS %d: got %s, want %s", qos, pk.TopicName, want)
 			}
 			if i == 2 {
-				c.ping() // two are outstanding, and no third comes
+				c.Ping() // two are outstanding, and no third comes
 			}
 			if i >= 2 {
 				answer(c, qos, pk.PacketID-1)
@@ -267,16 +218,16 @@ func TestV13ReceiveMaximumOfTheClientIsKept(t *testing.T) {
 
 // answer acknowledges a message to the end.
 func answer(c *client, qos byte, id uint16) {
-	c.tb.Helper()
+	c.TB.Helper()
 	if qos == 1 {
-		c.send(ack(packets.Puback, id))
+		c.Send(ack(packets.Puback, id))
 		return
 	}
-	c.send(ack(packets.Pubrec, id))
-	if pk := c.expect(packets.Pubrel); pk.PacketID != id {
-		c.tb.Fatalf("PUBREL %d, want %d", pk.PacketID, id)
+	c.Send(ack(packets.Pubrec, id))
+	if pk := c.Expect(packets.Pubrel); pk.PacketID != id {
+		c.TB.Fatalf("PUBREL %d, want %d", pk.PacketID, id)
 	}
-	c.send(ack(packets.Pubcomp, id))
+	c.Send(ack(packets.Pubcomp, id))
 }
 
 // A message is acknowledged when it has been handed to everybody, not before.
@@ -291,16 +242,16 @@ func TestAcknowledgementComesAfterDelivery(t *testing.T) {
 		}}, nil)
 		sub, pub := dial(t, b, 5), dial(t, b, 5)
 		sub.connect("sub", nil)
-		sub.subscribe("+", 0)
+		sub.Subscribe("+", 0)
 		pub.connect("pub", nil)
 		pub.publish("slow", qos)
 		_ = pub.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-		if _, err := pub.r.ReadByte(); err == nil {
+		if _, err := pub.Read(make([]byte, 1)); err == nil {
 			t.Fatalf("QoS %d: an answer before the delivery", qos)
 		}
 		close(hold)
-		pub.expect(map[byte]byte{1: packets.Puback, 2: packets.Pubrec}[qos])
-		sub.expect(packets.Publish)
+		pub.Expect(map[byte]byte{1: packets.Puback, 2: packets.Pubrec}[qos])
+		sub.Expect(packets.Publish)
 	}
 }
 
@@ -321,7 +272,7 @@ func TestAcknowledgementsKeepTheirOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := uint16(1); i <= 100; i++ {
-		if pk := c.expect(packets.Puback); pk.PacketID != i {
+		if pk := c.Expect(packets.Puback); pk.PacketID != i {
 			t.Fatalf("PUBACK %d, want %d", pk.PacketID, i)
 		}
 	}
@@ -333,24 +284,24 @@ func TestQoS2IsDeliveredOnceOverAReconnect(t *testing.T) {
 	b := start(t, new(open), nil)
 	sub := dial(t, b, 5)
 	sub.connect("sub", nil)
-	sub.subscribe("a", 0)
+	sub.Subscribe("a", 0)
 	c := dial(t, b, 5)
 	c.connect("c", keep)
-	c.send(message("a", 2, 7))
-	sub.expect(packets.Publish)
+	c.Send(message("a", 2, 7))
+	sub.Expect(packets.Publish)
 	c.Close() // PUBREC may have come or not
 	c = dial(t, b, 5)
 	c.connect("c", keep)
 	again := message("a", 2, 7)
 	again.FixedHeader.Dup = true
-	c.send(again)
-	c.expect(packets.Pubrec)
-	c.send(ack(packets.Pubrel, 7))
-	c.expect(packets.Pubcomp)
-	c.send(message("a", 2, 7)) // another one
-	c.expect(packets.Pubrec)
-	sub.expect(packets.Publish)
-	sub.ping()
+	c.Send(again)
+	c.Expect(packets.Pubrec)
+	c.Send(ack(packets.Pubrel, 7))
+	c.Expect(packets.Pubcomp)
+	c.Send(message("a", 2, 7)) // another one
+	c.Expect(packets.Pubrec)
+	sub.Expect(packets.Publish)
+	sub.Ping()
 }
 
 // Only what was sent before is marked as sent again ([MQTT-3.3.1-1]).
@@ -358,27 +309,27 @@ func TestDupIsSetOnlyOnWhatWasSentBefore(t *testing.T) {
 	b := start(t, new(open), nil)
 	c, pub := dial(t, b, 5), dial(t, b, 5)
 	c.connect("c", keep)
-	c.subscribe("a", 1)
+	c.Subscribe("a", 1)
 	pub.connect("pub", nil)
 	pub.publish("a", 1)
-	pub.expect(packets.Puback)
-	c.expect(packets.Publish)
+	pub.Expect(packets.Puback)
+	c.Expect(packets.Publish)
 	c.Close()
 	eventually(t, "the client is gone", func() bool { return b.Stats().Clients == 1 })
 	pub.publish("a", 1)
-	pub.expect(packets.Puback)
+	pub.Expect(packets.Puback)
 	c = dial(t, b, 5)
 	c.connect("c", keep)
 	dups := 0
 	for range 2 {
-		if c.expect(packets.Publish).FixedHeader.Dup {
+		if c.Expect(packets.Publish).FixedHeader.Dup {
 			dups++
 		}
 	}
 	if dups != 1 {
 		t.Errorf("%d of two messages are marked as sent again, want 1", dups)
 	}
-	c.ping()
+	c.Ping()
 	eventually(t, "three messages are counted as sent", func() bool { return b.Stats().MessagesSent == 3 })
 }
 
@@ -390,24 +341,24 @@ func TestTopicsThatNobodyMayPublishTo(t *testing.T) {
 		c.connect("c", nil)
 		c.publish(topic, 0)
 		c.publish(topic, 1)
-		if got := c.expect(packets.Puback).ReasonCode; got != code {
+		if got := c.Expect(packets.Puback).ReasonCode; got != code {
 			t.Errorf("%.10s: PUBACK %#02x, want %#02x", topic, got, code)
 		}
 		for range 2 { // the identifier is free again
 			c.publish(topic, 2)
-			if got := c.expect(packets.Pubrec).ReasonCode; got != code {
+			if got := c.Expect(packets.Pubrec).ReasonCode; got != code {
 				t.Errorf("%.10s: PUBREC %#02x, want %#02x", topic, got, code)
 			}
 		}
 		c = dial(t, b, 4)
 		c.connect("c4", nil)
 		c.publish(topic, 1)
-		c.expect(packets.Puback)
+		c.Expect(packets.Puback)
 		c.publish(topic, 2)
-		c.expect(packets.Pubrec)
-		c.send(ack(packets.Pubrel, 1000))
-		c.expect(packets.Pubcomp)
-		c.ping()
+		c.Expect(packets.Pubrec)
+		c.Send(ack(packets.Pubrel, 1000))
+		c.Expect(packets.Pubcomp)
+		c.Ping()
 	}
 }
 
@@ -419,9 +370,9 @@ func TestPublishRate(t *testing.T) {
 		for range 10 {
 			c.publish("a", 0)
 		}
-		c.ping()
-		c.raw(strings.Repeat(map[byte]string{4: "30 03 0001 61", 5: "30 04 0001 61 00"}[version], 10))
-		if got := c.expectEnd(); got != code {
+		c.Ping()
+		c.Raw(strings.Repeat(map[byte]string{4: "30 03 0001 61", 5: "30 04 0001 61 00"}[version], 10))
+		if got := c.UntilEnd(); got != code {
 			t.Errorf("v%d: DISCONNECT %#02x, want %#02x", version, got, code)
 		}
 	}
@@ -435,13 +386,13 @@ func TestV06ShortDisconnectSendsTheWill(t *testing.T) {
 	b := start(t, new(open), nil)
 	sub := dial(t, b, 5)
 	sub.connect("sub", nil)
-	sub.subscribe("will", 0)
+	sub.Subscribe("will", 0)
 	c := dial(t, b, 5)
 	c.connect("c", func(pk *packets.Packet) {
 		pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, "will", []byte("gone")
 	})
-	c.raw("e0 01 04")
-	sub.expect(packets.Publish)
+	c.Raw("e0 01 04")
+	sub.Expect(packets.Publish)
 }
 
 // Memory is spent on what has arrived, not on what was promised (V3).
@@ -450,14 +401,14 @@ func TestV03PromisedPacketsCostNoMemory(t *testing.T) {
 	b := start(t, new(open), func(c *broker.Config) { c.MaxPacketSize = limit })
 	for range 4 {
 		c := dial(t, b, 5)
-		c.raw("10 ffffff7f") // before CONNECT, 256 MiB
-		c.expectEnd()
+		c.Raw("10 ffffff7f") // before CONNECT, 256 MiB
+		c.UntilEnd()
 	}
 	var clients []*client
 	for i := range 8 {
 		c := dial(t, b, 5)
 		c.connect(fmt.Sprint("c", i), nil)
-		c.raw("30 f0ffff3f 0001", "'a") // just below the limit, and two bytes of it
+		c.Raw("30 f0ffff3f 0001", "'a") // just below the limit, and two bytes of it
 		clients = append(clients, c)
 	}
 	clients[0].Close()
@@ -475,18 +426,18 @@ func TestLargePacketPasses(t *testing.T) {
 	b := start(t, new(open), func(c *broker.Config) { c.MaxPacketSize = 8 << 20 })
 	sub, pub := dial(t, b, 5), dial(t, b, 5)
 	sub.connect("sub", nil)
-	sub.subscribe("a", 1)
+	sub.Subscribe("a", 1)
 	pub.connect("pub", nil)
 	for _, n := range []int{1, 2000, 2048, 2049, 4096, 100_000, 5 << 20, 3} {
 		pk := message("a", 1, 9)
 		pk.Payload = bytes.Repeat([]byte{'x'}, n)
-		pub.send(pk)
-		got := sub.expect(packets.Publish)
+		pub.Send(pk)
+		got := sub.Expect(packets.Publish)
 		if !bytes.Equal(got.Payload, pk.Payload) {
 			t.Fatalf("%d bytes came as %d", n, len(got.Payload))
 		}
-		sub.send(ack(packets.Puback, got.PacketID))
-		pub.expect(packets.Puback)
+		sub.Send(ack(packets.Puback, got.PacketID))
+		pub.Expect(packets.Puback)
 	}
 }
 
@@ -495,17 +446,17 @@ func TestPacketsComeInAnyPieces(t *testing.T) {
 	b := start(t, new(open), nil)
 	c := dial(t, b, 5)
 	c.connect("c", nil)
-	c.subscribe("a", 0)
+	c.Subscribe("a", 0)
 	whole := "30 05 0001 61 00 78 c000 30 05 0001 61 00 79 c000"
 	for _, digits := range strings.Fields(whole) {
 		for i := 0; i < len(digits); i += 2 {
-			c.raw(digits[i : i+2])
+			c.Raw(digits[i : i+2])
 		}
 	}
-	c.raw(whole)
+	c.Raw(whole)
 	var seen strings.Builder
 	for pings := 0; pings < 4 || seen.Len() < 4; { // messages and answers go separate ways
-		pk, err := c.next()
+		pk, err := c.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -525,7 +476,7 @@ func TestKeepAliveIsEnforced(t *testing.T) {
 	c := dial(t, b, 5)
 	began := time.Now()
 	c.connect("c", func(pk *packets.Packet) { pk.Connect.Keepalive = 1 })
-	c.expectEnd()
+	c.UntilEnd()
 	if took := time.Since(began); took < 1500*time.Millisecond || took > 5*time.Second {
 		t.Errorf("a silent client with a keep alive of 1 s was cut after %v", took)
 	}
@@ -537,13 +488,13 @@ func TestV07SharedWildcardGetsNoTopicsOfTheBroker(t *testing.T) {
 	b := start(t, new(open), func(c *broker.Config) { c.SysInterval = time.Second })
 	shared, own := dial(t, b, 5), dial(t, b, 5)
 	shared.connect("shared", nil)
-	shared.subscribe("$share/g/#", 0)
-	shared.subscribe("$SHARE/h/+/#", 0)
+	shared.Subscribe("$share/g/#", 0)
+	shared.Subscribe("$SHARE/h/+/#", 0)
 	own.connect("own", nil)
-	own.subscribe("$SYS/broker/uptime", 0)
-	own.expect(packets.Publish) // retained
-	own.expect(packets.Publish) // the next round
-	shared.ping()
+	own.Subscribe("$SYS/broker/uptime", 0)
+	own.Expect(packets.Publish) // retained
+	own.Expect(packets.Publish) // the next round
+	shared.Ping()
 }
 
 // A filter that ends with # matches its parent level, retained messages too
@@ -557,28 +508,28 @@ func TestRetainedMessageOfTheParentLevel(t *testing.T) {
 		for i, topic := range []string{"sports", "sports/tennis", "sports/tennis/one"} {
 			pk := message(topic, 1, uint16(i+1))
 			pk.FixedHeader.Retain = true
-			pub.send(pk)
-			pub.expect(packets.Puback)
+			pub.Send(pk)
+			pub.Expect(packets.Puback)
 		}
 		topics := func(version byte, options packets.Subscription, want int) string {
 			c := dial(t, b, version)
 			c.connect("c", nil)
-			c.send(packets.Packet{
+			c.Send(packets.Packet{
 				FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
 				Filters: packets.Subscriptions{options},
 			})
-			c.expect(packets.Suback)
-			c.raw("c000")
+			c.Expect(packets.Suback)
+			c.Raw("c000")
 			var got []string
 			for {
-				pk, err := c.next()
+				pk, err := c.Next()
 				switch {
 				case err != nil:
 					t.Fatal(err)
 				case pk.FixedHeader.Type == packets.Pingresp && len(got) >= want:
 					return strings.Join(got, " ")
 				case pk.FixedHeader.Type == packets.Pingresp: // messages and answers go separate ways
-					c.raw("c000")
+					c.Raw("c000")
 					continue
 				}
 				if !pk.FixedHeader.Retain || pk.FixedHeader.Qos != options.Qos {
@@ -599,12 +550,12 @@ func TestRetainedMessageOfTheParentLevel(t *testing.T) {
 		}
 		c := dial(t, b, 5)
 		c.connect("pub", nil) // in its publisher's place
-		c.send(packets.Packet{
+		c.Send(packets.Packet{
 			FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
 			Filters: packets.Subscriptions{{Filter: filter, NoLocal: true}},
 		})
-		c.expect(packets.Suback)
-		c.ping() // its own message does not come ([MQTT-3.8.3-3])
+		c.Expect(packets.Suback)
+		c.Ping() // its own message does not come ([MQTT-3.8.3-3])
 		if filter != "#" {
 			denied = parent
 			if got := topics(5, packets.Subscription{Filter: filter}, all-1); strings.Contains(" "+got+" ", " "+parent+" ") {
@@ -621,22 +572,22 @@ func TestMessagesThatAreTooLargeForAClient(t *testing.T) {
 	sub, pub := dial(t, b, 5), dial(t, b, 5)
 	small := func(pk *packets.Packet) { keep(pk); pk.Properties.MaximumPacketSize = 100 }
 	sub.connect("sub", small)
-	sub.subscribe("a", 1)
+	sub.Subscribe("a", 1)
 	pub.connect("pub", nil)
 	send := func(n int) {
 		pk := message("a", 1, 1)
 		pk.Payload = bytes.Repeat([]byte{'x'}, n)
-		pub.send(pk)
-		pub.expect(packets.Puback)
+		pub.Send(pk)
+		pub.Expect(packets.Puback)
 	}
 	send(200)
 	send(10)
-	if pk := sub.expect(packets.Publish); len(pk.Payload) != 10 {
+	if pk := sub.Expect(packets.Publish); len(pk.Payload) != 10 {
 		t.Errorf("got %d bytes", len(pk.Payload))
 	} else {
-		sub.send(ack(packets.Puback, pk.PacketID))
+		sub.Send(ack(packets.Puback, pk.PacketID))
 	}
-	sub.ping()
+	sub.Ping()
 	if n := b.Inflight(); n != 0 {
 		t.Errorf("%d messages wait", n)
 	}
@@ -650,10 +601,10 @@ func TestMessagesThatAreTooLargeForAClient(t *testing.T) {
 	send(20)
 	sub = dial(t, b, 5)
 	sub.connect("sub", small)
-	if pk := sub.expect(packets.Publish); len(pk.Payload) != 20 {
+	if pk := sub.Expect(packets.Publish); len(pk.Payload) != 20 {
 		t.Errorf("got %d bytes", len(pk.Payload))
 	}
-	sub.ping()
+	sub.Ping()
 }
 
 // A client beyond the limit of its address is told so before anybody looks at its
@@ -669,7 +620,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 		if got := c.connect("second", nil); got != code {
 			t.Errorf("v%d: CONNACK %#02x, want %#02x", version, got, code)
 		}
-		c.expectEnd()
+		c.UntilEnd()
 	}
 	if asked != 1 {
 		t.Errorf("the hook was asked %d times, want once", asked)
@@ -694,7 +645,7 @@ func TestSlowLorisOnALargePublish(t *testing.T) {
 		wg.Go(func() {
 			pk := message("a", 0, 0)
 			pk.Payload = make([]byte, 100_000)
-			if n := drip(c, encode(c.version, pk)[:600], 10*time.Millisecond); n == 600 {
+			if n := drip(c, encode(c.Version, pk)[:600], 10*time.Millisecond); n == 600 {
 				t.Error("it is still waited for after 6 s")
 			}
 		})
@@ -711,7 +662,7 @@ func TestTooLargeMessageHoldsUpNoOther(t *testing.T) {
 	b := start(t, new(open), nil)
 	sub, pub := dial(t, b, 5), dial(t, b, 5)
 	sub.connect("sub", func(pk *packets.Packet) { pk.Properties.MaximumPacketSize = 100 })
-	sub.subscribe("a", 0)
+	sub.Subscribe("a", 0)
 	pub.connect("pub", nil)
 	small, large := message("a", 0, 0), message("a", 0, 0)
 	large.Payload = make([]byte, 1000)
@@ -720,7 +671,7 @@ func TestTooLargeMessageHoldsUpNoOther(t *testing.T) {
 		if _, err := pub.Write(both); err != nil {
 			t.Fatal(err)
 		}
-		sub.expect(packets.Publish)
+		sub.Expect(packets.Publish)
 	}
 }
 
@@ -734,24 +685,24 @@ func TestUserPropertiesForAClientThatWantsNoProblemInformation(t *testing.T) {
 	c.connect("c", func(pk *packets.Packet) {
 		pk.Properties.RequestProblemInfoFlag, pk.Properties.RequestProblemInfo = true, 0
 	})
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
 		Properties: packets.Properties{User: user}, Filters: packets.Subscriptions{{Filter: "a"}},
 	})
-	if got := c.expect(packets.Suback).Properties.User; len(got) != 0 {
+	if got := c.Expect(packets.Suback).Properties.User; len(got) != 0 {
 		t.Errorf("SUBACK with %v", got)
 	}
 	pk := message("a", 0, 0)
 	pk.Properties.User = user
-	c.send(pk)
-	if got := c.expect(packets.Publish).Properties.User; !slices.Equal(got, user) {
+	c.Send(pk)
+	if got := c.Expect(packets.Publish).Properties.User; !slices.Equal(got, user) {
 		t.Errorf("the message has %v, want %v", got, user)
 	}
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe, Qos: 1}, PacketID: 2,
 		Properties: packets.Properties{User: user}, Filters: packets.Subscriptions{{Filter: "a"}},
 	})
-	if got := c.expect(packets.Unsuback).Properties.User; len(got) != 0 {
+	if got := c.Expect(packets.Unsuback).Properties.User; len(got) != 0 {
 		t.Errorf("UNSUBACK with %v", got)
 	}
 }
@@ -762,45 +713,83 @@ func TestMessagesDoNotComeBeforeConnack(t *testing.T) {
 	for _, version := range []byte{4, 5} {
 		for qos := range byte(3) {
 			resumes, goOn := make(chan struct{}), make(chan struct{})
-			h := new(events)
-			h.encode = func(pk packets.Packet) {
+			b := start(t, new(open), nil)
+			if err := b.Observe(&observer{encode: func(pk packets.Packet) {
 				if pk.FixedHeader.Type == packets.Connack && pk.SessionPresent {
 					close(resumes)
 					<-goOn
 				}
+			}}); err != nil {
+				t.Fatal(err)
 			}
-			b := start(t, h, nil)
 			c, pub := dial(t, b, version), dial(t, b, 5)
 			pub.connect("pub", nil)
 			c.connect("c", keep)
-			c.subscribe("a", qos)
+			c.Subscribe("a", qos)
 			c.Close()
 			eventually(t, "it is gone", func() bool { return b.Stats().Clients == 1 })
 			c = dial(t, b, version)
 			pk := connectAs("c")
 			keep(&pk)
-			c.send(pk)
+			c.Send(pk)
 			<-resumes
 			for range 3 {
 				pub.publish("a", 0)
-				pub.send(message("a", qos, uint16(qos)))
+				pub.Send(message("a", qos, uint16(qos)))
 				switch qos {
 				case 1:
-					pub.expect(packets.Puback)
+					pub.Expect(packets.Puback)
 				case 2:
-					pub.expect(packets.Pubrec)
-					pub.send(ack(packets.Pubrel, 2))
-					pub.expect(packets.Pubcomp)
+					pub.Expect(packets.Pubrec)
+					pub.Send(ack(packets.Pubrel, 2))
+					pub.Expect(packets.Pubcomp)
 				}
 			}
-			pub.ping()
+			pub.Ping()
 			close(goOn)
-			if pk, err := c.next(); err != nil || pk.FixedHeader.Type != packets.Connack {
+			if pk, err := c.Next(); err != nil || pk.FixedHeader.Type != packets.Connack {
 				t.Fatalf("version %d, QoS %d: %v %+v", version, qos, err, pk)
 			}
 			for n := map[byte]int{}; n[0] < 3 || n[qos] < 3; {
-				n[c.expect(packets.Publish).FixedHeader.Qos]++
+				n[c.Expect(packets.Publish).FixedHeader.Qos]++
 			}
 		}
 	}
+}
+
+// A prefix goes in front of the topic, and into nothing else of the message.
+func TestPrefix(t *testing.T) {
+	const prefix = "site/1/"
+	for _, version := range []byte{4, 5} {
+		for qos := range byte(3) {
+			b := start(t, &open{prefix: prefix}, nil)
+			sub, pub := dial(t, b, 5), dial(t, b, version)
+			sub.connect("sub", nil)
+			sub.MustSubscribe(prefix+"#", 0)
+			pub.connect("pub", nil)
+			for _, size := range []int{0, 1, 110, 120, 127, 128, 16_380, 100_000} {
+				payload := strings.Repeat("x", size)
+				if code := pub.Publish("a", payload, qos, false); code >= 0x80 {
+					t.Fatalf("version %d, QoS %d: %#02x", version, qos, code)
+				}
+				if pk := sub.ExpectMessage(prefix + "a"); string(pk.Payload) != payload {
+					t.Errorf("version %d, QoS %d: %d bytes came as %d", version, qos, size, len(pk.Payload))
+				}
+			}
+		}
+	}
+}
+
+// A packet may be as large as it may be, and get a prefix.
+func TestPrefixOfTheLargestPacket(t *testing.T) {
+	b := start(t, &open{prefix: strings.Repeat("p", 400)}, func(c *broker.Config) { c.MaxPacketSize = 2000 })
+	sub, pub := dial(t, b, 5), dial(t, b, 5)
+	sub.connect("sub", nil)
+	sub.MustSubscribe("#", 0)
+	pub.connect("pub", nil)
+	pub.Publish("a", strings.Repeat("x", 2000-7), 0, false) // header 3, topic 3, properties 1
+	if pk := sub.Message(); len(pk.Payload) != 2000-7 {
+		t.Errorf("%d bytes of payload", len(pk.Payload))
+	}
+	pub.Ping()
 }

@@ -103,7 +103,7 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 	default:
 	}
 	if h.Type == frame.TypePubrel {
-		g.ledger.released(g.client, frame.PacketID(h, packet[n:]))
+		g.session.queue.released(g.session, frame.PacketID(h, packet[n:]))
 	}
 	if v.First && h.Dup() {
 		// Mochi marks all that waited for a session as sent again, also what the
@@ -148,7 +148,7 @@ func (g *guard) connack(h frame.Header, packet []byte, n int) ([]byte, error) {
 	early := g.early
 	g.early = nil
 	if present := body[0] == 1; present {
-		g.ledger.arrange(g.client) // mochi sends what waits next
+		g.session.queue.arrange(g.session) // mochi sends what waits next
 	}
 	switch g.checker.Version() {
 	case frame.Level31: // which has no Session Present
@@ -244,7 +244,7 @@ func (g *guard) sendHeld() {
 		if g.send(pk) != nil {
 			return // which the reader notices
 		}
-		g.ledger.sent(g.client, &pk)
+		g.session.queue.markSent(g.session, &pk)
 	}
 }
 
@@ -285,7 +285,7 @@ func (g *guard) refuse(h frame.Header, err error) error {
 	if !ok {
 		return err
 	}
-	g.b.violations[v.Code].Add(1)
+	g.b.count.packetsRefused[v.Code].Add(1)
 	g.b.log.Debug("packet refused", "remote", g.RemoteAddr().String(), "packet", h.Type.String(), "reason", v.Error())
 	words := g.lastWords(h, v)
 	if words != nil {

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker"
@@ -62,7 +61,7 @@ func TestV10SlowReaderBlocksNobodyForLong(t *testing.T) {
 			slow := dial(t, b, 4) // with keep alive 0
 			_ = slow.Conn.(*net.TCPConn).SetReadBuffer(4096)
 			slow.connect("slow", nil)
-			slow.subscribe("a", qos)
+			slow.Subscribe("a", qos)
 			pub := dial(t, b, 5)
 			pub.connect("pub", nil)
 			pk := message("a", qos, 1)
@@ -73,16 +72,16 @@ func TestV10SlowReaderBlocksNobodyForLong(t *testing.T) {
 					t.Fatal("the slow reader is still connected")
 				}
 				began := time.Now()
-				pub.send(pk)
+				pub.Send(pk)
 				if qos == 2 {
-					pub.expect(packets.Pubrec)
-					pub.send(ack(packets.Pubrel, 1))
-					pub.expect(packets.Pubcomp)
+					pub.Expect(packets.Pubrec)
+					pub.Send(ack(packets.Pubrel, 1))
+					pub.Expect(packets.Pubcomp)
 				}
 				if qos == 1 {
-					pub.expect(packets.Puback)
+					pub.Expect(packets.Puback)
 				}
-				pub.ping()
+				pub.Ping()
 				longest = max(longest, time.Since(began))
 			}
 			if longest > timeout+patience/2 {
@@ -119,7 +118,7 @@ func TestLargePacketsFromMany(t *testing.T) {
 			}
 			_ = c.Conn.(*net.TCPConn).CloseWrite()
 			for {
-				if _, err := c.next(); err != nil {
+				if _, err := c.Next(); err != nil {
 					return
 				}
 			}
@@ -146,14 +145,14 @@ func TestV16TopicOfManyLevels(t *testing.T) {
 			pk := message(strings.Repeat("/", 65535), qos, uint16(qos))
 			pk.FixedHeader.Retain = retain
 			for range 20 {
-				c.send(pk)
+				c.Send(pk)
 				if qos > 0 {
-					if got, err := c.next(); err != nil || got.ReasonCode != 0x90 {
+					if got, err := c.Next(); err != nil || got.ReasonCode != 0x90 {
 						t.Fatalf("code %#02x, %v", got.ReasonCode, err)
 					}
 				}
 			}
-			c.ping()
+			c.Ping()
 			c.Close()
 		}
 	}
@@ -175,8 +174,8 @@ func TestV01TruncatedPacketsDoNoHarm(t *testing.T) {
 			for cut := 2; cut < len(pk); cut++ {
 				c := dial(t, b, version)
 				if pk[0]>>4 != packets.Connect {
-					c.raw(helloOf(version))
-					if got := c.expect(packets.Connack).ReasonCode; got != 0 {
+					c.Raw(helloOf(version))
+					if got := c.Expect(packets.Connack).ReasonCode; got != 0 {
 						t.Fatalf("CONNACK %#02x", got)
 					}
 				}
@@ -185,7 +184,7 @@ func TestV01TruncatedPacketsDoNoHarm(t *testing.T) {
 				}
 				_ = c.Conn.(*net.TCPConn).CloseWrite()
 				for { // what is short and well formed is answered
-					if _, err := c.next(); err != nil {
+					if _, err := c.Next(); err != nil {
 						break
 					}
 				}
@@ -268,20 +267,20 @@ func within(tb testing.TB, limit time.Duration, f func()) {
 // MQTT 3 knows no DISCONNECT from a server, and a peer that only fails is not
 // worth a warning (V23).
 func TestV23NoDisconnectToMQTT3(t *testing.T) {
-	b := start(t, &open{acl: func(*mqtt.Client, string, bool) bool { return false }}, nil)
+	b := start(t, new(open), nil)
 	for _, version := range []byte{3, 4} {
 		c := dial(t, b, version)
-		c.raw(helloOf(version))
-		c.hears("2002 0000")
-		c.publish("a", 1) // mochi answers with a DISCONNECT
-		if rest, err := c.next(); err == nil {
+		c.Raw(helloOf(version))
+		c.Hears("2002 0000")
+		b.DisconnectByMochi(b.Client("stlll"), packets.ErrNotAuthorized)
+		if rest, err := c.Next(); err == nil {
 			t.Errorf("version %d: got %s", version, packets.PacketNames[rest.FixedHeader.Type])
 		}
 	}
 	dial(t, b, 4).Close()
 	c := dial(t, b, 4)
-	c.raw("10 0d 0004 4d515455 04 02 000a 0001 61")
-	c.expectEnd()
+	c.Raw("10 0d 0004 4d515455 04 02 000a 0001 61")
+	c.UntilEnd()
 	eventually(t, "all are gone", func() bool { return b.Stats().Connections == 0 })
 	for line := range strings.Lines(b.log.String()) {
 		if !strings.Contains(line, "level=DEBUG") {
@@ -297,11 +296,11 @@ func TestV07FiltersThatAreNone(t *testing.T) {
 		for _, filter := range []string{"a+/b", "a#", "#/a", "a/#/b", "$share//x", "$SHARE//x", "$share/g", "$share/+/x", "$Share/g/", ""} {
 			c := dial(t, b, version)
 			c.connect("c", nil)
-			c.send(packets.Packet{
+			c.Send(packets.Packet{
 				FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
 				Filters: packets.Subscriptions{{Filter: filter}},
 			})
-			got, err := c.next()
+			got, err := c.Next()
 			refused := err != nil || got.FixedHeader.Type == packets.Disconnect ||
 				got.FixedHeader.Type == packets.Suback && got.ReasonCodes[0] >= 0x80
 			if !refused {
@@ -337,7 +336,7 @@ func TestV21RetainedMessagesComeAndGoWhileClientsSubscribe(t *testing.T) {
 				if _, err := c.Write(both); err != nil {
 					return
 				}
-				if _, err := c.next(); err != nil {
+				if _, err := c.Next(); err != nil {
 					return
 				}
 			}
@@ -357,7 +356,7 @@ func TestV21RetainedMessagesComeAndGoWhileClientsSubscribe(t *testing.T) {
 					return
 				}
 				for {
-					if pk, err := c.next(); err != nil || pk.FixedHeader.Type == packets.Suback {
+					if pk, err := c.Next(); err != nil || pk.FixedHeader.Type == packets.Suback {
 						break
 					}
 				}
@@ -370,9 +369,9 @@ func TestV21RetainedMessagesComeAndGoWhileClientsSubscribe(t *testing.T) {
 	w.testify(patience / 2)
 	sub := dial(t, b, 5)
 	sub.connect("sub", nil)
-	sub.subscribe("r/+", 0)
+	sub.Subscribe("r/+", 0)
 	for range 4 {
-		if pk := sub.expect(packets.Publish); !pk.FixedHeader.Retain {
+		if pk := sub.Expect(packets.Publish); !pk.FixedHeader.Retain {
 			t.Errorf("%s is not a retained message", pk.TopicName)
 		}
 	}
@@ -385,7 +384,7 @@ func TestMessagesSurviveTakeovers(t *testing.T) {
 	b := start(t, new(open), nil)
 	c, pub := dial(t, b, 5), dial(t, b, 5)
 	c.connect("c", keep)
-	c.subscribe("a", 1)
+	c.Subscribe("a", 1)
 	pub.connect("pub", nil)
 	const messages = 1000
 	published := make(chan error, 1)
@@ -397,7 +396,7 @@ func TestMessagesSurviveTakeovers(t *testing.T) {
 				published <- err
 				return
 			}
-			if _, err := pub.next(); err != nil {
+			if _, err := pub.Next(); err != nil {
 				published <- err
 				return
 			}
@@ -406,8 +405,8 @@ func TestMessagesSurviveTakeovers(t *testing.T) {
 	}()
 	got := make(map[string]bool)
 	take := func() string {
-		pk := c.expect(packets.Publish)
-		c.send(ack(packets.Puback, pk.PacketID))
+		pk := c.Expect(packets.Publish)
+		c.Send(ack(packets.Puback, pk.PacketID))
 		if payload := string(pk.Payload); !got[payload] {
 			got[payload] = true
 			return payload
@@ -439,8 +438,8 @@ func TestMessagesSurviveTakeovers(t *testing.T) {
 		takeovers++
 	}
 	end := message("a", 1, 1001)
-	pub.send(end)
-	pub.expect(packets.Puback)
+	pub.Send(end)
+	pub.Expect(packets.Puback)
 	for take() != string(end.Payload) {
 	}
 	t.Logf("%d takeovers", takeovers)

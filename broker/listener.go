@@ -88,7 +88,7 @@ func (b *Broker) welcome(l *listener, nc net.Conn) {
 func (b *Broker) mayCome(l *listener, c *conn) bool {
 	switch {
 	case l.proxied && !b.isProxy(c.remote):
-		b.misled.Add(1)
+		b.count.proxyHeadersRefused.Add(1)
 		b.log.Debug("connection refused: it does not come from a trusted proxy", "listener", l.name, "remote", c.remote.String())
 		return false
 	case !b.admission.arrive(&c.visit):
@@ -140,31 +140,33 @@ func (r *rarely) now() bool {
 func (b *Broker) serve(l *listener, c *conn) {
 	defer b.dismiss(c)
 	defer b.admission.leave(&c.visit)
-	b.contain(c, func() { b.attach(l, c) })
+	g := newGuard(b, c)
+	b.contain(c, func() { b.attach(l, g) })
 	if c.stalled.Load() {
-		b.stalled.Add(1)
+		b.count.writeTimeouts.Add(1)
 	}
 	_ = c.Close()
-	b.contain(c, c.finish)
+	if g.session != nil {
+		b.contain(c, func() { b.leave(g.session) })
+	}
 	b.contain(c, c.linger)
 }
 
 // attach prepares a connection and hands it to mochi until it ends.
-func (b *Broker) attach(l *listener, c *conn) {
+func (b *Broker) attach(l *listener, g *guard) {
+	defer g.over()
+	c := g.conn
 	deadline := time.Now().Add(b.cfg.ConnectTimeout)
 	_ = c.SetReadDeadline(deadline) // mochi replaces it once the hook has let the client in
 	defer func() {
 		if !c.answered.Load() && !time.Now().Before(deadline) {
-			b.late.Add(1)
+			b.count.connectTimeouts.Add(1)
 		}
 	}()
 	if err := b.prepare(l, c, deadline); err != nil {
 		b.log.Debug("connection refused", "listener", l.name, "remote", c.remote.String(), "err", err)
 		return
 	}
-	g := newGuard(b, c)
-	defer g.over()
-	c.Finally(func() { b.persist.leave(g.client) })
 	if err := g.greet(); err != nil {
 		b.log.Debug("no CONNECT", "listener", l.name, "remote", c.remote.String(), "err", err)
 		return
@@ -189,7 +191,7 @@ func (b *Broker) prepare(l *listener, c *conn, deadline time.Time) error {
 	if c.ahead != nil {
 		remote, err := c.ahead.header()
 		if err != nil {
-			b.misled.Add(1)
+			b.count.proxyHeadersRefused.Add(1)
 			return fmt.Errorf("PROXY header: %w", err)
 		}
 		if c.remote = remote; !b.locate(l, c) {
@@ -200,13 +202,13 @@ func (b *Broker) prepare(l *listener, c *conn, deadline time.Time) error {
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)
 		defer cancel()
 		if err := c.tls.HandshakeContext(ctx); err != nil {
-			b.failed.Add(1)
+			b.count.handshakesFailed.Add(1)
 			return fmt.Errorf("TLS handshake: %w", err)
 		}
 	}
 	if c.web != nil {
 		if err := b.upgrade(l, c); err != nil {
-			b.notUpgraded.Add(1)
+			b.count.upgradesRefused.Add(1)
 			return fmt.Errorf("WebSocket upgrade: %w", err)
 		}
 	}
@@ -227,6 +229,6 @@ func (b *Broker) contain(c *conn, f func()) {
 
 // logPanic takes note of a panic that ended a connection.
 func (b *Broker) logPanic(remote net.Addr, p any) {
-	b.panics.Add(1)
+	b.count.panics.Add(1)
 	b.log.Error("connection ended by a panic", "remote", remote.String(), "panic", p, "stack", string(debug.Stack()))
 }

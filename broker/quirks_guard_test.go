@@ -103,13 +103,6 @@ func (b *bare) attach(w *wire, version byte, id string) *mqtt.Client {
 	return cl
 }
 
-func connectAs(id string) packets.Packet {
-	return packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Connect},
-		Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), Clean: true, ClientIdentifier: id},
-	}
-}
-
 // events is a hook with the events that the hook of package broker is for.
 type events struct {
 	open
@@ -214,7 +207,7 @@ func TestQuirkWritesHoldWholePackets(t *testing.T) {
 	for range n {
 		pub.publish("a", 0)
 	}
-	pub.ping()
+	pub.Ping()
 	close(release)
 	eventually(t, "all are written", func() bool {
 		mu.Lock()
@@ -289,17 +282,17 @@ func TestQuirkPacketIdentifiersBeginAnewWithEachConnection(t *testing.T) {
 	for range 2 {
 		c := b.dial(5)
 		c.connect("c", keep)
-		c.subscribe("a", 1)
+		c.Subscribe("a", 1)
 		for want := uint16(1); want <= 3; want++ {
 			pub.publish("a", 1)
-			pub.expect(packets.Puback)
-			id := c.expect(packets.Publish).PacketID
+			pub.Expect(packets.Puback)
+			id := c.Expect(packets.Publish).PacketID
 			if id != want {
 				t.Errorf("identifier %d, want %d", id, want)
 			}
-			c.send(ack(packets.Puback, id))
+			c.Send(ack(packets.Puback, id))
 		}
-		c.ping()
+		c.Ping()
 	}
 }
 
@@ -309,11 +302,11 @@ func TestQuirkQoS2WaitsUnderOneIdentifier(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c, pub := b.dial(5), b.dial(5)
 	c.connect("c", nil)
-	c.subscribe("a", 2)
+	c.Subscribe("a", 2)
 	pub.connect("pub", nil)
 	pub.publish("a", 2)
-	pub.expect(packets.Pubrec)
-	id := c.expect(packets.Publish).PacketID
+	pub.Expect(packets.Pubrec)
+	id := c.Expect(packets.Publish).PacketID
 	cl, _ := b.Clients.Get("c")
 	waits := func(want byte) {
 		t.Helper()
@@ -323,23 +316,23 @@ func TestQuirkQoS2WaitsUnderOneIdentifier(t *testing.T) {
 		}
 	}
 	waits(packets.Publish)
-	c.send(ack(packets.Pubrec, id))
-	c.expect(packets.Pubrel)
+	c.Send(ack(packets.Pubrec, id))
+	c.Expect(packets.Pubrel)
 	waits(packets.Pubrel)
-	c.send(ack(packets.Pubcomp, id))
-	c.ping()
+	c.Send(ack(packets.Pubcomp, id))
+	c.Ping()
 	waits(0)
 
-	c.send(ack(packets.Pubrec, 77))
-	if pk := c.expect(packets.Pubrel); pk.PacketID != 77 || pk.ReasonCode != 0x92 {
+	c.Send(ack(packets.Pubrec, 77))
+	if pk := c.Expect(packets.Pubrel); pk.PacketID != 77 || pk.ReasonCode != 0x92 {
 		t.Errorf("PUBREL %d %#02x, want 77 0x92", pk.PacketID, pk.ReasonCode)
 	}
-	c.send(ack(packets.Pubrel, 78))
-	if pk := c.expect(packets.Pubcomp); pk.PacketID != 78 || pk.ReasonCode != 0x92 {
+	c.Send(ack(packets.Pubrel, 78))
+	if pk := c.Expect(packets.Pubcomp); pk.PacketID != 78 || pk.ReasonCode != 0x92 {
 		t.Errorf("PUBCOMP %d %#02x, want 78 0x92", pk.PacketID, pk.ReasonCode)
 	}
-	c.send(ack(packets.Puback, 79)) // silence
-	c.ping()
+	c.Send(ack(packets.Puback, 79)) // silence
+	c.Ping()
 }
 
 // A PUBREL that waits is sent again, too, when the client comes back, and so is
@@ -348,21 +341,21 @@ func TestQuirkPubrelAndReceiptsAreSentAgain(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c, pub := b.dial(5), b.dial(5)
 	c.connect("c", keep)
-	c.subscribe("a", 2)
+	c.Subscribe("a", 2)
 	pub.connect("pub", nil)
 	pub.publish("a", 2)
-	pub.expect(packets.Pubrec)
-	id := c.expect(packets.Publish).PacketID
-	c.send(ack(packets.Pubrec, id))
-	c.expect(packets.Pubrel)
-	c.send(message("b", 2, 500))
-	c.expect(packets.Pubrec)
+	pub.Expect(packets.Pubrec)
+	id := c.Expect(packets.Publish).PacketID
+	c.Send(ack(packets.Pubrec, id))
+	c.Expect(packets.Pubrel)
+	c.Send(message("b", 2, 500))
+	c.Expect(packets.Pubrec)
 	c.Close()
 	c = b.dial(5)
 	c.connect("c", keep)
 	got := make(map[byte]uint16)
 	for range 2 {
-		pk, err := c.next()
+		pk, err := c.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -378,7 +371,7 @@ func TestQuirkResentMessagesAreAllDuplicates(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c, pub := b.dial(5), b.dial(5)
 	c.connect("c", keep)
-	c.subscribe("a", 1)
+	c.Subscribe("a", 1)
 	c.Close()
 	eventually(t, "the client is gone", func() bool {
 		cl, _ := b.Clients.Get("c")
@@ -387,13 +380,13 @@ func TestQuirkResentMessagesAreAllDuplicates(t *testing.T) {
 	pub.connect("pub", nil)
 	for range 3 {
 		pub.publish("a", 1)
-		pub.expect(packets.Puback)
+		pub.Expect(packets.Puback)
 	}
-	pub.ping() // for PUBACK comes first
+	pub.Ping() // for PUBACK comes first
 	c = b.dial(5)
 	c.connect("c", keep)
 	for range 3 {
-		if !c.expect(packets.Publish).FixedHeader.Dup {
+		if !c.Expect(packets.Publish).FixedHeader.Dup {
 			t.Error("a message that the client gets for the first time is not marked any more")
 		}
 	}
@@ -434,7 +427,7 @@ func TestQuirkOnQosPublish(t *testing.T) {
 	pub := b.dial(5)
 	pub.connect("pub", nil)
 	pub.publish("a", 1)
-	pub.expect(packets.Puback)
+	pub.Expect(packets.Puback)
 	eventually(t, "it is written", func() bool { return strings.Contains(w.String(), "Publish") })
 	w.Close()
 	w = newWire()
@@ -461,11 +454,11 @@ func TestQuirkCodesOfOnSubscribedAreSent(t *testing.T) {
 	b := newBare(t, nil, h)
 	c := b.dial(5)
 	c.connect("c", nil)
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
 		Filters: packets.Subscriptions{{Filter: "a"}, {Filter: "c"}},
 	})
-	if got := c.expect(packets.Suback).ReasonCodes; !slices.Equal(got, []byte{0, 0x97}) {
+	if got := c.Expect(packets.Suback).ReasonCodes; !slices.Equal(got, []byte{0, 0x97}) {
 		t.Errorf("SUBACK % x, want 00 97", got)
 	}
 	if len(b.Topics.Subscribers("b").Subscriptions) != 1 || len(b.Topics.Subscribers("a").Subscriptions) != 0 {
@@ -481,11 +474,11 @@ func TestQuirkRetainedMessageOfTheParentLevelIsMissing(t *testing.T) {
 	c.connect("c", nil)
 	pk := message("sports", 0, 0)
 	pk.FixedHeader.Retain = true
-	c.send(pk)
-	c.subscribe("sports/#", 0)
-	c.ping()
+	c.Send(pk)
+	c.Subscribe("sports/#", 0)
+	c.Ping()
 	c.publish("sports", 0)
-	c.expect(packets.Publish)
+	c.Expect(packets.Publish)
 }
 
 // A message that is larger than its client takes is not sent, and waits for ever.
@@ -496,25 +489,25 @@ func TestQuirkTooLargeMessagesWaitForEver(t *testing.T) {
 	pk := message("a", 1, 1)
 	pk.FixedHeader.Retain = true
 	pk.Payload = make([]byte, 200)
-	pub.send(pk)
-	pub.expect(packets.Puback)
-	pub.ping() // for PUBACK comes first
+	pub.Send(pk)
+	pub.Expect(packets.Puback)
+	pub.Ping() // for PUBACK comes first
 	c := b.dial(5)
 	c.connect("c", func(pk *packets.Packet) { keep(pk); pk.Properties.MaximumPacketSize = 100 })
-	c.subscribe("a", 1)
-	c.ping()
+	c.Subscribe("a", 1)
+	c.Ping()
 	cl, _ := b.Clients.Get("c")
 	if n := cl.State.Inflight.Len(); n != 1 {
 		t.Errorf("%d messages wait, want 1", n)
 	}
 	c.Close()
 	c = b.dial(5)
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Connect}, Properties: packets.Properties{MaximumPacketSize: 100},
 		Connect: packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: "c"},
 	})
-	c.expect(packets.Connack)
-	c.expectEnd() // over the message that it cannot get
+	c.Expect(packets.Connack)
+	c.UntilEnd() // over the message that it cannot get
 }
 
 // The guard pads what is empty and legal, and takes the padding out in OnConnect.
@@ -524,8 +517,8 @@ func TestQuirkEmptyWillAndPasswordAreRefused(t *testing.T) {
 		"an empty password":     "10 12 0004 4d515454 04 c2 000a 0001 63 0001 75 0000",
 	} {
 		c := newBare(t, nil, new(open)).dial(4)
-		c.raw(connect)
-		if got, _ := io.ReadAll(c.r); len(got) >= 4 && got[3] == 0 {
+		c.Raw(connect)
+		if got, _ := io.ReadAll(c); len(got) >= 4 && got[3] == 0 {
 			t.Errorf("%s is accepted now: % x", name, got)
 		}
 	}

@@ -3,21 +3,26 @@ package broker
 import (
 	"time"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker/internal/keep"
 	"mqttwarden/broker/message"
 )
 
-// What mochi has, as the store keeps it, and back.
+// What is there of a session, as the store keeps it, and back.
 
-func session(cl *mqtt.Client, user string, owner []byte, until time.Time) keep.Session {
-	return keep.Session{
-		ClientID: cl.ID, User: user, Owner: owner,
-		Version: cl.Properties.ProtocolVersion, Clean: cl.Properties.Clean,
-		Expiry: cl.Properties.Props.SessionExpiryInterval, Until: until,
+// storedSession returns a session that ends at expires, zero while it is
+// connected, with a will that is delayed until due, nil if there is none.
+func storedSession(s *session, expires time.Time, delayed *will, due time.Time) keep.Session {
+	k := keep.Session{
+		ClientID: s.id, User: s.user, Proof: s.login.Proof(),
+		Version: s.client.Properties.ProtocolVersion, Clean: s.client.Properties.Clean,
+		Expiry: s.client.Properties.Props.SessionExpiryInterval, Until: expires,
 	}
+	if delayed != nil {
+		k.Will, k.WillDue = &delayed.message, due
+	}
+	return k
 }
 
 func subscription(s packets.Subscription) keep.Subscription {
@@ -35,13 +40,13 @@ func subscriptionFrom(s keep.Subscription) packets.Subscription {
 }
 
 // delivery returns what waits for a client.
-func delivery(pk *packets.Packet, e entry) *keep.Delivery {
-	d := &keep.Delivery{PacketID: pk.PacketID, Order: e.order, Stage: keep.Queued}
+func delivery(pk *packets.Packet, at place) *keep.Delivery {
+	d := &keep.Delivery{PacketID: pk.PacketID, Order: at.order, Stage: keep.Queued}
 	switch {
 	case pk.FixedHeader.Type == packets.Pubrel:
 		d.Stage = keep.Released
 		return d
-	case e.sent:
+	case at.sent:
 		d.Stage = keep.Sent
 	}
 	// Shared: mochi copies a message for each client, and changes none of it.

@@ -108,19 +108,10 @@ func (b *Broker) retainedChanged(topic string) {
 	atomic.StoreInt64(&b.srv.Info.Retained, int64(b.retained.Stats().Messages)) // for $SYS
 }
 
-// expireRetained removes retained messages as they expire, until the broker stops.
-func (b *Broker) expireRetained() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			for _, topic := range b.retained.Expire(now.Unix()) {
-				b.retainedChanged(topic)
-			}
-		case <-b.closing:
-			return
-		}
+// expireRetained removes the retained messages that have expired at the time now.
+func (b *Broker) expireRetained(now time.Time) {
+	for _, topic := range b.retained.Expire(now.Unix()) {
+		b.retainedChanged(topic)
 	}
 }
 
@@ -207,17 +198,19 @@ func (g *guard) sendWanted() {
 			case g.client.Closed():
 				return
 			case w.NoLocal && m.Origin == g.client.ID: // [MQTT-3.8.3-3]
-			case !g.b.hook.OnACLCheck(g.client, m.Topic, false):
+			case !g.session.mayRead(m.Topic):
+				g.b.count.readsDenied.Add(1)
 			case g.b.retained.Get(m.Topic) != m:
 			default:
-				g.b.hook.sendRetained(g.client, &w.Subscription, m)
+				g.sendRetained(&w.Subscription, m)
 			}
 		}
 	}
 }
 
 // sendRetained sends a retained message as mochi does.
-func (h *hook) sendRetained(cl *mqtt.Client, sub *packets.Subscription, m *message.Message) {
+func (g *guard) sendRetained(sub *packets.Subscription, m *message.Message) {
+	b, cl := g.b, g.client
 	out := m.Packet()
 	out.FixedHeader.Retain = true                           // [MQTT-3.3.1-8]
 	out.FixedHeader.Qos = min(out.FixedHeader.Qos, sub.Qos) // [MQTT-3.8.4-8]
@@ -225,19 +218,19 @@ func (h *hook) sendRetained(cl *mqtt.Client, sub *packets.Subscription, m *messa
 		out.Properties.SubscriptionIdentifier = []int{sub.Identifier} // [MQTT-3.3.4-3]
 	}
 	if out.FixedHeader.Qos > 0 {
-		if cl.State.Inflight.Len() >= int(h.b.cfg.MaxInflight) {
-			atomic.AddInt64(&h.b.srv.Info.InflightDropped, 1)
+		if cl.State.Inflight.Len() >= int(b.cfg.MaxInflight) {
+			atomic.AddInt64(&b.srv.Info.InflightDropped, 1)
 			return
 		}
 		id, err := cl.NextPacketID()
 		if err != nil {
-			atomic.AddInt64(&h.b.srv.Info.InflightDropped, 1)
+			atomic.AddInt64(&b.srv.Info.InflightDropped, 1)
 			return
 		}
 		out.PacketID = uint16(id) // #nosec G115 -- at most 65535
 		if cl.State.Inflight.Set(out) {
-			atomic.AddInt64(&h.b.srv.Info.Inflight, 1)
-			h.OnQosPublish(cl, out, out.Created, 0)
+			atomic.AddInt64(&b.srv.Info.Inflight, 1)
+			b.waits(g.session, &out)
 		}
 	}
 	_ = cl.WritePacket(out) // one that is gone is noticed by the next Read

@@ -5,11 +5,11 @@ package mqtttest
 
 import (
 	"bufio"
-	"bytes"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,14 +17,14 @@ import (
 )
 
 // Patience is how long a client waits for a packet that should come.
-const Patience = 10 * time.Second
+const Patience = 30 * time.Second
 
 // Client is one connection. Its methods end the test when something does not
 // come, or something else does; they are for the goroutine of the test.
 type Client struct {
 	net.Conn
-	Version byte // 3 for MQTT 3.1, 4 for 3.1.1, 5 for 5
-	tb      testing.TB
+	Version byte       // 3 for MQTT 3.1, 4 for 3.1.1, 5 for 5
+	TB      testing.TB // the test that it belongs to
 	r       *bufio.Reader
 	lastID  uint16
 	early   []packets.Packet // messages that came before the answer to what was asked
@@ -44,7 +44,7 @@ func Dial(tb testing.TB, addr string, version byte) *Client {
 // New returns a client on a connection, which is closed when the test ends.
 func New(tb testing.TB, conn net.Conn, version byte) *Client {
 	tb.Cleanup(func() { _ = conn.Close() })
-	return &Client{Conn: conn, Version: version, tb: tb, r: bufio.NewReader(conn)}
+	return &Client{Conn: conn, Version: version, TB: tb, r: bufio.NewReader(conn)}
 }
 
 // Connect is what a CONNECT says.
@@ -105,41 +105,75 @@ func protocolName(version byte) []byte {
 
 // Connect sends a CONNECT and returns the CONNACK, whatever it says.
 func (c *Client) Connect(o Connect) packets.Packet {
-	c.tb.Helper()
+	c.TB.Helper()
 	c.Send(o.Packet(c.Version))
 	return c.Expect(packets.Connack)
 }
 
 // MustConnect connects and ends the test if that is refused.
 func (c *Client) MustConnect(o Connect) packets.Packet {
-	c.tb.Helper()
+	c.TB.Helper()
 	ack := c.Connect(o)
 	if ack.ReasonCode != 0 {
-		c.tb.Fatalf("%s: CONNACK %#02x, want 0", o.ClientID, ack.ReasonCode)
+		c.TB.Fatalf("%s: CONNACK %#02x, want 0", o.ClientID, ack.ReasonCode)
 	}
 	return ack
 }
 
 // Send sends a packet.
 func (c *Client) Send(pk packets.Packet) {
-	c.tb.Helper()
+	c.TB.Helper()
 	pk.ProtocolVersion = c.Version
 	c.SendBytes(Encode(pk))
 }
 
 // SendBytes sends what is no packet, or half of one.
 func (c *Client) SendBytes(b []byte) {
-	c.tb.Helper()
+	c.TB.Helper()
 	_ = c.SetWriteDeadline(time.Now().Add(Patience))
 	if _, err := c.Write(b); err != nil {
-		c.tb.Fatalf("send: %v", err)
+		c.TB.Fatalf("send: %v", err)
 	}
 }
+
+// Raw sends bytes as they are written: hex digits, blanks, and 'text.
+func (c *Client) Raw(parts ...string) {
+	c.TB.Helper()
+	var out []byte
+	for _, p := range parts {
+		if text, ok := strings.CutPrefix(p, "'"); ok {
+			out = append(out, text...)
+			continue
+		}
+		b, err := hex.DecodeString(strings.ReplaceAll(p, " ", ""))
+		if err != nil {
+			c.TB.Fatal(err)
+		}
+		out = append(out, b...)
+	}
+	c.SendBytes(out)
+}
+
+// Hears reads as many bytes as are wanted and ends the test unless they are these,
+// in hex digits with blanks.
+func (c *Client) Hears(want string) {
+	c.TB.Helper()
+	want = strings.ReplaceAll(want, " ", "")
+	_ = c.SetReadDeadline(time.Now().Add(Patience))
+	got := make([]byte, len(want)/2)
+	n, err := io.ReadFull(c, got)
+	if err != nil || hex.EncodeToString(got) != want {
+		c.TB.Fatalf("got %x (%v), want %s", got[:n], err, want)
+	}
+}
+
+// Read reads what comes next, packet or not.
+func (c *Client) Read(p []byte) (int, error) { return c.r.Read(p) }
 
 // Publish publishes and returns the reason code of the acknowledgement, 0 at
 // QoS 0. At QoS 2 it finishes the exchange.
 func (c *Client) Publish(topic, payload string, qos byte, retain bool) byte {
-	c.tb.Helper()
+	c.TB.Helper()
 	pk := packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos, Retain: retain},
 		TopicName:   topic,
@@ -169,9 +203,9 @@ func (c *Client) Publish(topic, payload string, qos byte, retain bool) byte {
 // client that subscribes to what it publishes may get its message before the
 // acknowledgement; such messages are next after this.
 func (c *Client) answer(kind byte) packets.Packet {
-	c.tb.Helper()
+	c.TB.Helper()
 	for {
-		pk, err := c.read(Patience)
+		pk, err := c.read()
 		if err == nil && pk.FixedHeader.Type == packets.Publish {
 			c.early = append(c.early, pk)
 			continue
@@ -182,7 +216,7 @@ func (c *Client) answer(kind byte) packets.Packet {
 
 // Subscribe subscribes to a filter and returns the code that SUBACK has for it.
 func (c *Client) Subscribe(filter string, qos byte) byte {
-	c.tb.Helper()
+	c.TB.Helper()
 	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1},
 		PacketID:    c.NextID(),
@@ -193,15 +227,15 @@ func (c *Client) Subscribe(filter string, qos byte) byte {
 
 // MustSubscribe subscribes and ends the test if that is refused.
 func (c *Client) MustSubscribe(filter string, qos byte) {
-	c.tb.Helper()
+	c.TB.Helper()
 	if code := c.Subscribe(filter, qos); code > 2 {
-		c.tb.Fatalf("SUBSCRIBE %s: %#02x", filter, code)
+		c.TB.Fatalf("SUBSCRIBE %s: %#02x", filter, code)
 	}
 }
 
 // Disconnect says goodbye and closes.
 func (c *Client) Disconnect() {
-	c.tb.Helper()
+	c.TB.Helper()
 	c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}})
 	_ = c.Close()
 }
@@ -209,7 +243,7 @@ func (c *Client) Disconnect() {
 // Message returns the next message and acknowledges it as its QoS asks. Nothing
 // else may come before it.
 func (c *Client) Message() packets.Packet {
-	c.tb.Helper()
+	c.TB.Helper()
 	pk := c.Expect(packets.Publish)
 	switch pk.FixedHeader.Qos {
 	case 1:
@@ -224,10 +258,10 @@ func (c *Client) Message() packets.Packet {
 
 // ExpectMessage ends the test unless the next message has that topic.
 func (c *Client) ExpectMessage(topic string) packets.Packet {
-	c.tb.Helper()
+	c.TB.Helper()
 	pk := c.Message()
 	if pk.TopicName != topic {
-		c.tb.Fatalf("message on %s, want %s", pk.TopicName, topic)
+		c.TB.Fatalf("message on %s, want %s", pk.TopicName, topic)
 	}
 	return pk
 }
@@ -235,26 +269,26 @@ func (c *Client) ExpectMessage(topic string) packets.Packet {
 // Ping waits for the broker to have dealt with everything sent so far. Nothing
 // but the PINGRESP may come.
 func (c *Client) Ping() {
-	c.tb.Helper()
+	c.TB.Helper()
 	c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
 	c.Expect(packets.Pingresp)
 }
 
 // Expect returns the next packet, which must be of that type.
 func (c *Client) Expect(kind byte) packets.Packet {
-	c.tb.Helper()
-	pk, err := c.Next(Patience)
+	c.TB.Helper()
+	pk, err := c.Next()
 	return c.must(kind, pk, err)
 }
 
 // must ends the test unless what was read is a packet of that type.
 func (c *Client) must(kind byte, pk packets.Packet, err error) packets.Packet {
-	c.tb.Helper()
+	c.TB.Helper()
 	if err != nil {
-		c.tb.Fatalf("waiting for %s: %v", packets.PacketNames[kind], err)
+		c.TB.Fatalf("waiting for %s: %v", packets.PacketNames[kind], err)
 	}
 	if pk.FixedHeader.Type != kind {
-		c.tb.Fatalf("got %s (topic %q, code %#02x), want %s", packets.PacketNames[pk.FixedHeader.Type],
+		c.TB.Fatalf("got %s (topic %q, code %#02x), want %s", packets.PacketNames[pk.FixedHeader.Type],
 			pk.TopicName, pk.ReasonCode, packets.PacketNames[kind])
 	}
 	return pk
@@ -264,33 +298,53 @@ func (c *Client) must(kind byte, pk packets.Packet, err error) packets.Packet {
 // before that, 0 if there was none. Nothing else may come; MQTT 3 knows no
 // DISCONNECT from a server.
 func (c *Client) ExpectEnd() (code byte) {
-	c.tb.Helper()
-	pk, err := c.Next(Patience)
+	c.TB.Helper()
+	pk, err := c.Next()
 	if err == nil && pk.FixedHeader.Type == packets.Disconnect && c.Version >= 5 {
 		code = pk.ReasonCode
-		_, err = c.Next(Patience)
+		_, err = c.Next()
 	}
 	if err == nil {
-		c.tb.Fatalf("got %s (topic %q), want the end", packets.PacketNames[pk.FixedHeader.Type], pk.TopicName)
+		c.TB.Fatalf("got %s (topic %q), want the end", packets.PacketNames[pk.FixedHeader.Type], pk.TopicName)
 	}
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		c.tb.Fatal("still connected")
+		c.TB.Fatal("still connected")
 	}
 	return code
 }
 
+// UntilEnd waits for the broker to close, whatever comes before, and returns the
+// code of the last packet, which is that of a DISCONNECT if there was one; 0 if
+// nothing came.
+func (c *Client) UntilEnd() (code byte) {
+	c.TB.Helper()
+	for {
+		pk, err := c.Next()
+		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+			c.TB.Fatal("still connected")
+		}
+		if err != nil {
+			return code
+		}
+		if c.Version < 5 && pk.FixedHeader.Type == packets.Disconnect {
+			c.TB.Error("DISCONNECT to a client of MQTT 3")
+		}
+		code = pk.ReasonCode
+	}
+}
+
 // Next returns the next packet, or an error when none comes in time.
-func (c *Client) Next(patience time.Duration) (packets.Packet, error) {
+func (c *Client) Next() (packets.Packet, error) {
 	if len(c.early) > 0 {
 		pk := c.early[0]
 		c.early = c.early[1:]
 		return pk, nil
 	}
-	return c.read(patience)
+	return c.read()
 }
 
-func (c *Client) read(patience time.Duration) (packets.Packet, error) {
-	_ = c.SetReadDeadline(time.Now().Add(patience))
+func (c *Client) read() (packets.Packet, error) {
+	_ = c.SetReadDeadline(time.Now().Add(Patience))
 	pk := packets.Packet{ProtocolVersion: c.Version}
 	b, err := c.r.ReadByte()
 	if err != nil {
@@ -317,74 +371,4 @@ func (c *Client) NextID() uint16 {
 	// table (v2.7.9).
 	c.lastID++
 	return 30_000 + c.lastID%30_000
-}
-
-// Encode returns a packet of a client as it stands on the wire, in the version
-// that the packet names. It panics when there is no such packet.
-func Encode(pk packets.Packet) []byte {
-	pk.Mods.AllowResponseInfo = true // else mochi leaves some properties out
-	var buf bytes.Buffer
-	var err error
-	switch pk.FixedHeader.Type {
-	case packets.Connect:
-		err = pk.ConnectEncode(&buf)
-	case packets.Publish:
-		err = pk.PublishEncode(&buf)
-	case packets.Puback:
-		err = pk.PubackEncode(&buf)
-	case packets.Pubrec:
-		err = pk.PubrecEncode(&buf)
-	case packets.Pubrel:
-		err = pk.PubrelEncode(&buf)
-	case packets.Pubcomp:
-		err = pk.PubcompEncode(&buf)
-	case packets.Subscribe:
-		err = pk.SubscribeEncode(&buf)
-	case packets.Unsubscribe:
-		err = pk.UnsubscribeEncode(&buf)
-	case packets.Pingreq:
-		err = pk.PingreqEncode(&buf)
-	case packets.Disconnect:
-		err = pk.DisconnectEncode(&buf)
-	case packets.Auth:
-		err = pk.AuthEncode(&buf)
-	default:
-		err = fmt.Errorf("a client does not send packets of type %d", pk.FixedHeader.Type)
-	}
-	if err != nil {
-		panic(err)
-	}
-	return buf.Bytes()
-}
-
-func decode(pk *packets.Packet, body []byte) error {
-	switch pk.FixedHeader.Type {
-	case packets.Connack:
-		return pk.ConnackDecode(body)
-	case packets.Publish:
-		return pk.PublishDecode(body)
-	case packets.Puback:
-		return pk.PubackDecode(body)
-	case packets.Pubrec:
-		return pk.PubrecDecode(body)
-	case packets.Pubrel:
-		return pk.PubrelDecode(body)
-	case packets.Pubcomp:
-		return pk.PubcompDecode(body)
-	case packets.Suback:
-		return pk.SubackDecode(body)
-	case packets.Unsuback:
-		return pk.UnsubackDecode(body)
-	case packets.Pingresp:
-		return nil
-	case packets.Disconnect:
-		if pk.ProtocolVersion < 5 {
-			return nil
-		}
-		return pk.DisconnectDecode(body)
-	case packets.Auth:
-		return pk.AuthDecode(body)
-	default:
-		return fmt.Errorf("a server does not send packets of type %d", pk.FixedHeader.Type)
-	}
 }

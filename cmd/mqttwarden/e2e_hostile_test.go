@@ -43,7 +43,7 @@ func TestV12OneConnectionForEachClientID(t *testing.T) {
 		}
 		wg.Wait()
 		for _, c := range clients {
-			_, _ = c.Next(patience) // the CONNACK, or the end
+			_, _ = c.Next() // the CONNACK, or the end
 		}
 		served := 0
 		for _, c := range clients {
@@ -93,7 +93,7 @@ func TestV12ClientThatComesBackAtOnceIsKnown(t *testing.T) {
 func isServed(c *mqtttest.Client) bool {
 	_, _ = c.Write([]byte{packets.Pingreq << 4, 0})
 	for {
-		pk, err := c.Next(patience)
+		pk, err := c.Next()
 		if err != nil || pk.FixedHeader.Type == packets.Pingresp {
 			return err == nil
 		}

@@ -63,7 +63,7 @@ func TestMalformedTrafficHurtsNobodyElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			for { // a CONNACK or DISCONNECT may come first
-				if _, err := bad.Next(patience); err != nil {
+				if _, err := bad.Next(); err != nil {
 					break
 				}
 			}

@@ -176,7 +176,7 @@ func TestAnExchangeGoesOnAfterARestart(t *testing.T) {
 			cl.Send(mine)
 			var own packets.Packet // it comes to the client itself, too
 			for range 2 {
-				if pk, err := cl.Next(patience); err != nil {
+				if pk, err := cl.Next(); err != nil {
 					t.Fatal(err)
 				} else if pk.FixedHeader.Type == packets.Publish {
 					own = pk
@@ -192,7 +192,7 @@ func TestAnExchangeGoesOnAfterARestart(t *testing.T) {
 			cl = p.back(5, lasting("alice", "alice"))
 			var again, released []uint16
 			for range 4 {
-				pk, err := cl.Next(patience)
+				pk, err := cl.Next()
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -34,7 +34,7 @@ func (a *app) metrics() http.Handler {
 	reg.MustRegister(
 		refusals{
 			"mqttwarden_connects_refused_total", "CONNECT packets refused, by reason code of MQTT 5.",
-			func() map[byte]uint64 { return a.hook.Stats().Refused },
+			func() map[byte]uint64 { return a.broker.Stats().ConnectsRefused },
 		},
 		refusals{
 			"mqttwarden_mqtt_packets_refused_total", "Packets that were malformed, out of order or over a limit and ended a connection, by reason code of MQTT 5.",
@@ -45,12 +45,12 @@ func (a *app) metrics() http.Handler {
 }
 
 func (a *app) brokerMetrics() []metric {
-	b, h := a.broker, a.hook
+	b := a.broker
 	return []metric{
 		{"mqttwarden_mqtt_connections", "Open MQTT connections, signed in or not.", false, func() float64 { return float64(b.Stats().Connections) }},
 		{"mqttwarden_mqtt_half_open", "MQTT connections not signed in.", false, func() float64 { return float64(b.Stats().HalfOpen) }},
 		{"mqttwarden_mqtt_clients", "MQTT clients signed in.", false, func() float64 { return float64(b.Stats().Clients) }},
-		{"mqttwarden_mqtt_sessions_stored", "Sessions without a connection.", false, func() float64 { return float64(h.Stats().Stored) }},
+		{"mqttwarden_mqtt_sessions_stored", "Sessions without a connection.", false, func() float64 { return float64(b.Stats().SessionsStored) }},
 		{"mqttwarden_mqtt_subscriptions", "Subscriptions.", false, func() float64 { return float64(b.Stats().Subscriptions) }},
 		{"mqttwarden_mqtt_retained_messages", "Retained messages, those of the broker itself aside.", false, func() float64 { return float64(b.Stats().Retained) }},
 		{"mqttwarden_mqtt_retained_bytes", "Bytes of retained messages: topics, payloads and properties.", false, func() float64 { return float64(b.Stats().RetainedBytes) }},
@@ -88,17 +88,17 @@ func (a *app) brokerMetrics() []metric {
 			return 0
 		}},
 		{"mqttwarden_sessions_flush_seconds", "How long the last write to disk took.", false, func() float64 { return b.Stats().Sessions.LastFlush.Seconds() }},
-		{"mqttwarden_connects_accepted_total", "CONNECT packets accepted.", true, func() float64 { return float64(h.Stats().Accepted) }},
-		{"mqttwarden_client_ids_refused_total", "CONNECT packets refused because their client ID is too long.", true, func() float64 { return float64(h.Stats().ClientIDsTooLong) }},
-		{"mqttwarden_user_connections_refused_total", "CONNECT packets refused because their user had too many connections.", true, func() float64 { return float64(h.Stats().ConnectionsRefused) }},
-		{"mqttwarden_stored_sessions_refused_total", "CONNECT packets refused because their user had too many sessions that outlive their connection.", true, func() float64 { return float64(h.Stats().StoredSessionsRefused) }},
-		{"mqttwarden_keep_alives_set_total", "CONNECT packets whose keep alive the server set, because it was too long or none.", true, func() float64 { return float64(h.Stats().KeepAlivesSet) }},
-		{"mqttwarden_session_expiries_lowered_total", "CONNECT packets whose session expiry the server lowered.", true, func() float64 { return float64(h.Stats().ExpiriesLowered) }},
-		{"mqttwarden_publishes_denied_total", "Publishes refused by a policy.", true, func() float64 { return float64(h.Stats().DeniedPublishes) }},
-		{"mqttwarden_subscribes_denied_total", "Filters refused by a policy.", true, func() float64 { return float64(h.Stats().DeniedSubscribes) }},
-		{"mqttwarden_deliveries_denied_total", "Deliveries refused by a policy.", true, func() float64 { return float64(h.Stats().DeniedDeliveries) }},
-		{"mqttwarden_sessions_ended_total", "Sessions ended because their user or credential no longer held.", true, func() float64 { return float64(h.Stats().Ended) }},
-		{"mqttwarden_wills_dropped_total", "Wills not sent because they were no longer allowed.", true, func() float64 { return float64(h.Stats().WillsDropped) }},
+		{"mqttwarden_connects_accepted_total", "CONNECT packets accepted.", true, func() float64 { return float64(b.Stats().ConnectsAccepted) }},
+		{"mqttwarden_client_ids_refused_total", "CONNECT packets refused because their client ID is too long.", true, func() float64 { return float64(b.Stats().ClientIDsTooLong) }},
+		{"mqttwarden_user_connections_refused_total", "CONNECT packets refused because their user had too many connections.", true, func() float64 { return float64(b.Stats().UserConnectionsRefused) }},
+		{"mqttwarden_stored_sessions_refused_total", "CONNECT packets refused because their user had too many sessions that outlive their connection.", true, func() float64 { return float64(b.Stats().StoredSessionsRefused) }},
+		{"mqttwarden_keep_alives_set_total", "CONNECT packets whose keep alive the server set, because it was too long or none.", true, func() float64 { return float64(b.Stats().KeepAlivesSet) }},
+		{"mqttwarden_session_expiries_lowered_total", "CONNECT packets whose session expiry the server lowered.", true, func() float64 { return float64(b.Stats().ExpiriesLowered) }},
+		{"mqttwarden_publishes_denied_total", "Publishes refused by a policy.", true, func() float64 { return float64(b.Stats().PublishesDenied) }},
+		{"mqttwarden_subscribes_denied_total", "Filters refused by a policy.", true, func() float64 { return float64(b.Stats().SubscribesDenied) }},
+		{"mqttwarden_deliveries_denied_total", "Deliveries refused by a policy.", true, func() float64 { return float64(b.Stats().DeliveriesDenied) }},
+		{"mqttwarden_sessions_ended_total", "Sessions ended because their user or credential no longer held.", true, func() float64 { return float64(b.Stats().SessionsEnded) }},
+		{"mqttwarden_wills_dropped_total", "Wills not sent because they were no longer allowed.", true, func() float64 { return float64(b.Stats().WillsDropped) }},
 	}
 }
 

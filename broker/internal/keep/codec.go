@@ -9,8 +9,11 @@ import (
 	"mqttwarden/broker/message"
 )
 
-// format is the version of the values that are written.
-const format = 1
+// The versions of the values that are written. Older ones are read.
+const (
+	format        = 1
+	sessionFormat = 2 // with the will; see session1.go for the one before
+)
 
 var (
 	errFormat  = errors.New("keep: a version that is not known")
@@ -20,25 +23,26 @@ var (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // seal returns the value for a key: version, body, checksum.
-func seal(key []byte, body func([]byte) []byte) []byte {
-	v := body([]byte{format})
+func seal(key []byte, version byte, body func([]byte) []byte) []byte {
+	v := body([]byte{version})
 	return binary.BigEndian.AppendUint32(v, checksum(key, v))
 }
 
-// unseal returns the body of the value of a key.
-func unseal(key, value []byte) ([]byte, error) {
+// unseal returns the body of the value of a key, and its version, which is newest
+// at most.
+func unseal(key, value []byte, newest byte) (body []byte, version byte, err error) {
 	const sum = 4
 	if len(value) < 1+sum {
-		return nil, errCorrupt
+		return nil, 0, errCorrupt
 	}
 	v, want := value[:len(value)-sum], binary.BigEndian.Uint32(value[len(value)-sum:])
 	if checksum(key, v) != want {
-		return nil, errCorrupt
+		return nil, 0, errCorrupt
 	}
-	if v[0] != format {
-		return nil, errFormat
+	if v[0] == 0 || v[0] > newest {
+		return nil, 0, errFormat
 	}
-	return v[1:], nil
+	return v[1:], v[0], nil
 }
 
 func checksum(key, value []byte) uint32 {
@@ -47,28 +51,45 @@ func checksum(key, value []byte) uint32 {
 
 func (s *Session) encode(b []byte) []byte {
 	b = appendText(b, s.User)
-	b = appendText(b, s.Owner)
+	b = appendText(b, s.Proof)
 	b = append(b, s.Version)
 	b = appendBool(b, s.Clean)
 	b = binary.AppendUvarint(b, uint64(s.Expiry))
-	var until int64
-	if !s.Until.IsZero() {
-		until = s.Until.UnixNano()
+	b = appendTime(b, s.Until)
+	b = appendBool(b, s.Will != nil)
+	if s.Will != nil {
+		b = appendTime(appendMessage(appendText(b, s.Will.Topic), s.Will), s.WillDue)
 	}
-	return binary.AppendVarint(b, until)
+	return b
 }
 
-func (s *Session) decode(b []byte) error {
+func (s *Session) decode(b []byte, version byte) error {
 	d := decoder{b: b}
 	s.User = d.text()
-	s.Owner = d.bytes()
+	s.Proof = d.bytes()
 	s.Version = d.byte()
 	s.Clean = d.bool()
 	s.Expiry = uint32(d.uvarint(1<<32 - 1)) // #nosec G115 -- bounded
-	if until := d.varint(); until != 0 {
-		s.Until = time.Unix(0, until)
+	s.Until = d.time()
+	if version == 1 {
+		s.Will, s.WillDue = willOfProof(s.Proof)
+		return d.end()
+	}
+	if d.bool() {
+		s.Will = &message.Message{Topic: d.text()}
+		d.message(s.Will)
+		s.WillDue = d.time()
 	}
 	return d.end()
+}
+
+// read reads a session, whose ID is k.
+func (s *Session) read(k, value []byte) error {
+	body, version, err := unseal(k, value, sessionFormat)
+	if err != nil {
+		return err
+	}
+	return s.decode(body, version)
 }
 
 func (s *Subscription) encode(b []byte) []byte {
@@ -180,6 +201,14 @@ func appendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
+// appendTime appends a time, zero as such.
+func appendTime(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return binary.AppendVarint(b, 0)
+	}
+	return binary.AppendVarint(b, t.UnixNano())
+}
+
 func appendBool(b []byte, v bool) []byte {
 	if v {
 		return append(b, 1)
@@ -242,6 +271,14 @@ func (d *decoder) varint() int64 {
 	}
 	d.b = d.b[n:]
 	return v
+}
+
+// time reads what appendTime wrote.
+func (d *decoder) time() time.Time {
+	if ns := d.varint(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
 }
 
 // integer reads a number that fits a subscription identifier, which has 28 bits.

@@ -47,10 +47,13 @@ func aMessage(t *rapid.T) message.Message {
 }
 
 func sessions(t *rapid.T) Session {
+	w := aMessage(t)
 	return Session{
+		Will:     &w,
+		WillDue:  time.Unix(0, rapid.Int64Min(1).Draw(t, "will due")),
 		ClientID: text.Draw(t, "client"),
 		User:     text.Draw(t, "user"),
-		Owner:    blob.Draw(t, "owner"),
+		Proof:    blob.Draw(t, "owner"),
 		Version:  small.Draw(t, "version"),
 		Clean:    true,
 		Expiry:   rapid.Uint32Min(1).Draw(t, "expiry"),
@@ -90,16 +93,18 @@ func TestNoFieldIsLostInTheFile(t *testing.T) {
 
 		k := []byte("the key")
 		got := content{Retained: []message.Message{{Topic: want.Retained[0].Topic}}}
-		opened(t, k, seal(k, encodeRetained(&want.Retained[0])), func(b []byte) error { return decodeRetained(&got.Retained[0], b) })
+		opened(t, k, seal(k, format, encodeRetained(&want.Retained[0])), func(b []byte) error { return decodeRetained(&got.Retained[0], b) })
 		read := Stored{
 			Session:       Session{ClientID: one.ClientID},
 			Subscriptions: []Subscription{{Filter: one.Subscriptions[0].Filter}},
 			Deliveries:    []Delivery{{PacketID: one.Deliveries[0].PacketID}},
 			Received:      one.Received,
 		}
-		opened(t, k, seal(k, one.encode), read.decode)
-		opened(t, k, seal(k, one.Subscriptions[0].encode), read.Subscriptions[0].decode)
-		opened(t, k, seal(k, one.Deliveries[0].encode), read.Deliveries[0].decode)
+		if err := read.read(k, seal(k, sessionFormat, one.encode)); err != nil {
+			t.Fatal(err)
+		}
+		opened(t, k, seal(k, format, one.Subscriptions[0].encode), read.Subscriptions[0].decode)
+		opened(t, k, seal(k, format, one.Deliveries[0].encode), read.Deliveries[0].decode)
 		got.Sessions = []Stored{read}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
@@ -112,7 +117,7 @@ func encodeRetained(m *message.Message) func([]byte) []byte {
 }
 
 func opened(t *rapid.T, k, v []byte, decode func([]byte) error) {
-	body, err := unseal(k, v)
+	body, _, err := unseal(k, v, format)
 	if err == nil {
 		err = decode(body)
 	}
@@ -150,22 +155,21 @@ func wantNoZero(t *rapid.T, v reflect.Value) {
 
 func TestAValueOfAnotherVersionOrKeyOrADamagedOneIsNotRead(t *testing.T) {
 	k := []byte("key")
-	good := seal(k, (&Session{User: "u"}).encode)
-	other := []byte{format + 1, 1, 2, 3}
-	newer := seal(k, func([]byte) []byte { return other })
-	if _, err := unseal(k, newer); !errors.Is(err, errFormat) {
+	good := seal(k, sessionFormat, (&Session{User: "u"}).encode)
+	newer := seal(k, sessionFormat+1, (&Session{User: "u"}).encode)
+	if _, _, err := unseal(k, newer, sessionFormat); !errors.Is(err, errFormat) {
 		t.Errorf("a newer version: %v, want %v", err, errFormat)
 	}
-	if _, err := unseal([]byte("kez"), good); !errors.Is(err, errCorrupt) {
+	if _, _, err := unseal([]byte("kez"), good, sessionFormat); !errors.Is(err, errCorrupt) {
 		t.Errorf("another key: %v, want %v", err, errCorrupt)
 	}
 	for i := range good {
 		bad := append([]byte(nil), good...)
 		bad[i] ^= 0x10
-		if _, err := unseal(k, bad); err == nil {
+		if _, _, err := unseal(k, bad, sessionFormat); err == nil {
 			t.Errorf("byte %d changed, and it was read", i)
 		}
-		if _, err := unseal(k, good[:i]); err == nil {
+		if _, _, err := unseal(k, good[:i], sessionFormat); err == nil {
 			t.Errorf("cut to %d bytes, and it was read", i)
 		}
 	}
@@ -181,11 +185,14 @@ func FuzzDecode(f *testing.F) {
 	f.Add(appendMessage(nil, &m))
 	f.Add((&Delivery{Order: 3, Stage: Sent, Message: m}).encode(nil))
 	f.Add((&Delivery{Order: 3, Stage: Released}).encode(nil))
-	f.Add((&Session{User: "u", Owner: []byte("o"), Until: time.Unix(9, 0)}).encode(nil))
+	f.Add((&Session{User: "u", Proof: []byte("o"), Until: time.Unix(9, 0)}).encode(nil))
 	f.Add((&Subscription{Filter: "f", QoS: 2}).encode(nil))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		again(t, b, (*Session).decode, (*Session).encode)
+		for version := byte(1); version <= sessionFormat; version++ {
+			again(t, b, func(k *Session, b []byte) error { return k.decode(b, version) }, nil)
+		}
+		again(t, b, func(k *Session, b []byte) error { return k.decode(b, sessionFormat) }, (*Session).encode)
 		again(t, b, (*Subscription).decode, (*Subscription).encode)
 		again(t, b, (*Delivery).decode, (*Delivery).encode)
 		again(t, b, decodeRetained, func(m *message.Message, b []byte) []byte { return appendMessage(b, m) })
@@ -194,7 +201,7 @@ func FuzzDecode(f *testing.F) {
 
 func again[T any](t *testing.T, b []byte, decode func(*T, []byte) error, encode func(*T, []byte) []byte) {
 	var first, second T
-	if decode(&first, b) != nil {
+	if decode(&first, b) != nil || encode == nil {
 		return
 	}
 	if err := decode(&second, encode(&first, nil)); err != nil {

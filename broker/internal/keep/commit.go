@@ -175,19 +175,16 @@ func (w *writer) session(id string, c *changes) {
 func (w *writer) owner(id string, v *Session) {
 	w.disown(id, v.User)
 	w.set(w.tx.Bucket(bucketUsers), key(v.User, id), true, nothing)
-	w.set(w.tx.Bucket(bucketSessions), []byte(id), true, v.encode)
+	k := []byte(id)
+	w.put(w.tx.Bucket(bucketSessions), k, seal(k, sessionFormat, v.encode))
 }
 
 // disown takes a session from the user that it belongs to in the file, unless
 // that is user.
 func (w *writer) disown(id, user string) {
 	k := []byte(id)
-	body, err := unseal(k, w.tx.Bucket(bucketSessions).Get(k))
-	if err != nil {
-		return // there is none
-	}
 	var before Session
-	if before.decode(body) == nil && before.User != user {
+	if before.read(k, w.tx.Bucket(bucketSessions).Get(k)) == nil && before.User != user {
 		w.set(w.tx.Bucket(bucketUsers), key(before.User, id), false, nil)
 	}
 }
@@ -210,14 +207,23 @@ func (w *writer) wipe(id string) {
 	}
 }
 
-// set writes or deletes one record.
+// set writes or deletes one record, which is none of a session itself.
 func (w *writer) set(bucket *bbolt.Bucket, k []byte, there bool, body func([]byte) []byte) {
+	if there {
+		w.put(bucket, k, seal(k, format, body))
+	} else {
+		w.put(bucket, k, nil)
+	}
+}
+
+// put writes one record, or deletes it if there is no value.
+func (w *writer) put(bucket *bbolt.Bucket, k, value []byte) {
 	if w.err != nil {
 		return
 	}
 	w.n++
-	if there {
-		w.err = bucket.Put(k, seal(k, body))
+	if value != nil {
+		w.err = bucket.Put(k, value)
 	} else {
 		w.err = bucket.Delete(k)
 	}

@@ -27,7 +27,7 @@ func written(t *testing.T) (file string, c content) {
 		}
 	}
 	r.PutRetained(&message.Message{Topic: "t"})
-	r.flush()
+	r.commit()
 	c = r.content()
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
@@ -45,11 +45,11 @@ func TestARecordThatCantBeUsedIsLeftOut(t *testing.T) {
 	err = db.Update(func(tx *bbolt.Tx) error {
 		newer := append([]byte{format + 1}, "what we will think of"...)
 		k := packetKey("client-0", 3)
-		one := tx.Bucket(bucketDeliveries).Put(k, seal(k, func([]byte) []byte { return newer }))
+		one := tx.Bucket(bucketDeliveries).Put(k, seal(k, format, func([]byte) []byte { return newer }))
 		k = packetKey("client-0", 4)
 		two := tx.Bucket(bucketDeliveries).Put(k, []byte("what nobody can read"))
 		k = packetKey("a stranger", 1)
-		three := tx.Bucket(bucketDeliveries).Put(k, seal(k, (&Delivery{Stage: Released}).encode))
+		three := tx.Bucket(bucketDeliveries).Put(k, seal(k, format, (&Delivery{Stage: Released}).encode))
 		four := tx.Bucket(bucketSessions).Put([]byte("client-1"), []byte{1})
 		return join(one, two, three, four)
 	})
@@ -173,7 +173,7 @@ func TestACrashAtAnyPointOfACommitLosesThatCommitAtMost(t *testing.T) {
 				r.PutDelivery(id, &Delivery{PacketID: p, Order: uint64(p), Stage: Sent, Message: message.Message{Topic: "t", Payload: make([]byte, chance.IntN(6000))}}, false)
 			}
 		}
-		r.flush()
+		r.commit()
 		after, has := r.snapshot()
 		for range 6 {
 			torn := make([]byte, len(after))

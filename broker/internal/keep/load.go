@@ -179,10 +179,9 @@ func (c *copier) record(bucket, k, v []byte) error {
 	if bytes.Equal(bucket, bucketSessions) {
 		c.store.known[string(k)] = true
 		var s Session
-		body, _ := unseal(k, v)
-		_ = s.decode(body)
+		_ = s.read(k, v)
 		owner := key(s.User, string(k))
-		if err := c.tx.Bucket(bucketUsers).Put(owner, seal(owner, nothing)); err != nil {
+		if err := c.tx.Bucket(bucketUsers).Put(owner, seal(owner, format, nothing)); err != nil {
 			return err
 		}
 	}
@@ -216,14 +215,15 @@ func (c *copier) abandon() {
 
 // usable reports whether a record can be read and belongs to a session.
 func (c *copier) usable(bucket, k, v []byte) bool {
-	body, err := unseal(k, v)
+	if bytes.Equal(bucket, bucketSessions) {
+		return len(k) > 0 && new(Session).read(k, v) == nil
+	}
+	body, _, err := unseal(k, v, format)
 	if err != nil {
 		return false
 	}
 	owned := func(id string, ok bool) bool { return ok && c.store.known[id] }
 	switch string(bucket) {
-	case "sessions":
-		return len(k) > 0 && new(Session).decode(body) == nil
 	case "users":
 		return true
 	case "subscriptions":
@@ -260,7 +260,7 @@ func (s *Store) Load(session func(Stored), retained func(message.Message)) (err 
 		}
 		return tx.Bucket(bucketRetained).ForEach(func(k, v []byte) error {
 			m := message.Message{Topic: string(k)}
-			body, err := unseal(k, v)
+			body, _, err := unseal(k, v, format)
 			if err == nil && decodeRetained(&m, body) == nil {
 				retained(m)
 			}
@@ -269,24 +269,12 @@ func (s *Store) Load(session func(Stored), retained func(message.Message)) (err 
 	})
 }
 
-// ofUser returns the client IDs of the sessions of a user.
-func (s *Store) ofUser(user string) (ids []string, err error) {
-	all := prefix(user)
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		each(tx, bucketUsers, all, func(k, _ []byte) { ids = append(ids, string(k[len(all):])) })
-		return nil
-	})
-	return ids, err
-}
-
 // read returns a session. The file is a copy that was made at the start: there is
 // nothing in it that can't be read.
 func read(tx *bbolt.Tx, id string) Stored {
 	st := Stored{Session: Session{ClientID: id}}
 	k := []byte(id)
-	if body, err := unseal(k, tx.Bucket(bucketSessions).Get(k)); err == nil {
-		_ = st.decode(body)
-	}
+	_ = st.read(k, tx.Bucket(bucketSessions).Get(k))
 	all := prefix(id)
 	each(tx, bucketSubscriptions, all, func(k, body []byte) {
 		v := Subscription{Filter: string(k[len(all):])}
@@ -311,7 +299,7 @@ func read(tx *bbolt.Tx, id string) Stored {
 func each(tx *bbolt.Tx, bucket, all []byte, f func(k, body []byte)) {
 	c := tx.Bucket(bucket).Cursor()
 	for k, v := c.Seek(all); bytes.HasPrefix(k, all); k, v = c.Next() {
-		if body, err := unseal(k, v); err == nil {
+		if body, _, err := unseal(k, v, format); err == nil {
 			f(k, body)
 		}
 	}

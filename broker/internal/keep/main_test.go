@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
 	"go.uber.org/goleak"
 
 	"mqttwarden/broker/message"
@@ -52,10 +53,10 @@ func (r *rig) again() *rig {
 	return openFile(r.tb, r.file)
 }
 
-// flush commits.
-func (r *rig) flush() {
+// commit has all that was recorded committed.
+func (r *rig) commit() {
 	r.tb.Helper()
-	if err := r.Flush(r.tb.Context()); err != nil {
+	if err := r.flush(r.tb.Context()); err != nil {
 		r.tb.Fatal(err)
 	}
 }
@@ -73,4 +74,18 @@ func (r *rig) content() (c content) {
 		r.tb.Fatal(err)
 	}
 	return c
+}
+
+// ofUser returns the client IDs of the sessions that the file has of a user.
+func (r *rig) ofUser(user string) (ids []string) {
+	r.tb.Helper()
+	all := prefix(user)
+	err := r.db.View(func(tx *bbolt.Tx) error {
+		each(tx, bucketUsers, all, func(k, _ []byte) { ids = append(ids, string(k[len(all):])) })
+		return nil
+	})
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	return ids
 }

@@ -10,11 +10,14 @@ import (
 type Session struct {
 	ClientID string
 	User     string    // whose it is, by id
-	Owner    []byte    // what the owner of the store wants to know of that; not looked into
+	Proof    []byte    // what the user signed in with; not looked into
 	Version  byte      // of the protocol
 	Clean    bool      // the clean session or clean start flag of its CONNECT
 	Expiry   uint32    // seconds that it outlives a connection, as the client said
 	Until    time.Time // it ends then; zero while it is connected
+
+	Will    *message.Message // nil: none is delayed
+	WillDue time.Time        // when it is to be sent; zero without one
 }
 
 // Subscription is one that was granted.
@@ -56,7 +59,14 @@ type Stored struct {
 // The sizes say how much memory waits to be written, not how much exactly.
 const overhead = 200
 
-func (s *Session) size() int      { return overhead + len(s.ClientID) + len(s.User) + len(s.Owner) }
+func (s *Session) size() int {
+	n := overhead + len(s.ClientID) + len(s.User) + len(s.Proof)
+	if s.Will != nil {
+		n += size(s.Will)
+	}
+	return n
+}
+
 func (s *Subscription) size() int { return overhead + len(s.Filter) }
 
 func size(m *message.Message) int {

@@ -268,17 +268,17 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
-// ErrClosed is what Flush returns after Close.
-var ErrClosed = errors.New("keep: the store is closed")
+// errClosed is what flush returns after Close.
+var errClosed = errors.New("keep: the store is closed")
 
-// Flush commits all that was recorded before, or says why that failed; then it
-// is tried again.
-func (s *Store) Flush(ctx context.Context) error {
+// flush commits all that was recorded before, or says why that failed; then it
+// is tried again. Tests do not wait for the interval.
+func (s *Store) flush(ctx context.Context) error {
 	done := make(chan error, 1)
 	select {
 	case s.flushes <- done:
 	case <-s.stopped:
-		return ErrClosed
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}

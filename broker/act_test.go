@@ -2,9 +2,10 @@ package broker_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,25 +13,8 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker"
+	messages "mqttwarden/broker/message"
 )
-
-// known returns a hook that keeps the clients it has seen, and a way to get at
-// the latest with an ID.
-func known() (*open, func(id string) *mqtt.Client) {
-	var mu sync.Mutex
-	all := make(map[string]*mqtt.Client)
-	h := &open{connect: func(cl *mqtt.Client, _ packets.Packet) error {
-		mu.Lock()
-		defer mu.Unlock()
-		all[cl.ID] = cl
-		return nil
-	}}
-	return h, func(id string) *mqtt.Client {
-		mu.Lock()
-		defer mu.Unlock()
-		return all[id]
-	}
-}
 
 func keep(pk *packets.Packet) {
 	pk.Connect.Clean = false
@@ -38,19 +22,22 @@ func keep(pk *packets.Packet) {
 }
 
 func TestRefuse(t *testing.T) {
-	var b *started
-	b = start(t, &open{connect: func(cl *mqtt.Client, _ packets.Packet) error {
-		if err := b.Refuse(cl, packets.ErrMalformedUsernameOrPassword); err != nil {
-			t.Error(err)
-		}
-		return packets.ErrBadUsernameOrPassword
+	b := start(t, &open{connect: func(*mqtt.Client, packets.Packet) error {
+		return fmt.Errorf("%w: for the log only", packets.ErrBadUsernameOrPassword)
 	}}, nil)
-	c := dial(t, b, 4)
-	if code := c.connect("c", nil); code != 4 {
-		t.Errorf("CONNACK %#02x, want 4", code)
+	for version, want := range map[byte]byte{4: 4, 5: 0x86} {
+		c := dial(t, b, version)
+		c.Send(connectAs("c"))
+		pk := c.Expect(packets.Connack)
+		if pk.ReasonCode != want || strings.Contains(pk.Properties.ReasonString, "log") {
+			t.Errorf("version %d: CONNACK %#02x %q, want %#02x", version, pk.ReasonCode, pk.Properties.ReasonString, want)
+		}
+		if code := c.UntilEnd(); code != 0 {
+			t.Errorf("DISCONNECT %#02x after it", code)
+		}
 	}
-	if code := c.expectEnd(); code != 0 {
-		t.Errorf("DISCONNECT %#02x after it", code)
+	if got := b.Stats().ConnectsRefused[0x86]; got != 2 {
+		t.Errorf("%d are counted, want 2", got)
 	}
 }
 
@@ -63,15 +50,15 @@ func TestEmptyClientIDWithASessionToKeepIsRefused(t *testing.T) {
 
 func TestKick(t *testing.T) {
 	for version, want := range map[byte]byte{4: 0, 5: 0x98} {
-		hook, client := known()
-		b := start(t, hook, nil)
+		b := start(t, new(open), nil)
 		c := dial(t, b, version)
 		c.connect("c", nil)
-		b.Kick(client("c"), packets.ErrAdministrativeAction)
-		if code := c.expectEnd(); code != want {
+		cl := b.Client("c")
+		b.Kick(cl, packets.ErrAdministrativeAction)
+		if code := c.UntilEnd(); code != want {
 			t.Errorf("version %d: DISCONNECT %#02x, want %#02x", version, code, want)
 		}
-		b.Kick(client("c"), packets.ErrAdministrativeAction) // nothing happens
+		b.Kick(cl, packets.ErrAdministrativeAction) // nothing happens
 		eventually(t, "it is gone", func() bool { return b.Stats().Connections == 0 })
 	}
 }
@@ -79,29 +66,36 @@ func TestKick(t *testing.T) {
 // A socket that is closed with unread data in it is reset, and may take the
 // DISCONNECT back.
 func TestKickOfAClientThatGoesOnSending(t *testing.T) {
-	hook, client := known()
-	release := make(chan struct{})
-	hook.acl = func(*mqtt.Client, string, bool) bool { <-release; return true }
-	b := start(t, hook, func(cfg *broker.Config) { cfg.LastWords = 5 * time.Second })
-	c := dial(t, b, 5)
+	begun, release := make(chan struct{}), make(chan struct{})
+	b := start(t, &open{acl: func(_ *mqtt.Client, name string, write bool) bool {
+		if name == "a" && !write {
+			close(begun)
+			<-release
+		}
+		return true
+	}}, func(cfg *broker.Config) { cfg.LastWords = 5 * time.Second })
+	sub, c := dial(t, b, 5), dial(t, b, 5)
+	sub.connect("sub", nil)
+	sub.Subscribe("+", 0)
 	c.connect("c", nil)
 	for range 1000 {
 		c.publish("a", 0)
 	}
-	eventually(t, "the first one is being dealt with", func() bool { return b.Stats().MessagesReceived == 1 })
-	b.Kick(client("c"), packets.ErrAdministrativeAction)
+	<-begun // the delivery of the first one
+	b.Kick(b.Client("c"), packets.ErrAdministrativeAction)
 	close(release)
-	if pk := c.expect(packets.Disconnect); pk.ReasonCode != 0x98 {
+	if pk := c.Expect(packets.Disconnect); pk.ReasonCode != 0x98 {
 		t.Errorf("DISCONNECT %#02x, want 0x98", pk.ReasonCode)
 	}
-	if _, err := c.next(); !errors.Is(err, io.EOF) {
+	if _, err := c.Next(); !errors.Is(err, io.EOF) {
 		t.Errorf("the connection ended with %v, want EOF", err)
 	}
-	eventually(t, "mochi is through with it", func() bool { return b.Stats().Clients == 0 })
+	eventually(t, "mochi is through with it", func() bool { return b.Stats().Clients == 1 })
 	for range 20 {
 		c.publish("a", 0) // no error yet
-		time.Sleep(time.Millisecond)
 	}
+	c.Close()
+	eventually(t, "the broker is through with it", func() bool { return b.Stats().Connections == 1 })
 	if got := b.Stats().MessagesReceived; got > 1 {
 		t.Errorf("%d messages were read, want 1", got)
 	}
@@ -111,80 +105,74 @@ func TestKickOfAClientThatGoesOnSending(t *testing.T) {
 // goroutine is in the middle of writing to it.
 func TestKickOfAClientThatDoesNotRead(t *testing.T) {
 	for _, version := range []byte{4, 5} {
-		hook, client := known()
-		b := start(t, hook, func(cfg *broker.Config) { cfg.LastWords, cfg.MaxQueued = 100*time.Millisecond, 8 })
+		b := start(t, new(open), func(cfg *broker.Config) { cfg.LastWords, cfg.MaxQueued = 100*time.Millisecond, 8 })
 		c := dial(t, b, version)
 		if err := c.Conn.(*net.TCPConn).SetReadBuffer(1 << 10); err != nil {
 			t.Fatal(err)
 		}
 		c.connect("c", nil)
-		c.subscribe("a", 0)
+		c.Subscribe("a", 0)
 		pub := dial(t, b, 5)
 		pub.connect("pub", nil)
 		eventually(t, "messages for it are dropped", func() bool {
-			pub.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "a", Payload: make([]byte, 100_000)})
-			pub.ping()
+			pub.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "a", Payload: make([]byte, 100_000)})
+			pub.Ping()
 			return b.Stats().MessagesDropped > 0
 		})
 		before := time.Now()
-		b.Kick(client("c"), packets.ErrAdministrativeAction)
+		b.Kick(b.Client("c"), packets.ErrAdministrativeAction)
 		if took := time.Since(before); took > 3*time.Second {
 			t.Errorf("version %d: it took %v", version, took)
 		}
 		eventually(t, "it is gone", func() bool { return b.Stats().Connections == 1 })
-		pub.ping()
+		pub.Ping()
 	}
 }
 
 func TestPrune(t *testing.T) {
-	hook, client := known()
-	b := start(t, hook, nil)
+	b := start(t, new(open), nil)
 	c := dial(t, b, 5)
 	c.connect("c", keep)
 	for _, filter := range []string{"a/#", "b", "$share/g/a/1", "$SHARE/g/b"} {
-		c.subscribe(filter, 1)
+		c.Subscribe(filter, 1)
 	}
 	pub := dial(t, b, 5)
 	pub.connect("pub", nil)
 	pub.publish("a/1", 0)
-	c.expect(packets.Publish)
+	c.Expect(packets.Publish)
 	c.Close()
 	eventually(t, "it is stored", func() bool { return b.Stats().Clients == 1 })
 	for _, topic := range []string{"a/1", "b"} {
 		pub.publish(topic, 1)
-		pub.expect(packets.Puback)
+		pub.Expect(packets.Puback)
 	}
 	eventually(t, "both are routed", func() bool { return b.Inflight() == 2 })
 
 	mayB := func(name string) bool { return name == "b" || name == "$SHARE/g/b" }
-	subscriptions, messages := b.Prune(client("c"), mayB)
-	if subscriptions != 2 || messages != 1 {
-		t.Errorf("pruned %d subscriptions and %d messages, want 2 and 1", subscriptions, messages)
-	}
+	b.Prune(b.Client("c"), mayB)
 	if st := b.Stats(); st.Subscriptions != 2 || b.Inflight() != 1 {
 		t.Errorf("%d subscriptions and %d messages are left, want 2 and 1", st.Subscriptions, b.Inflight())
 	}
 	c = dial(t, b, 5)
 	c.connect("c", keep)
-	if pk := c.expect(packets.Publish); pk.TopicName != "b" {
+	if pk := c.Expect(packets.Publish); pk.TopicName != "b" {
 		t.Errorf("resent: %s, want b", pk.TopicName)
 	}
-	c.ping()
+	c.Ping()
 }
 
 func TestPurge(t *testing.T) {
-	hook, client := known()
-	b := start(t, hook, nil)
+	b := start(t, new(open), nil)
 	c := dial(t, b, 5)
 	c.connect("c", keep)
-	c.subscribe("a", 1)
-	old := client("c")
+	c.Subscribe("a", 1)
+	old := b.Client("c")
 	c.Close()
 	eventually(t, "it is stored", func() bool { return b.Stats().Clients == 0 })
 	pub := dial(t, b, 5)
 	pub.connect("pub", nil)
 	pub.publish("a", 1)
-	pub.expect(packets.Puback)
+	pub.Expect(packets.Puback)
 	eventually(t, "the message waits", func() bool { return b.Inflight() == 1 })
 
 	b.Purge(old)
@@ -193,11 +181,11 @@ func TestPurge(t *testing.T) {
 	}
 	c = dial(t, b, 5)
 	c.connect("c", keep)
-	c.ping()
+	c.Ping()
 	b.Purge(old) // its place is taken: nothing happens
-	c.subscribe("a", 0)
+	c.Subscribe("a", 0)
 	pub.publish("a", 0)
-	c.expect(packets.Publish)
+	c.Expect(packets.Publish)
 }
 
 func TestPublish(t *testing.T) {
@@ -205,15 +193,15 @@ func TestPublish(t *testing.T) {
 	c := dial(t, b, 5)
 	c.connect("c", nil)
 	for qos := range byte(3) {
-		c.subscribe("a", qos)
-		c.ping() // what was retained has been looked for
-		if err := b.Publish("c", packets.Packet{
-			FixedHeader: packets.FixedHeader{Qos: qos, Retain: qos == 2}, TopicName: "a", Payload: []byte("x"),
-			Properties: packets.Properties{ContentType: "text/plain"},
+		c.Subscribe("a", qos)
+		c.Ping() // what was retained has been looked for
+		if err := b.Publish(&messages.Message{
+			Origin: "c", QoS: qos, Retain: qos == 2, Topic: "a", Payload: []byte("x"),
+			Properties: &messages.Properties{ContentType: "text/plain"},
 		}); err != nil {
 			t.Fatal(err)
 		}
-		pk := c.expect(packets.Publish)
+		pk := c.Expect(packets.Publish)
 		if pk.FixedHeader.Qos != qos || pk.Properties.ContentType != "text/plain" || string(pk.Payload) != "x" {
 			t.Errorf("got %+v", pk)
 		}
@@ -232,12 +220,12 @@ func TestInflightIsCounted(t *testing.T) {
 		c := dial(t, b, 5)
 		c.connect("c", keep)
 		if i == 0 {
-			c.subscribe("a", 1)
+			c.Subscribe("a", 1)
 		}
 		c.Close()
 		eventually(t, "it is gone", func() bool { return b.Stats().Clients == 1 })
 		pub.publish("a", 1)
-		pub.expect(packets.Puback)
+		pub.Expect(packets.Puback)
 	}
 	if n := b.Inflight(); n != 3 {
 		t.Errorf("%d messages wait, want 3", n)
