@@ -11,11 +11,11 @@ import (
 )
 
 // What the broker does to clients, which are mochi's. None of this waits for a
-// client longer than its last words take.
+// client longer than FinalTimeout.
 
 // kick ends the connection of a client: MQTT 5 hears code in a DISCONNECT, MQTT
 // 3, which knows no DISCONNECT from a server, nothing. It returns within
-// LastWords, also when the client does not read.
+// FinalTimeout, also when the client does not read.
 //
 // Mochi's DisconnectClient waits for such a client without limit, and while
 // messages are queued it leaves the DISCONNECT in its buffer and closes.
@@ -24,7 +24,7 @@ func (b *Broker) kick(cl *mqtt.Client, code packets.Code) {
 		cl.Stop(code)
 		return
 	}
-	_ = cl.Net.Conn.SetWriteDeadline(time.Now().Add(b.cfg.LastWords)) // also unblocks who writes now
+	_ = cl.Net.Conn.SetWriteDeadline(time.Now().Add(b.cfg.FinalTimeout)) // also unblocks who writes now
 	cl.Lock()
 	defer cl.Unlock()
 	if cl.Properties.ProtocolVersion >= 5 && !cl.Closed() {

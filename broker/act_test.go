@@ -73,7 +73,7 @@ func TestKickOfAClientThatGoesOnSending(t *testing.T) {
 			<-release
 		}
 		return true
-	}}, func(cfg *broker.Config) { cfg.LastWords = 5 * time.Second })
+	}}, func(cfg *broker.Config) { cfg.FinalTimeout = 5 * time.Second })
 	sub, c := dial(t, b, 5), dial(t, b, 5)
 	sub.connect("sub", nil)
 	sub.Subscribe("+", 0)
@@ -105,7 +105,7 @@ func TestKickOfAClientThatGoesOnSending(t *testing.T) {
 // goroutine is in the middle of writing to it.
 func TestKickOfAClientThatDoesNotRead(t *testing.T) {
 	for _, version := range []byte{4, 5} {
-		b := start(t, new(open), func(cfg *broker.Config) { cfg.LastWords, cfg.MaxQueued = 100*time.Millisecond, 8 })
+		b := start(t, new(open), func(cfg *broker.Config) { cfg.FinalTimeout, cfg.MaxQueued = 100*time.Millisecond, 8 })
 		c := dial(t, b, version)
 		if err := c.Conn.(*net.TCPConn).SetReadBuffer(1 << 10); err != nil {
 			t.Fatal(err)

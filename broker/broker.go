@@ -42,8 +42,8 @@ type Broker struct {
 	count     counters
 	retaining atomic.Int64 // connections of which mochi has a message that is to be retained
 
-	full         rarely // says that a limit is reached
-	fullRetained rarely
+	full         limitedLog // says that a limit is reached
+	fullRetained limitedLog
 }
 
 // New binds all listeners; nobody is served before Start. A broker that is not
@@ -137,7 +137,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	b.mu.Unlock()
 
 	b.closeListeners()
-	b.bid(packets.ErrServerShuttingDown)
+	b.disconnectAll(packets.ErrServerShuttingDown)
 	b.each((*conn).Close) // those that were not signed in
 
 	done := make(chan error, 1)
@@ -161,9 +161,9 @@ func (b *Broker) closeListeners() {
 	}
 }
 
-// bid ends every client with code. It takes as long as the last words of the
-// slowest.
-func (b *Broker) bid(code packets.Code) {
+// disconnectAll ends every client with code. It takes as long as the final packet
+// to the slowest.
+func (b *Broker) disconnectAll(code packets.Code) {
 	var g errgroup.Group
 	g.SetLimit(64)
 	for _, cl := range b.srv.Clients.GetAll() {
@@ -186,8 +186,8 @@ func (b *Broker) each(f func(*conn) error) {
 	}
 }
 
-// admit counts a connection in, unless there are too many or the broker stops.
-func (b *Broker) admit(c *conn) bool {
+// track counts a connection in, unless there are too many or the broker stops.
+func (b *Broker) track(c *conn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stopped {
@@ -202,8 +202,8 @@ func (b *Broker) admit(c *conn) bool {
 	return true
 }
 
-// dismiss counts a connection out.
-func (b *Broker) dismiss(c *conn) {
+// untrack counts a connection out.
+func (b *Broker) untrack(c *conn) {
 	b.mu.Lock()
 	delete(b.conns, c)
 	b.mu.Unlock()

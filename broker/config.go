@@ -21,7 +21,7 @@ type Config struct {
 
 	ConnectTimeout time.Duration // from accept to a whole CONNECT, PROXY header and all handshakes included; 5 s
 	WriteTimeout   time.Duration // for one write to a client, which is cut when it takes longer; 10 s
-	LastWords      time.Duration // for the DISCONNECT to a client that is being cut; 200 ms
+	FinalTimeout   time.Duration // for the last packet to a client that is being cut; 200 ms
 	MaxConnections int           // at a time, signed in or not; 50,000
 
 	// Half-open is a connection from accept to the CONNACK that lets its client
@@ -107,7 +107,7 @@ type WebSocket struct {
 func (c Config) withDefaults() Config {
 	or(&c.ConnectTimeout, 5*time.Second)
 	or(&c.WriteTimeout, 10*time.Second)
-	or(&c.LastWords, 200*time.Millisecond)
+	or(&c.FinalTimeout, 200*time.Millisecond)
 	or(&c.MaxConnections, 50_000)
 	or(&c.MaxHalfOpen, 1000)
 	or(&c.MaxHalfOpenPerAddress, 100)
@@ -180,7 +180,7 @@ func (c Config) validate() error {
 	}{
 		{"ConnectTimeout", c.ConnectTimeout, time.Millisecond, time.Hour},
 		{"WriteTimeout", c.WriteTimeout, time.Millisecond, time.Hour},
-		{"LastWords", c.LastWords, time.Millisecond, time.Minute},
+		{"FinalTimeout", c.FinalTimeout, time.Millisecond, time.Minute},
 		{"MaxSessionExpiry", c.MaxSessionExpiry, time.Second, 30 * 24 * time.Hour},
 		{"SysInterval", c.SysInterval, time.Second, 24 * time.Hour},
 		{"MaxKeepAlive", c.MaxKeepAlive, time.Second, 12 * time.Hour},

@@ -52,7 +52,7 @@ func (b *Broker) acceptable(g *guard, pk *packets.Packet) error {
 		b.count.topicsRefused.Add(1)
 		return fmt.Errorf("%w: of the will", packets.ErrTopicNameInvalid)
 	}
-	if !g.seat() {
+	if !g.countSignIn() {
 		return fmt.Errorf("%w: connections of the address", packets.ErrQuotaExceeded)
 	}
 	if pk.Properties.AuthenticationMethod != "" {
@@ -123,7 +123,7 @@ func (b *Broker) refuse(cl *mqtt.Client, pk *packets.Packet, err error) error {
 	if cl.Properties.ProtocolVersion < 5 {
 		answer = packets.Code{Code: frame.ReturnCode(code.Code)}
 	}
-	_ = cl.Net.Conn.SetWriteDeadline(time.Now().Add(b.cfg.LastWords))
+	_ = cl.Net.Conn.SetWriteDeadline(time.Now().Add(b.cfg.FinalTimeout))
 	_ = b.srv.SendConnack(cl, answer, false, nil)
 	return code
 }

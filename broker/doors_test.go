@@ -254,7 +254,7 @@ func TestHalfOpenFlood(t *testing.T) {
 func TestARefusedConnectIsNotSignedIn(t *testing.T) {
 	for _, version := range []byte{3, 4, 5} {
 		d := openDoors(t, &open{connect: func(*mqtt.Client, packets.Packet) error { return packets.ErrBadUsernameOrPassword }},
-			func(cfg *broker.Config) { cfg.LastWords = time.Minute })
+			func(cfg *broker.Config) { cfg.FinalTimeout = time.Minute })
 		c := over(t, d.socket(t, "mqtt", "", nil), version)
 		c.connect("c", func(pk *packets.Packet) {
 			if version == 3 {
@@ -286,7 +286,7 @@ func TestLastWordsArriveOverEveryListener(t *testing.T) {
 // and some that do not read what they are sent.
 func TestShutdownWithEverySortOfPeer(t *testing.T) {
 	d := openDoors(t, new(open), func(cfg *broker.Config) {
-		cfg.LastWords = 50 * time.Millisecond
+		cfg.FinalTimeout = 50 * time.Millisecond
 		cfg.ConnectTimeout, cfg.WriteTimeout = time.Hour, time.Hour
 	})
 	feed := d.through(t, "mqtt", nil, nil)

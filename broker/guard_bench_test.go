@@ -53,7 +53,7 @@ func signedIn(tb testing.TB, connect string) (*guard, *feed) {
 	g.client.State.Keepalive = 60
 	g.client.Net.Conn = g
 	g.session = newSession(g, &aLogin{user: "u"}, true)
-	g.timed = true
+	g.deadline.timed = true
 	if _, err := g.Write([]byte{0x20, 3, 0, 0, 0}); err != nil {
 		tb.Fatal(err)
 	}

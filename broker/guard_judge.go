@@ -39,10 +39,10 @@ func (g *guard) judgeConnect(h frame.Header, packet []byte) error {
 		return err
 	}
 	g.exchange.Store(frame.NewExchange(view.Version, view.ReceiveMaximum, g.b.cfg.ReceiveMaximum))
-	g.ready = packet
+	g.toMochi.ready = packet
 	h, body, changed := g.checker.Normalize(h, body)
 	if h, body, g.padded = frame.Pad(h, body, &view); changed || g.padded != (frame.Padding{}) {
-		g.ready = append(h.Append(nil), body...)
+		g.toMochi.ready = append(h.Append(nil), body...)
 	}
 	return nil
 }
@@ -169,22 +169,22 @@ func (g *guard) pass(h frame.Header, packet []byte, n int, id uint16, prefix str
 		frame.SetPacketID(h, body, id)
 	}
 	if h.Type == frame.TypePublish {
-		if h.Retain() && !g.retains {
-			g.retains = true
+		if h.Retain() && !g.current.retains {
+			g.current.retains = true
 			g.b.retaining.Add(1)
 		}
 		if h.QoS() == 2 {
-			g.receives = client
-			g.behind = frame.Ack{Type: frame.TypePubrel, PacketID: id}.Append(g.pubrel[:0], frame.Level5)
+			g.current.received = client
+			g.toMochi.behind = frame.Ack{Type: frame.TypePubrel, PacketID: id}.Append(g.toMochi.pubrel[:0], frame.Level5)
 		}
 	}
-	g.ready = packet
+	g.toMochi.ready = packet
 	h, body, changed := g.checker.Normalize(h, body)
 	switch {
 	case prefix != "":
 		g.prefix(h, body, prefix)
 	case changed:
-		g.ready = append(h.Append(nil), body...)
+		g.toMochi.ready = append(h.Append(nil), body...)
 	}
 }
 
@@ -194,7 +194,7 @@ func (g *guard) prefix(h frame.Header, body []byte, prefix string) {
 	const size = 2
 	topic := int(binary.BigEndian.Uint16(body))
 	h.Remaining += len(prefix)
-	g.head = binary.BigEndian.AppendUint16(h.Append(g.head[:0]), uint16(len(prefix)+topic)) // #nosec G115 -- both are bounded
-	g.head = append(g.head, prefix...)
-	g.ready, g.rest = g.head, body[size:]
+	g.toMochi.head = binary.BigEndian.AppendUint16(h.Append(g.toMochi.head[:0]), uint16(len(prefix)+topic)) // #nosec G115 -- both are bounded
+	g.toMochi.head = append(g.toMochi.head, prefix...)
+	g.toMochi.ready, g.toMochi.rest = g.toMochi.head, body[size:]
 }

@@ -120,7 +120,7 @@ func (h *mochiHook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
 	if g == nil {
 		return
 	}
-	g.over() // for who takes the session over, and keeps this waiting until then
+	g.finish() // for who takes the session over, and keeps this waiting until then
 	if s := g.session; s != nil {
 		s.ended = true
 		_ = h.b.sessions.hold(context.Background(), s)

@@ -46,15 +46,15 @@ func (p *persist) establish(s, before *session) {
 	} else {
 		p.store.DropSession(s.id)
 	}
-	p.keep(q, before)
+	p.record(q, before)
 }
 
-// keep has the session of a queue survive a restart, or not any more, as its new
+// record has the session of a queue survive a restart, or not any more, as its new
 // owner has asked for. The caller holds the lock of the queue.
-func (p *persist) keep(q *queue, before *session) {
-	kept := q.kept
-	q.kept = p.store != nil && outlives(q.owner.client)
-	if !q.kept {
+func (p *persist) record(q *queue, before *session) {
+	kept := q.persisted
+	q.persisted = p.store != nil && outlives(q.owner.client)
+	if !q.persisted {
 		if kept {
 			p.store.DropSession(q.id)
 		}

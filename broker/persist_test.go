@@ -265,7 +265,7 @@ func BenchmarkQueue(b *testing.B) {
 		b.Run(fmt.Sprintf("kept %t", kept), func(b *testing.B) {
 			br := keeping(b, filepath.Join(b.TempDir(), "sessions.db"))
 			s := aSession(br, "c")
-			s.queue.kept = kept
+			s.queue.persisted = kept
 			pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, TopicName: "a/b/c", Payload: make([]byte, 64)}
 			b.ReportAllocs()
 			for i := range b.N {

@@ -24,12 +24,12 @@ type queue struct {
 	p  *persist
 	id string // client ID
 
-	mu      sync.Mutex
-	owner   *session // whose queue it is; nil: nobody's any more
-	kept    bool     // the session survives a restart
-	last    uint64   // place that was given out
-	waiting map[uint16]place
-	phase   phase
+	mu        sync.Mutex
+	owner     *session // whose queue it is; nil: nobody's any more
+	persisted bool     // the session survives a restart
+	last      uint64   // place that was given out
+	waiting   map[uint16]place
+	phase     phase
 
 	displaced []displaced // that came in phase inheriting
 	doubled   []uint16    // packet IDs of what came before phase ready, and mochi sends by itself
@@ -86,7 +86,7 @@ func (q *queue) add(s *session, pk *packets.Packet) bool {
 func (q *queue) append(pk *packets.Packet) {
 	_, had := q.waiting[pk.PacketID]
 	at := q.put(pk.PacketID, q.nextOrder(), q.phase == ready && !q.owner.client.Closed())
-	if q.kept {
+	if q.persisted {
 		q.p.store.PutDelivery(q.id, delivery(pk, at), !had)
 	}
 	if len(q.waiting) > int(q.p.b.cfg.MaxInflight)+slack {
@@ -102,7 +102,7 @@ func (q *queue) markSent(s *session, pk *packets.Packet) {
 	defer q.mu.Unlock()
 	if at, ok := q.waiting[pk.PacketID]; ok && !at.sent {
 		at = q.put(pk.PacketID, at.order, true)
-		if q.kept {
+		if q.persisted {
 			q.p.store.PutDelivery(q.id, delivery(pk, at), false)
 		}
 	}
@@ -132,7 +132,7 @@ func (q *queue) released(s *session, packetID uint16) {
 	defer q.mu.Unlock()
 	if _, ok := q.waiting[packetID]; ok && q.phase == ready {
 		at := q.put(packetID, q.nextOrder(), true) // PUBREL goes by the order of PUBREC [MQTT-4.6.0-4]
-		if q.kept {
+		if q.persisted {
 			q.p.store.PutDelivery(q.id, &keep.Delivery{PacketID: packetID, Order: at.order, Stage: keep.Released}, false)
 		}
 	}
@@ -151,7 +151,7 @@ func (q *queue) remove(packetID uint16) {
 		return
 	}
 	delete(q.waiting, packetID)
-	if q.kept {
+	if q.persisted {
 		q.p.store.DropDelivery(q.id, packetID)
 	}
 }
@@ -168,7 +168,7 @@ func (q *queue) dropLost() {
 // received notes a message of QoS 2 from the client, by the client's packet ID.
 func (q *queue) received(s *session, packetID uint16) {
 	if q.lockFor(s) {
-		if q.kept {
+		if q.persisted {
 			q.p.store.PutReceived(q.id, packetID, true)
 		}
 		q.mu.Unlock()
@@ -178,7 +178,7 @@ func (q *queue) received(s *session, packetID uint16) {
 // receivedAll notes that the client has released such a message.
 func (q *queue) receivedAll(s *session, packetID uint16) {
 	if q.lockFor(s) {
-		if q.kept {
+		if q.persisted {
 			q.p.store.DropReceived(q.id, packetID)
 		}
 		q.mu.Unlock()
@@ -192,7 +192,7 @@ func (q *queue) subscribed(s *session, filter string) {
 		return
 	}
 	defer q.mu.Unlock()
-	if !q.kept {
+	if !q.persisted {
 		return
 	}
 	if sub, ok := s.client.State.Subscriptions.Get(filter); ok {
@@ -212,7 +212,7 @@ func (q *queue) store(s *session, expires time.Time, delayed *will, due time.Tim
 	q.collect()
 	q.phase, q.doubled = ready, nil
 	q.dropLost()
-	if q.kept {
+	if q.persisted {
 		q.p.store.PutSession(storedSession(s, expires, delayed, due))
 	}
 }
@@ -239,7 +239,7 @@ func (q *queue) retire() {
 
 // clear makes the queue nobody's. The caller holds mu.
 func (q *queue) clear() {
-	q.owner, q.waiting, q.displaced, q.doubled, q.kept = nil, nil, nil, nil, false
+	q.owner, q.waiting, q.displaced, q.doubled, q.persisted = nil, nil, nil, nil, false
 }
 
 // setInflight adds a message to those that mochi has for a session, or replaces

@@ -128,7 +128,7 @@ func (p *persist) revive(st *keep.Stored, login Login, now time.Time) *session {
 	if st.Will != nil {
 		s.delayedWill, s.willDue = &will{message: *st.Will}, st.WillDue
 	}
-	s.queue = &queue{p: p, id: s.id, owner: s, kept: true}
+	s.queue = &queue{p: p, id: s.id, owner: s, persisted: true}
 	g.session = s // nobody else is here yet
 	srv.Clients.Add(cl)
 	for _, k := range st.Subscriptions {
@@ -176,8 +176,8 @@ func (p *persist) restoreRetained(m message.Message, now time.Time) bool {
 
 // endedGuard returns the guard of a connection that is over.
 func endedGuard(b *Broker) *guard {
-	g := newGuard(b, &conn{Conn: ended{}, raw: ended{}, remote: ended{}, timeout: b.cfg.WriteTimeout, last: b.cfg.LastWords, born: time.Now()})
-	g.over()
+	g := newGuard(b, &conn{Conn: ended{}, raw: ended{}, remote: ended{}, timeout: b.cfg.WriteTimeout, finalTimeout: b.cfg.FinalTimeout, born: time.Now()})
+	g.finish()
 	return g
 }
 

@@ -120,7 +120,7 @@ func (b *Broker) expireRetained(now time.Time) {
 // (v2.7.9). The message is refused as a whole. MQTT 5 is told at QoS 1 and 2, by
 // an answer that is ours, for mochi's would be a PUBACK at QoS 2 as well.
 func (b *Broker) refuseRetained(cl *mqtt.Client, pk *packets.Packet) error {
-	if b.fullRetained.now() {
+	if b.fullRetained.due() {
 		b.log.Warn("messages are not retained: a limit is reached",
 			"most", b.cfg.MaxRetained, "most_bytes", b.cfg.MaxRetainedBytes)
 	}
@@ -164,7 +164,7 @@ func (g *guard) noteWanted(pk *packets.Packet) {
 		case mqtt.IsSharedFilter(sub.Filter): // section 4.8.2
 		case sub.RetainHandling == 2, sub.RetainHandling == 1 && existed: // [MQTT-3.3.1-10], [MQTT-3.3.1-11]
 		default:
-			g.wanted = append(g.wanted, wanted{Subscription: sub, at: i})
+			g.current.wanted = append(g.current.wanted, wanted{Subscription: sub, at: i})
 		}
 	}
 }
@@ -173,15 +173,15 @@ func (g *guard) noteWanted(pk *packets.Packet) {
 // has them already, and SUBACK is not out yet: what is published from now on comes
 // to the client as such, and only so.
 func (g *guard) findWanted(codes []byte) {
-	all := g.wanted
-	g.wanted = nil
+	all := g.current.wanted
+	g.current.wanted = nil
 	now := time.Now().Unix()
 	for _, w := range all {
 		if codes[w.at] >= packets.ErrUnspecifiedError.Code {
 			continue
 		}
 		if w.messages = g.b.retained.Match(w.Filter, now); len(w.messages) > 0 {
-			g.wanted = append(g.wanted, w)
+			g.current.wanted = append(g.current.wanted, w)
 		}
 	}
 }
@@ -190,8 +190,8 @@ func (g *guard) findWanted(codes []byte) {
 // the client. What took the place of a message meanwhile was delivered as it came,
 // and is not overtaken from here.
 func (g *guard) sendWanted() {
-	all := g.wanted
-	g.wanted = nil
+	all := g.current.wanted
+	g.current.wanted = nil
 	for _, w := range all {
 		for _, m := range w.messages {
 			switch {

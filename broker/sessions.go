@@ -185,7 +185,7 @@ func (r *sessions) leave(s *session, keep bool, expires time.Time) (owner *sessi
 		r.connected--
 	}
 	if id.owner == s && keep {
-		r.keep(s, expires)
+		r.markStored(s, expires)
 		return s, nil
 	}
 	if id.owner == s {
@@ -204,7 +204,7 @@ func (r *sessions) restore(s *session, expires time.Time) {
 	r.id(s.id).owner = s
 	r.add(s)
 	s.persistent = true
-	r.keep(s, expires)
+	r.markStored(s, expires)
 }
 
 // forget takes a stored session, which has hold of its client ID, out. It
@@ -311,8 +311,8 @@ func (r *sessions) add(s *session) {
 	}
 }
 
-// keep makes s a stored session.
-func (r *sessions) keep(s *session, expires time.Time) {
+// markStored makes s a stored session.
+func (r *sessions) markStored(s *session, expires time.Time) {
 	s.stage, s.expires = stored, expires
 	r.stored++
 	r.timed[s] = struct{}{}

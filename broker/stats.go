@@ -96,7 +96,7 @@ func (b *Broker) Stats() Stats {
 	info, retained, c := b.srv.Info, b.retained.Stats(), &b.count
 	return Stats{
 		Connections:       connections,
-		HalfOpen:          b.admission.open(),
+		HalfOpen:          b.admission.halfOpenNow(),
 		Clients:           atomic.LoadInt64(&info.ClientsConnected),
 		SessionsConnected: connected,
 		SessionsStored:    stored,
@@ -107,7 +107,7 @@ func (b *Broker) Stats() Stats {
 		ConnectionsRefused:     c.connectionsRefused.Load(),
 		HalfOpenRefused:        b.admission.refused.Load(),
 		AddressHalfOpenRefused: b.admission.refusedHalfOpen.Load(),
-		AddressRefused:         b.admission.refusedSeat.Load(),
+		AddressRefused:         b.admission.refusedSignIn.Load(),
 		ProxyHeadersRefused:    c.proxyHeadersRefused.Load(),
 		HandshakesFailed:       c.handshakesFailed.Load(),
 		UpgradesRefused:        c.upgradesRefused.Load(),

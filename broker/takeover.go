@@ -22,7 +22,7 @@ func (b *Broker) establish(s *session) {
 func (b *Broker) takeOver(s *session, old *predecessor) bool {
 	if old.connected {
 		b.kick(old.client, packets.ErrSessionTakenOver) // [MQTT-3.1.4-3]; mochi's own would wait for it
-		old.guard.awaitQuiet(b.cfg.LastWords)
+		old.guard.awaitFinished(b.cfg.FinalTimeout)
 	}
 	goesOn := b.goesOnWith(s, old.session)
 	if !goesOn {

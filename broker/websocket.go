@@ -77,9 +77,9 @@ func (s *stream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// goodbye closes the WebSocket: it sends a close frame and waits for the
+// closeHandshake closes the WebSocket: it sends a close frame and waits for the
 // client's, within the deadlines of the connection below.
-func (s *stream) goodbye() {
+func (s *stream) closeHandshake() {
 	status := websocket.StatusNormalClosure
 	if s.status != 0 {
 		status = s.status
@@ -124,7 +124,7 @@ func (b *Broker) upgrade(l *listener, c *conn) error {
 	if client := b.proxies.Client(from, r.Header.Values("X-Forwarded-For")); client != from {
 		c.remote = net.TCPAddrFromAddrPort(netip.AddrPortFrom(client, 0))
 	}
-	if !b.locate(l, c) {
+	if !b.countAddress(l, c) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return errFull
 	}
