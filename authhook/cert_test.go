@@ -92,3 +92,88 @@ func fingerprint(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.Raw)
 	return hex.EncodeToString(sum[:])
 }
+
+func TestSessionOfAnotherCertificateInheritsOnlyWhatItMayRead(t *testing.T) {
+	r := newRig(t, nil)
+	r.user("fleet", read("${cert.cn}/#"), read("all"))
+	r.user("pub", both("#"))
+	var sums []registry.Fingerprint
+	var certs []*tls.Certificate
+	for _, cn := range []string{"gw1", "gw2"} {
+		p := certificate(t, cn, false)
+		certs = append(certs, p)
+		sums = append(sums, registry.Fingerprint{SHA256: fingerprint(p.Leaf)})
+	}
+	r.change("fleet", func(rec *registry.Record) {
+		rec.User.Fingerprints = sums
+		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
+	})
+	o := mqtttest.Connect{ClientID: "c", Resume: true, Expiry: 600}
+	one := r.dialTLS(certs[0])
+	one.MustConnect(o)
+	one.MustSubscribe("gw1/#", 1)
+	one.MustSubscribe("all", 1)
+	one.Close()
+	pub := r.connect(5, "pub", "pub")
+	r.settle(1, 1)
+	pub.Publish("gw1/x", "", 1, false)
+	pub.Publish("all", "", 1, false)
+	pub.Ping()
+	two := r.dialTLS(certs[1])
+	two.MustConnect(o)
+	two.ExpectMessage("all")
+	pub.Publish("gw1/x", "", 1, false)
+	two.Ping()
+	if n := r.Stats().Subscriptions; n != 1 {
+		t.Errorf("%d subscriptions, want that to all: the other was inherited", n)
+	}
+}
+
+// signedInAs ends the test unless the client is signed in as that user.
+func (r *rig) signedInAs(c *mqtttest.Client, name string) {
+	r.tb.Helper()
+	r.grant(name, both("only/"+name))
+	c.MustSubscribe("only/"+name, 0)
+}
+
+func TestCertificates(t *testing.T) {
+	r := newRig(t, nil)
+	byCertificate := []registry.GrantType{{Method: registry.MethodCertificate}}
+	r.user("gw1", both("#"))
+	r.user("gw2", both("#"))
+	r.user("gw3", both("#"))
+	pinned := certificate(t, "whatever", false)
+	for name, sums := range map[string][]registry.Fingerprint{
+		"gw1": nil, "gw2": {{SHA256: fingerprint(pinned.Leaf)}},
+	} {
+		r.change(name, func(rec *registry.Record) {
+			rec.User.GrantTypes, rec.User.Fingerprints = byCertificate, sums
+		})
+	}
+	for _, tt := range []struct {
+		name string
+		cert *tls.Certificate
+		user string // in CONNECT
+		want byte
+		as   string
+	}{
+		{"trusted, by its common name", certificate(t, "gw1", true), "", 0, "gw1"},
+		{"the same with the name in CONNECT", certificate(t, "gw1", true), "gw1", 0, "gw1"},
+		{"trusted, with another name in CONNECT", certificate(t, "gw1", true), "gw3", 0x87, ""},
+		{"not trusted", certificate(t, "gw1", false), "", 0x87, ""},
+		{"registered, trusted or not", pinned, "", 0, "gw2"},
+		{"trusted, but another one is registered", certificate(t, "gw2", true), "", 0x87, ""},
+		{"trusted, of a user that signs in otherwise", certificate(t, "gw3", true), "", 0x87, ""},
+		{"trusted, of nobody", certificate(t, "nobody", true), "", 0x87, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := r.dialTLS(tt.cert)
+			if ack := c.Connect(mqtttest.Connect{ClientID: "c" + tt.as, Username: tt.user}); ack.ReasonCode != tt.want {
+				t.Fatalf("CONNACK %#02x, want %#02x", ack.ReasonCode, tt.want)
+			}
+			if tt.as != "" {
+				r.signedInAs(c, tt.as)
+			}
+		})
+	}
+}

@@ -1,7 +1,6 @@
 package broker_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -208,62 +207,6 @@ func helloOf(version byte) string {
 	}
 }
 
-// Silent peers hold Shutdown up no longer than others (V2), nor do those that
-// connect at that moment (V15).
-func TestV02ShutdownDoesNotWaitForSilentPeers(t *testing.T) {
-	b := start(t, new(open), nil)
-	for range 100 {
-		dial(t, b, 5)
-	}
-	eventually(t, "they are accepted", func() bool { return b.Stats().Connections == 100 })
-	within(t, 3*time.Second, func() {
-		if err := b.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func TestV15ShutdownWhileClientsConnect(t *testing.T) {
-	for range 10 {
-		b := start(t, new(open), nil)
-		addr := b.Addr("mqtt").String()
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		for i := range 16 {
-			wg.Go(func() {
-				for ctx.Err() == nil {
-					conn, err := net.Dial("tcp", addr)
-					if err != nil {
-						return
-					}
-					_, _ = conn.Write(encode(5, connectAs(fmt.Sprint("c", i%8))))
-					_ = conn.SetReadDeadline(time.Now().Add(patience))
-					_, _ = conn.Read(make([]byte, 64))
-					_ = conn.Close()
-				}
-			})
-		}
-		eventually(t, "they connect", func() bool { return b.Stats().Connections > 8 })
-		within(t, 5*time.Second, func() {
-			if err := b.Shutdown(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-		cancel()
-		wg.Wait()
-	}
-}
-
-// within ends the test if f takes longer than it may.
-func within(tb testing.TB, limit time.Duration, f func()) {
-	tb.Helper()
-	began := time.Now()
-	f()
-	if took := time.Since(began); took > limit {
-		tb.Errorf("it took %v, want at most %v", took, limit)
-	}
-}
-
 // MQTT 3 knows no DISCONNECT from a server, and a peer that only fails is not
 // worth a warning (V23).
 func TestV23NoDisconnectToMQTT3(t *testing.T) {
@@ -373,79 +316,6 @@ func TestV21RetainedMessagesComeAndGoWhileClientsSubscribe(t *testing.T) {
 	for range 4 {
 		if pk := sub.Expect(packets.Publish); !pk.FixedHeader.Retain {
 			t.Errorf("%s is not a retained message", pk.TopicName)
-		}
-	}
-}
-
-// What is acknowledged while a session goes from one connection to the next
-// reaches it: mochi copies what waits, and lets more come before it has the new
-// connection take the old one's place, which may be gone by then as well.
-func TestMessagesSurviveTakeovers(t *testing.T) {
-	b := start(t, new(open), nil)
-	c, pub := dial(t, b, 5), dial(t, b, 5)
-	c.connect("c", keep)
-	c.Subscribe("a", 1)
-	pub.connect("pub", nil)
-	const messages = 1000
-	published := make(chan error, 1)
-	room := make(chan struct{}, 100) // for messages that wait: far less than may
-	go func() {
-		for i := range uint16(messages) {
-			room <- struct{}{}
-			if _, err := pub.Write(encode(5, message("a", 1, i+1))); err != nil {
-				published <- err
-				return
-			}
-			if _, err := pub.Next(); err != nil {
-				published <- err
-				return
-			}
-		}
-		published <- nil
-	}()
-	got := make(map[string]bool)
-	take := func() string {
-		pk := c.Expect(packets.Publish)
-		c.Send(ack(packets.Puback, pk.PacketID))
-		if payload := string(pk.Payload); !got[payload] {
-			got[payload] = true
-			return payload
-		}
-		return ""
-	}
-	takeovers := 0
-	for done := false; !done; {
-		select {
-		case err := <-published:
-			if err != nil {
-				t.Fatal(err)
-			}
-			done = true
-			continue
-		case room <- struct{}{}: // there is nothing to take, maybe
-			<-room
-		default:
-			for range 50 {
-				if take() != "" {
-					<-room
-				}
-			}
-		}
-		next := dial(t, b, 5)
-		next.connect("c", keep)
-		_ = c.Close()
-		c = next
-		takeovers++
-	}
-	end := message("a", 1, 1001)
-	pub.Send(end)
-	pub.Expect(packets.Puback)
-	for take() != string(end.Payload) {
-	}
-	t.Logf("%d takeovers", takeovers)
-	for i := range messages {
-		if m := fmt.Sprint("a ", i+1); !got[m] {
-			t.Errorf("message %q is lost", m)
 		}
 	}
 }

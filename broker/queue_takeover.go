@@ -39,7 +39,7 @@ func (q *queue) addDisplaced(pk *packets.Packet) {
 		sends := m != nil && q.phase == ready && !owner.client.Closed()
 		q.mu.Unlock()
 		if sends {
-			owner.guard.exchange.Load().Late(m.PacketID)
+			owner.guard.exchange.Load().Enqueue(m.PacketID)
 			owner.guard.release()
 		}
 		return

@@ -238,3 +238,76 @@ func TestV19ConnectionThatBreaksDuringSignInLeavesNothing(t *testing.T) {
 		})
 	}
 }
+
+// What is acknowledged while a session goes from one connection to the next
+// reaches it: mochi copies what waits, and lets more come before it has the new
+// connection take the old one's place, which may be gone by then as well.
+func TestMessagesSurviveTakeovers(t *testing.T) {
+	b := start(t, new(open), nil)
+	c, pub := dial(t, b, 5), dial(t, b, 5)
+	c.connect("c", keep)
+	c.Subscribe("a", 1)
+	pub.connect("pub", nil)
+	const messages = 1000
+	published := make(chan error, 1)
+	room := make(chan struct{}, 100) // for messages that wait: far less than may
+	go func() {
+		for i := range uint16(messages) {
+			room <- struct{}{}
+			if _, err := pub.Write(encode(5, message("a", 1, i+1))); err != nil {
+				published <- err
+				return
+			}
+			if _, err := pub.Next(); err != nil {
+				published <- err
+				return
+			}
+		}
+		published <- nil
+	}()
+	got := make(map[string]bool)
+	take := func() string {
+		pk := c.Expect(packets.Publish)
+		c.Send(ack(packets.Puback, pk.PacketID))
+		if payload := string(pk.Payload); !got[payload] {
+			got[payload] = true
+			return payload
+		}
+		return ""
+	}
+	takeovers := 0
+	for done := false; !done; {
+		select {
+		case err := <-published:
+			if err != nil {
+				t.Fatal(err)
+			}
+			done = true
+			continue
+		case room <- struct{}{}: // there is nothing to take, maybe
+			<-room
+		default:
+			for range 50 {
+				if take() != "" {
+					<-room
+				}
+			}
+		}
+		next := dial(t, b, 5)
+		next.connect("c", keep)
+		_ = c.Close()
+		c = next
+		takeovers++
+	}
+	end := message("a", 1, 1001)
+	pub.Send(end)
+	pub.Expect(packets.Puback)
+	for take() != string(end.Payload) {
+	}
+	t.Logf("%d takeovers", takeovers)
+	for i := range messages {
+		if m := fmt.Sprint("a ", i+1); !got[m] {
+			t.Errorf("message %q is lost", m)
+		}
+	}
+}
