@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
@@ -13,14 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"mqttwarden/authhook"
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/registry"
 )
 
 func TestCertificatesAreJudgedByWhomeverTheConfigNames(t *testing.T) {
-	r := newRig(t, func(cfg *authhook.Config) {
-		cfg.Certificate = func(chain []*x509.Certificate) *registry.Certificate {
+	r := newRig(t, func(s *settings) {
+		s.hook.Certificate = func(chain []*x509.Certificate) *registry.Certificate {
 			return &registry.Certificate{
 				SHA256: fingerprint(chain[0]), CommonName: "gw1", Trusted: true,
 				NotBefore: chain[0].NotBefore, NotAfter: chain[0].NotAfter,
@@ -31,20 +31,18 @@ func TestCertificatesAreJudgedByWhomeverTheConfigNames(t *testing.T) {
 	r.change("gw1", func(rec *registry.Record) {
 		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
 	})
-	r.cert.Store(certificate(t, "another name", false))
-	r.dial(5).MustConnect(mqtttest.Connect{ClientID: "c"})
+	r.dialTLS(certificate(t, "another name", false)).MustConnect(mqtttest.Connect{ClientID: "c"})
 }
 
 func TestCertificatesThatNobodyJudgesCountForNothing(t *testing.T) {
-	r := newRig(t, func(cfg *authhook.Config) { cfg.Certificate = nil })
+	r := newRig(t, func(s *settings) { s.hook.Certificate = nil })
 	r.user("gw1")
 	cert := certificate(t, "gw1", true)
 	r.change("gw1", func(rec *registry.Record) {
 		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
-		rec.User.Fingerprints = []registry.Fingerprint{{SHA256: fingerprint(cert)}}
+		rec.User.Fingerprints = []registry.Fingerprint{{SHA256: fingerprint(cert.Leaf)}}
 	})
-	r.cert.Store(cert)
-	if code := r.dial(5).Connect(mqtttest.Connect{ClientID: "c"}).ReasonCode; code != 0x86 {
+	if code := r.dialTLS(cert).Connect(mqtttest.Connect{ClientID: "c"}).ReasonCode; code != 0x86 {
 		t.Errorf("CONNACK %#02x, want 0x86", code)
 	}
 }
@@ -64,7 +62,7 @@ func judge(chain []*x509.Certificate) *registry.Certificate {
 }
 
 // certificate returns a certificate of that name, which ends in an hour.
-func certificate(tb testing.TB, name string, trusted bool) *x509.Certificate {
+func certificate(tb testing.TB, name string, trusted bool) *tls.Certificate {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -83,14 +81,99 @@ func certificate(tb testing.TB, name string, trusted bool) *x509.Certificate {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cert, err := x509.ParseCertificate(der)
+	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return cert
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
 func fingerprint(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.Raw)
 	return hex.EncodeToString(sum[:])
+}
+
+func TestSessionOfAnotherCertificateInheritsOnlyWhatItMayRead(t *testing.T) {
+	r := newRig(t, nil)
+	r.user("fleet", read("${cert.cn}/#"), read("all"))
+	r.user("pub", both("#"))
+	var sums []registry.Fingerprint
+	var certs []*tls.Certificate
+	for _, cn := range []string{"gw1", "gw2"} {
+		p := certificate(t, cn, false)
+		certs = append(certs, p)
+		sums = append(sums, registry.Fingerprint{SHA256: fingerprint(p.Leaf)})
+	}
+	r.change("fleet", func(rec *registry.Record) {
+		rec.User.Fingerprints = sums
+		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
+	})
+	o := mqtttest.Connect{ClientID: "c", Resume: true, Expiry: 600}
+	one := r.dialTLS(certs[0])
+	one.MustConnect(o)
+	one.MustSubscribe("gw1/#", 1)
+	one.MustSubscribe("all", 1)
+	one.Close()
+	pub := r.connect(5, "pub", "pub")
+	r.settle(1, 1)
+	pub.Publish("gw1/x", "", 1, false)
+	pub.Publish("all", "", 1, false)
+	pub.Ping()
+	two := r.dialTLS(certs[1])
+	two.MustConnect(o)
+	two.ExpectMessage("all")
+	pub.Publish("gw1/x", "", 1, false)
+	two.Ping()
+	if n := r.Stats().Subscriptions; n != 1 {
+		t.Errorf("%d subscriptions, want that to all: the other was inherited", n)
+	}
+}
+
+// signedInAs ends the test unless the client is signed in as that user.
+func (r *rig) signedInAs(c *mqtttest.Client, name string) {
+	r.tb.Helper()
+	r.grant(name, both("only/"+name))
+	c.MustSubscribe("only/"+name, 0)
+}
+
+func TestCertificates(t *testing.T) {
+	r := newRig(t, nil)
+	byCertificate := []registry.GrantType{{Method: registry.MethodCertificate}}
+	r.user("gw1", both("#"))
+	r.user("gw2", both("#"))
+	r.user("gw3", both("#"))
+	pinned := certificate(t, "whatever", false)
+	for name, sums := range map[string][]registry.Fingerprint{
+		"gw1": nil, "gw2": {{SHA256: fingerprint(pinned.Leaf)}},
+	} {
+		r.change(name, func(rec *registry.Record) {
+			rec.User.GrantTypes, rec.User.Fingerprints = byCertificate, sums
+		})
+	}
+	for _, tt := range []struct {
+		name string
+		cert *tls.Certificate
+		user string // in CONNECT
+		want byte
+		as   string
+	}{
+		{"trusted, by its common name", certificate(t, "gw1", true), "", 0, "gw1"},
+		{"the same with the name in CONNECT", certificate(t, "gw1", true), "gw1", 0, "gw1"},
+		{"trusted, with another name in CONNECT", certificate(t, "gw1", true), "gw3", 0x87, ""},
+		{"not trusted", certificate(t, "gw1", false), "", 0x87, ""},
+		{"registered, trusted or not", pinned, "", 0, "gw2"},
+		{"trusted, but another one is registered", certificate(t, "gw2", true), "", 0x87, ""},
+		{"trusted, of a user that signs in otherwise", certificate(t, "gw3", true), "", 0x87, ""},
+		{"trusted, of nobody", certificate(t, "nobody", true), "", 0x87, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := r.dialTLS(tt.cert)
+			if ack := c.Connect(mqtttest.Connect{ClientID: "c" + tt.as, Username: tt.user}); ack.ReasonCode != tt.want {
+				t.Fatalf("CONNACK %#02x, want %#02x", ack.ReasonCode, tt.want)
+			}
+			if tt.as != "" {
+				r.signedInAs(c, tt.as)
+			}
+		})
+	}
 }

@@ -1,10 +1,6 @@
 package authhook_test
 
 import (
-	"context"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/hex"
 	"fmt"
 	"net"
 	"strings"
@@ -13,8 +9,6 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/authhook"
-	"mqttwarden/authhook/mqtttest"
 	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
 )
@@ -34,13 +28,8 @@ func TestLostRightsEndSubscriptionsAndNothingElse(t *testing.T) {
 
 			r.grant("alice", both("b/#"))
 
-			subs := r.srv.Topics.Subscribers("a/1")
-			if len(subs.Subscriptions) != 1 || len(subs.Shared) != 0 {
-				t.Errorf("subscribers of a/1: %v and shared %v, want the bystander alone", subs.Subscriptions, subs.Shared)
-			}
-			cl, _ := r.srv.Clients.Get("alice")
-			if got := cl.State.Subscriptions.Len(); got != 2 {
-				t.Errorf("%d subscriptions are left, want 2", got)
+			if got := r.Stats().Subscriptions; got != 3 {
+				t.Errorf("%d subscriptions are left, want two and the bystander's", got)
 			}
 			alice.Ping()
 			other.Publish("a/1", "x", 1, false)
@@ -96,14 +85,12 @@ func TestSessionThatCouldNotBeOpenedAgainIsEnded(t *testing.T) {
 						r.settle(1, 1)
 						tt.what(r)
 					}
-					if _, ok := r.srv.Clients.Get("alice"); ok {
-						t.Error("mochi still has the client")
+					st := r.Stats()
+					if st.Subscriptions != 1 {
+						t.Errorf("%d subscriptions are left, want that of ops alone", st.Subscriptions)
 					}
-					if subs := r.srv.Topics.Subscribers("mine/1").Subscriptions; len(subs) != 1 {
-						t.Errorf("subscribers of mine/1: %v, want ops alone", subs)
-					}
-					if st := r.hook.Stats(); st.Connected != 1 || st.Stored != 0 || st.Ended != 1 {
-						t.Errorf("connected %d, stored %d, ended %d: want 1, 0, 1", st.Connected, st.Stored, st.Ended)
+					if st.SessionsConnected != 1 || st.SessionsStored != 0 || st.SessionsEnded != 1 {
+						t.Errorf("connected %d, stored %d, ended %d: want 1, 0, 1", st.SessionsConnected, st.SessionsStored, st.SessionsEnded)
 					}
 					r.nothingCame(ops) // no will
 					if !strings.Contains(r.log.String(), "session ended") {
@@ -190,183 +177,6 @@ func TestWaitingMessagesAreNotResentAfterRevocation(t *testing.T) {
 	}
 }
 
-func TestSessionOfAnotherCertificateInheritsOnlyWhatItMayRead(t *testing.T) {
-	r := newRig(t, nil)
-	r.user("fleet", read("${cert.cn}/#"), read("all"))
-	r.user("pub", both("#"))
-	var sums []registry.Fingerprint
-	var certs []*x509.Certificate
-	for _, cn := range []string{"gw1", "gw2"} {
-		p := certificate(t, cn, false)
-		certs = append(certs, p)
-		sums = append(sums, registry.Fingerprint{SHA256: fingerprint(p)})
-	}
-	r.change("fleet", func(rec *registry.Record) {
-		rec.User.Fingerprints = sums
-		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
-	})
-	o := mqtttest.Connect{ClientID: "c", Resume: true, Expiry: 600}
-	r.cert.Store(certs[0])
-	one := r.dial(5)
-	one.MustConnect(o)
-	one.MustSubscribe("gw1/#", 1)
-	one.MustSubscribe("all", 1)
-	one.Close()
-	r.cert.Store(nil)
-	pub := r.connect(5, "pub", "pub")
-	r.settle(1, 1)
-	pub.Publish("gw1/x", "", 1, false)
-	pub.Publish("all", "", 1, false)
-	pub.Ping()
-	r.cert.Store(certs[1])
-	two := r.dial(5)
-	two.MustConnect(o)
-	two.ExpectMessage("all")
-	pub.Publish("gw1/x", "", 1, false)
-	two.Ping()
-	cl, _ := r.srv.Clients.Get("c")
-	if _, ok := cl.State.Subscriptions.Get("gw1/#"); ok {
-		t.Error("the subscription of the other certificate was inherited")
-	}
-}
-
-func TestCertificates(t *testing.T) {
-	r := newRig(t, nil)
-	byCertificate := []registry.GrantType{{Method: registry.MethodCertificate}}
-	r.user("gw1", both("#"))
-	r.user("gw2", both("#"))
-	r.user("gw3", both("#"))
-	pinned := certificate(t, "whatever", false)
-	for name, sums := range map[string][]registry.Fingerprint{
-		"gw1": nil, "gw2": {{SHA256: fingerprint(pinned)}},
-	} {
-		r.change(name, func(rec *registry.Record) {
-			rec.User.GrantTypes, rec.User.Fingerprints = byCertificate, sums
-		})
-	}
-	for _, tt := range []struct {
-		name string
-		cert *x509.Certificate
-		user string // in CONNECT
-		want byte
-		as   string
-	}{
-		{"trusted, by its common name", certificate(t, "gw1", true), "", 0, "gw1"},
-		{"the same with the name in CONNECT", certificate(t, "gw1", true), "gw1", 0, "gw1"},
-		{"trusted, with another name in CONNECT", certificate(t, "gw1", true), "gw3", 0x87, ""},
-		{"not trusted", certificate(t, "gw1", false), "", 0x87, ""},
-		{"registered, trusted or not", pinned, "", 0, "gw2"},
-		{"trusted, but another one is registered", certificate(t, "gw2", true), "", 0x87, ""},
-		{"trusted, of a user that signs in otherwise", certificate(t, "gw3", true), "", 0x87, ""},
-		{"trusted, of nobody", certificate(t, "nobody", true), "", 0x87, ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r.cert.Store(tt.cert)
-			c := mqtttest.Dial(t, r.addr(), 5)
-			if ack := c.Connect(mqtttest.Connect{ClientID: "c" + tt.as, Username: tt.user}); ack.ReasonCode != tt.want {
-				t.Fatalf("CONNACK %#02x, want %#02x", ack.ReasonCode, tt.want)
-			}
-			if cl, ok := r.srv.Clients.Get("c" + tt.as); ok && string(cl.Properties.Username) != tt.as {
-				t.Errorf("signed in as %q, want %q", cl.Properties.Username, tt.as)
-			}
-		})
-	}
-}
-
-func TestProofEndsByItself(t *testing.T) {
-	r := newRig(t, nil)
-	r.user("alice", both("mine/#"))
-	ops := r.watcher()
-	r.store.setToken("t1", true)
-	r.store.setToken("t2", true)
-	r.store.tokenEnd = r.clock.Now().Add(time.Hour)
-	r.change("alice", func(rec *registry.Record) {
-		rec.User.GrantTypes = append(rec.User.GrantTypes, registry.GrantType{Method: registry.MethodToken})
-	})
-	o := as("alice", "c")
-	o.Password, o.Resume, o.Expiry, o.Will = "token:t1", true, 3000, &willOn
-	c := r.dial(5)
-	c.MustConnect(o)
-	c.MustSubscribe("mine/#", 1)
-
-	r.hook.Sweep(t.Context(), r.clock.advance(time.Hour-time.Second))
-	c.Ping()
-	r.hook.Sweep(t.Context(), r.clock.advance(time.Second))
-	if code := c.ExpectEnd(); code != 0x98 {
-		t.Errorf("DISCONNECT %#02x, want 0x98", code)
-	}
-	r.settle(1, 1)
-	r.nothingCame(ops) // no will
-
-	// Nothing was taken from the user: with another token it goes on. A change
-	// of its rights does not alter that, and the token may be forgotten.
-	r.store.setToken("t1", false)
-	r.grant("alice", both("mine/#"), both("yours/#"))
-	r.settle(1, 1)
-	ops.Publish("mine/1", "x", 1, false)
-	ops.ExpectMessage("mine/1")
-	ops.Ping()
-	r.store.tokenEnd = r.clock.Now().Add(time.Hour)
-	o.Password = "token:t2"
-	c = r.dial(5)
-	if ack := c.MustConnect(o); !ack.SessionPresent {
-		t.Error("the session is gone")
-	}
-	c.ExpectMessage("mine/1")
-
-	r.store.setToken("t2", false)
-	r.change("alice", func(*registry.Record) {})
-	if code := c.ExpectEnd(); code != 0x98 {
-		t.Errorf("token deleted: DISCONNECT %#02x, want 0x98", code)
-	}
-	r.settle(1, 0)
-}
-
-func TestCertificateEndsByItself(t *testing.T) {
-	r := newRig(t, nil)
-	r.user("gw1", both("#"))
-	r.change("gw1", func(rec *registry.Record) {
-		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
-	})
-	p := certificate(t, "gw1", true)
-	r.cert.Store(p)
-	c := r.dial(5)
-	c.MustConnect(mqtttest.Connect{ClientID: "c"})
-	r.hook.Sweep(t.Context(), r.clock.Now())
-	c.Ping()
-	r.hook.Sweep(t.Context(), p.NotAfter.Add(time.Second))
-	if code := c.ExpectEnd(); code != 0x98 {
-		t.Errorf("DISCONNECT %#02x, want 0x98", code)
-	}
-}
-
-// A certificate that was renewed goes on for as long as the two overlap, and no
-// longer, though its own time is not up.
-func TestARenewedCertificateEndsWithItsOverlap(t *testing.T) {
-	r := newRig(t, nil)
-	r.user("gw1", both("#"))
-	p := certificate(t, "gw1", true)
-	sum := sha256.Sum256(p.Raw)
-	register := func(until time.Time) {
-		r.change("gw1", func(rec *registry.Record) {
-			rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
-			rec.User.Fingerprints = []registry.Fingerprint{{SHA256: hex.EncodeToString(sum[:]), Expires: until}}
-		})
-	}
-	register(time.Time{})
-	r.cert.Store(p)
-	c := r.dial(5)
-	c.MustConnect(mqtttest.Connect{ClientID: "c"})
-	overlap := r.clock.Now().Add(time.Minute)
-	register(overlap)
-	r.hook.Sweep(t.Context(), overlap.Add(-time.Second))
-	c.Ping()
-	r.hook.Sweep(t.Context(), overlap)
-	if code := c.ExpectEnd(); code != 0x98 {
-		t.Errorf("DISCONNECT %#02x, want 0x98", code)
-	}
-}
-
 // When a CA is trusted no more, no user has changed.
 func TestEnforceAll(t *testing.T) {
 	r := newRig(t, nil)
@@ -388,85 +198,6 @@ func TestEnforceAll(t *testing.T) {
 	byPassword.Ping()
 }
 
-// A session must not rest on a token that can't be checked; nor is it lost.
-func TestTokenThatCannotBeChecked(t *testing.T) {
-	r := newRig(t, nil)
-	r.user("alice", both("mine/#"))
-	ops := r.watcher()
-	r.store.setToken("t", true)
-	r.store.tokenEnd = r.clock.Now().Add(time.Hour)
-	r.change("alice", func(rec *registry.Record) {
-		rec.User.GrantTypes = append(rec.User.GrantTypes, registry.GrantType{Method: registry.MethodToken})
-	})
-	o := as("alice", "t")
-	o.Password, o.Resume, o.Expiry, o.Will = "token:t", true, 600, &willOn
-	c := r.dial(5)
-	c.MustConnect(o)
-	r.store.fail(registry.Errorf(registry.Unavailable, "", "connection refused"))
-	r.hook.EnforceAll(t.Context())
-	if code := c.ExpectEnd(); code != 0x98 {
-		t.Errorf("DISCONNECT %#02x, want 0x98", code)
-	}
-	r.settle(1, 1)
-	r.hook.EnforceAll(t.Context()) // a stored session waits for the store
-	r.settle(1, 1)
-	r.nothingCame(ops)
-	r.store.fail(nil)
-	if ack := r.dial(5).MustConnect(o); !ack.SessionPresent {
-		t.Error("the session is gone")
-	}
-}
-
-// slowSignIn lets a test act after somebody has signed in and before the hook
-// knows.
-type slowSignIn struct {
-	authhook.SignIn
-	signedIn chan struct{}
-	goOn     chan struct{}
-}
-
-func (s slowSignIn) In(ctx context.Context, a registry.Attempt) (registry.Login, error) {
-	login, err := s.SignIn.In(ctx, a)
-	if a.Username == "alice" {
-		s.signedIn <- struct{}{}
-		<-s.goOn
-	}
-	return login, err
-}
-
-func TestChangeInTheMiddleOfAConnect(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		what func(r *rig)
-		want byte
-	}{
-		{"password changed", func(r *rig) {
-			r.change("alice", func(rec *registry.Record) { rec.User.PasswordSet = time.Time{}.Add(1) })
-		}, 0x86},
-		{"user removed", func(r *rig) { r.remove("alice") }, 0x86},
-		{"client ID list changed", func(r *rig) {
-			r.change("alice", func(rec *registry.Record) { rec.User.ClientIDs = []string{"other"} })
-		}, 0x85},
-		{"right to the will's topic taken away", func(r *rig) { r.grant("alice") }, 0x87},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			slow := slowSignIn{signedIn: make(chan struct{}), goOn: make(chan struct{})}
-			r := newRig(t, func(cfg *authhook.Config) { slow.SignIn, cfg.SignIn = cfg.SignIn, &slow })
-			r.user("alice", both("mine/#"))
-			c := r.dial(5)
-			o := as("alice", "c")
-			o.Will = &willOn
-			c.Send(o.Packet(5))
-			<-slow.signedIn
-			tt.what(r)
-			close(slow.goOn)
-			if ack := c.Expect(packets.Connack); ack.ReasonCode != tt.want {
-				t.Errorf("CONNACK %#02x, want %#02x", ack.ReasonCode, tt.want)
-			}
-		})
-	}
-}
-
 func TestClientThatDoesNotReadIsEndedInTime(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("alice", both("#"))
@@ -481,7 +212,7 @@ func TestClientThatDoesNotReadIsEndedInTime(t *testing.T) {
 	dropped := func() bool {
 		pub.Publish("a/1", payload, 0, false)
 		pub.Ping()
-		return r.srv.Info.Clone().MessagesDropped > 0
+		return r.Stats().MessagesDropped > 0
 	}
 	r.eventually("a message is dropped since alice does not read", dropped)
 
@@ -490,8 +221,6 @@ func TestClientThatDoesNotReadIsEndedInTime(t *testing.T) {
 	if took := time.Since(before); took > 2*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if _, ok := r.srv.Clients.Get("alice"); ok {
-		t.Error("alice is still there")
-	}
+	r.settle(1, 0)
 	pub.Ping()
 }

@@ -8,14 +8,14 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/authhook"
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker"
+	"mqttwarden/broker/mqtttest"
 )
 
 func TestConnectionsOfAUserAreLimited(t *testing.T) {
 	for version, refused := range map[byte]byte{4: 3, 5: 0x97} {
 		t.Run(fmt.Sprintf("version %d", version), func(t *testing.T) {
-			r := newRig(t, func(cfg *authhook.Config) { cfg.MaxConnections = 2 })
+			r := newRig(t, func(s *settings) { s.broker.MaxUserConnections = 2 })
 			r.user("alice")
 			r.user("bob")
 			dial := func(o mqtttest.Connect) (*mqtttest.Client, byte) {
@@ -44,7 +44,7 @@ func TestConnectionsOfAUserAreLimited(t *testing.T) {
 			want("and again, while the one before is on its way out", as("alice", "2"), 0)
 			want("another user", as("bob", "4"), 0)
 			r.settle(3, 1)
-			if got := r.hook.Stats().ConnectionsRefused; got != 2 {
+			if got := r.Stats().UserConnectionsRefused; got != 2 {
 				t.Errorf("%d counted, want 2", got)
 			}
 			one.Disconnect()
@@ -58,7 +58,7 @@ func TestConnectionsOfAUserAreLimited(t *testing.T) {
 // However many come at once, the limit holds.
 func TestConnectionsOfAUserAreLimitedInARush(t *testing.T) {
 	const most, rush = 5, 40
-	r := newRig(t, func(cfg *authhook.Config) { cfg.MaxConnections = most })
+	r := newRig(t, func(s *settings) { s.broker.MaxUserConnections = most })
 	r.user("alice")
 	clients := make([]*mqtttest.Client, rush)
 	for i := range clients {
@@ -77,8 +77,8 @@ func TestConnectionsOfAUserAreLimitedInARush(t *testing.T) {
 }
 
 func TestWhatALimitRefusesOrChangesIsCounted(t *testing.T) {
-	r := newRig(t, func(cfg *authhook.Config) {
-		cfg.MaxClientID, cfg.MaxKeepAlive, cfg.MaxStoredSessions = 30, time.Minute, 1
+	r := newRig(t, func(s *settings) {
+		s.broker.MaxClientID, s.broker.MaxKeepAlive, s.broker.MaxStoredSessions = 30, time.Minute, 1
 	})
 	r.user("alice")
 	connect := func(id string, keepAlive uint16, expiry uint32) byte {
@@ -92,21 +92,21 @@ func TestWhatALimitRefusesOrChangesIsCounted(t *testing.T) {
 		keepAlive uint16
 		expiry    uint32
 		code      byte
-		counted   func(authhook.Stats) uint64
+		counted   func(broker.Stats) uint64
 	}{
-		{"a client ID", strings.Repeat("x", 31), 60, 0, 0x85, func(st authhook.Stats) uint64 { return st.ClientIDsTooLong }},
-		{"a keep alive", "a", 61, 0, 0, func(st authhook.Stats) uint64 { return st.KeepAlivesSet }},
-		{"no keep alive", "b", 0, 0, 0, func(st authhook.Stats) uint64 { return st.KeepAlivesSet - 1 }},
-		{"an expiry", "c", 60, 3601, 0, func(st authhook.Stats) uint64 { return st.ExpiriesLowered }},
-		{"a stored session", "d", 60, 60, 0x97, func(st authhook.Stats) uint64 { return st.StoredSessionsRefused }},
-		{"nothing, after the five above", strings.Repeat("x", 30), 60, 0, 0, func(st authhook.Stats) uint64 {
+		{"a client ID", strings.Repeat("x", 31), 60, 0, 0x85, func(st broker.Stats) uint64 { return st.ClientIDsTooLong }},
+		{"a keep alive", "a", 61, 0, 0, func(st broker.Stats) uint64 { return st.KeepAlivesSet }},
+		{"no keep alive", "b", 0, 0, 0, func(st broker.Stats) uint64 { return st.KeepAlivesSet - 1 }},
+		{"an expiry", "c", 60, 3601, 0, func(st broker.Stats) uint64 { return st.ExpiriesLowered }},
+		{"a stored session", "d", 60, 60, 0x97, func(st broker.Stats) uint64 { return st.StoredSessionsRefused }},
+		{"nothing, after the five above", strings.Repeat("x", 30), 60, 0, 0, func(st broker.Stats) uint64 {
 			return (st.ClientIDsTooLong + st.KeepAlivesSet + st.ExpiriesLowered + st.StoredSessionsRefused) - 4
 		}},
 	} {
 		if code := connect(tt.id, tt.keepAlive, tt.expiry); code != tt.code {
 			t.Errorf("%s: CONNACK %#02x, want %#02x", tt.what, code, tt.code)
 		}
-		if got := tt.counted(r.hook.Stats()); got != 1 {
+		if got := tt.counted(r.Stats()); got != 1 {
 			t.Errorf("%s: counted as %d, want 1", tt.what, got)
 		}
 	}

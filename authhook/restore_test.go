@@ -1,134 +1,88 @@
 package authhook_test
 
 import (
+	"context"
 	"errors"
-	"net"
+	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/packets"
-
 	"mqttwarden/authhook"
+	"mqttwarden/broker"
 	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
 )
 
-// restart starts a rig with the register of another, as after a restart.
-func restart(t *testing.T, old *rig, change func(*authhook.Config)) *rig {
-	t.Helper()
-	return startRig(t, &rig{store: old.store, clock: old.clock}, change)
-}
-
-// restore hands the hook a session that the broker has kept, with a subscription
-// to each filter and a message waiting for each topic.
-func (r *rig) restore(id, user string, rec record, filters, topics []string) (*mqtt.Client, bool, error) {
+// stored makes a session of alice, with the client ID c, that outlives its
+// connection by ten minutes: with a subscription to each filter, and a message
+// waiting for each topic.
+func (r *rig) stored(filters, topics []string) {
 	r.tb.Helper()
-	ours, theirs := net.Pipe()
-	_, _ = ours.Close(), theirs.Close()
-	cl := r.srv.NewClient(&conn{Conn: ours}, "test", id, false)
-	cl.Properties.ProtocolVersion = 5
-	cl.Properties.Props.SessionExpiryInterval, cl.Properties.Props.SessionExpiryIntervalFlag = 600, true
-	cl.Stop(packets.ErrServerShuttingDown)
-	r.srv.Clients.Add(cl)
-	for _, f := range filters {
-		sub := packets.Subscription{Filter: f, Qos: 1}
-		r.srv.Topics.Subscribe(id, sub)
-		cl.State.Subscriptions.Add(f, sub)
-	}
-	for i, topic := range topics {
-		cl.State.Inflight.Set(packets.Packet{
-			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, TopicName: topic, PacketID: uint16(i + 1),
-		})
-	}
-	ok, err := r.hook.Restore(cl, user, rec.owner, rec.until)
-	return cl, ok, err
-}
-
-// kept returns what the host keeps of a session.
-func (r *rig) recorded(id string) (record, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	rec, ok := r.kept[id]
-	return rec, ok
-}
-
-// awaitRecord waits for a session to be recorded, which comes last of its connection.
-func (r *rig) awaitRecord(id string) (rec record) {
-	r.tb.Helper()
-	r.eventually("the session is kept", func() (ok bool) {
-		rec, ok = r.recorded(id)
-		return ok
-	})
-	return rec
-}
-
-// stored makes a session of alice that outlives its connection, and returns what
-// is kept of it.
-func stored(t *testing.T, r *rig) record {
-	t.Helper()
-	r.user("alice", both("mine/#"))
+	r.user("alice", both("#"))
 	o := as("alice", "c")
 	o.Expiry = 600
 	c := r.dial(5)
 	c.MustConnect(o)
-	cl, _ := r.srv.Clients.Get("c")
-	user, live := r.hook.Owner(cl)
+	for _, f := range filters {
+		c.MustSubscribe(f, 1)
+	}
 	c.Disconnect()
 	r.settle(0, 1)
-	rec := r.awaitRecord("c")
-	if user != "alice-id" || string(live) != string(rec.owner) || !rec.until.Equal(r.clock.Now().Add(10*time.Minute)) {
-		t.Fatalf("kept %s of %q until %v, %s while it was connected", rec.owner, user, rec.until, live)
+	pub := r.connect(5, "alice", "pub")
+	for _, topic := range topics {
+		pub.Publish(topic, "x", 1, false)
 	}
-	return rec
+	pub.Disconnect()
+	r.settle(0, 1)
+}
+
+// resume has alice come back to her session.
+func (r *rig) resume() (present bool, next func() (topic string)) {
+	r.tb.Helper()
+	o := as("alice", "c")
+	o.Resume, o.Expiry = true, 600
+	c := r.dial(5)
+	return c.MustConnect(o).SessionPresent, func() string { return c.Message().TopicName }
 }
 
 func TestARestoredSessionIsItsUsersAsAnyOther(t *testing.T) {
 	old := newRig(t, nil)
-	rec := stored(t, old)
-	r := restart(t, old, nil)
-	r.user("bob", both("#"))
-	if _, ok, err := r.restore("c", "alice-id", rec, []string{"mine/#"}, []string{"mine/1"}); !ok || err != nil {
-		t.Fatalf("not restored: %v", err)
-	}
+	old.stored([]string{"mine/#"}, []string{"mine/1"})
+	old.user("bob", both("#"))
+	r := old.restart(nil, nil)
 	r.settle(0, 1)
 	if ack := r.dial(5).Connect(as("bob", "c")); ack.ReasonCode != 0x85 {
 		t.Errorf("bob with the client ID of alice: CONNACK %#02x, want 0x85", ack.ReasonCode)
 	}
-	o := as("alice", "c")
-	o.Resume, o.Expiry = true, 600
-	c := r.dial(5)
-	if ack := c.MustConnect(o); !ack.SessionPresent {
+	present, next := r.resume()
+	if !present {
 		t.Error("alice does not find her session")
 	}
-	c.ExpectMessage("mine/1")
+	if topic := next(); topic != "mine/1" {
+		t.Errorf("got %s", topic)
+	}
 	r.settle(1, 0)
 }
 
 func TestARestoredSessionEndsInTime(t *testing.T) {
 	old := newRig(t, nil)
-	rec := stored(t, old)
-	r := restart(t, old, nil)
-	if _, ok, err := r.restore("c", "alice-id", rec, []string{"mine/#"}, nil); !ok || err != nil {
-		t.Fatalf("not restored: %v", err)
-	}
-	r.hook.Sweep(t.Context(), r.clock.advance(10*time.Minute-time.Second))
+	old.stored([]string{"mine/#"}, nil)
+	r := old.restart(nil, nil)
+	r.Sweep(t.Context(), r.clock.advance(10*time.Minute-time.Second))
 	r.settle(0, 1)
-	r.hook.Sweep(t.Context(), r.clock.advance(time.Second))
+	r.Sweep(t.Context(), r.clock.advance(time.Second))
 	r.settle(0, 0)
-	if subs := r.srv.Topics.Subscribers("mine/1").Subscriptions; len(subs) > 0 {
-		t.Errorf("subscribers %v are left", subs)
+	if n := r.Stats().Subscriptions; n > 0 {
+		t.Errorf("%d subscriptions are left", n)
 	}
 }
 
 func TestARestoredSessionCountsAmongThoseOfItsUser(t *testing.T) {
 	old := newRig(t, nil)
-	rec := stored(t, old)
-	r := restart(t, old, func(cfg *authhook.Config) { cfg.MaxStoredSessions = 1 })
-	if _, ok, err := r.restore("c", "alice-id", rec, nil, nil); !ok || err != nil {
-		t.Fatalf("not restored: %v", err)
-	}
+	old.stored(nil, nil)
+	r := old.restart(nil, func(s *settings) { s.broker.MaxStoredSessions = 1 })
 	o := as("alice", "another")
 	o.Expiry = 600
 	if ack := r.dial(5).Connect(o); ack.ReasonCode != 0x97 {
@@ -138,61 +92,63 @@ func TestARestoredSessionCountsAmongThoseOfItsUser(t *testing.T) {
 
 func TestWhatChangesAfterTheRestartReachesARestoredSession(t *testing.T) {
 	old := newRig(t, nil)
-	rec := stored(t, old)
-	r := restart(t, old, nil)
-	cl, ok, err := r.restore("c", "alice-id", rec, []string{"mine/#", "mine/1"}, []string{"mine/1", "mine/2"})
-	if !ok || err != nil {
-		t.Fatalf("not restored: %v", err)
+	old.stored([]string{"mine/#", "mine/1"}, []string{"mine/1", "mine/2"})
+	r := old.restart(nil, nil)
+	if subs, n := r.Stats().Subscriptions, r.Inflight(); subs != 2 || n != 2 {
+		t.Fatalf("%d subscriptions and %d messages were restored, want 2 and 2", subs, n)
 	}
 	r.grant("alice", read("mine/1"))
-	if subs, n := cl.State.Subscriptions.GetAll(), cl.State.Inflight.Len(); len(subs) != 1 || n != 1 {
-		t.Errorf("%v and %d messages are left, want those of mine/1", subs, n)
+	if subs, n := r.Stats().Subscriptions, r.Inflight(); subs != 1 || n != 1 {
+		t.Errorf("%d subscriptions and %d messages are left, want those of mine/1", subs, n)
 	}
 	r.remove("alice")
 	r.settle(0, 0)
-	if _, ok := r.srv.Clients.Get("c"); ok {
-		t.Error("the broker still has it")
+	if n := r.Inflight(); n != 0 {
+		t.Errorf("%d messages are left", n)
 	}
 }
 
 // Whatever was revoked while the server was down acts before anybody connects.
 func TestWhatDoesNotHoldAnyMoreIsNotRestored(t *testing.T) {
-	user := func(f func(u *registry.User)) func(*rig) {
-		return func(r *rig) { r.change("alice", func(rec *registry.Record) { f(&rec.User) }) }
+	user := func(f func(u *registry.User)) func(*store) {
+		return func(st *store) { st.change("alice", func(rec *registry.Record) { f(&rec.User) }) }
 	}
 	for _, tt := range []struct {
 		name string
-		what func(*rig)
+		what func(*store)
 	}{
-		{"its user is removed", func(r *rig) { r.remove("alice") }},
+		{"its user is removed", func(st *store) { st.remove("alice") }},
 		{"its user is disabled", user(func(u *registry.User) { u.Active = false })},
 		{"its user is renamed", user(func(u *registry.User) { u.Username = "alicia" })},
 		{"the password is changed", user(func(u *registry.User) { u.PasswordSet = u.PasswordSet.Add(1) })},
 		{"the grant type is taken away", user(func(u *registry.User) { u.GrantTypes = nil })},
 		{"the client ID is not in the list any more", user(func(u *registry.User) { u.ClientIDs = []string{"other"} })},
-		{"another user has the name", func(r *rig) {
-			r.remove("alice")
-			r.user("bob", both("mine/#"))
-			r.change("bob", func(rec *registry.Record) { rec.User.Username = "alice" })
+		{"another user has the name", func(st *store) {
+			st.remove("alice")
+			st.change("bob", func(rec *registry.Record) {
+				rec.User.ID, rec.User.Username = "bob-id", "alice"
+			})
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			old := newRig(t, nil)
-			rec := stored(t, old)
-			tt.what(old)
-			r := restart(t, old, nil)
-			cl, ok, err := r.restore("c", "alice-id", rec, []string{"mine/#"}, []string{"mine/1"})
-			if ok || err != nil {
-				t.Errorf("restored %t, %v", ok, err)
-			}
-			if r.hook.OnACLCheck(cl, "mine/1", false) {
-				t.Error("it may read")
-			}
-			if n := r.hook.Held(); n != 0 {
-				t.Errorf("%d entries are left", n)
+			old.stored([]string{"mine/#"}, []string{"mine/1"})
+			r := old.restart(func() { tt.what(old.store) }, nil)
+			st := r.Stats()
+			if st.SessionsStored != 0 || st.Subscriptions != 0 || r.Inflight() != 0 {
+				t.Errorf("%d sessions, %d subscriptions, %d messages are restored", st.SessionsStored, st.Subscriptions, r.Inflight())
 			}
 			if !strings.Contains(r.log.String(), "session not restored") {
 				t.Error("the log does not tell")
+			}
+			// Nor with another start, though the right may be there again.
+			again := r.restart(func() {
+				old.store.change("alice", func(rec *registry.Record) {
+					rec.User.ID, rec.User.Username, rec.User.Active = "alice-id", "alice", true
+				})
+			}, nil)
+			if n := again.Stats().SessionsStored; n != 0 {
+				t.Errorf("%d sessions are restored by the start after that", n)
 			}
 		})
 	}
@@ -212,96 +168,116 @@ func TestATokenThatIsGoneRestoresNothing(t *testing.T) {
 	c.MustConnect(o)
 	c.Disconnect()
 	old.settle(0, 1)
-	rec := old.awaitRecord("c")
-	if _, ok, err := restart(t, old, nil).restore("c", "alice-id", rec, nil, nil); !ok || err != nil {
-		t.Errorf("with the token: restored %t, %v", ok, err)
+	with := old.restart(nil, nil)
+	if n := with.Stats().SessionsStored; n != 1 {
+		t.Errorf("with the token: %d sessions are restored, want 1", n)
 	}
-	old.store.setToken("t1", false)
-	if _, ok, err := restart(t, old, nil).restore("c", "alice-id", rec, nil, nil); ok || err != nil {
-		t.Errorf("without the token: restored %t, %v", ok, err)
+	without := with.restart(func() { old.store.setToken("t1", false) }, nil)
+	if n := without.Stats().SessionsStored; n != 0 {
+		t.Errorf("without the token: %d sessions are restored", n)
 	}
 }
 
 func TestARestoredSessionIsPruned(t *testing.T) {
 	old := newRig(t, nil)
-	rec := stored(t, old)
-	old.grant("alice", read("mine/+"), acl.Grant{Context: acl.MQTT, Operation: acl.Read, Resource: "mine/2", Effect: acl.Deny})
-	r := restart(t, old, nil)
-	cl, ok, err := r.restore("c", "alice-id", rec, []string{"mine/#", "mine/1"}, []string{"mine/1", "mine/2", "other"})
-	if !ok || err != nil {
-		t.Fatalf("not restored: %v", err)
+	old.stored([]string{"mine/#", "mine/1", "other"}, []string{"mine/1", "mine/2", "other"})
+	r := old.restart(func() {
+		old.store.change("alice", func(rec *registry.Record) {
+			deny := acl.Grant{Context: acl.MQTT, Operation: acl.Read, Resource: "mine/2", Effect: acl.Deny}
+			rec.Grants = []acl.Grant{read("mine/+"), deny}
+		})
+	}, nil)
+	if n := r.Stats().Subscriptions; n != 1 {
+		t.Errorf("%d subscriptions, want that to mine/1", n)
 	}
-	if _, has := cl.State.Subscriptions.Get("mine/1"); !has || cl.State.Subscriptions.Len() != 1 {
-		t.Errorf("subscriptions %v, want mine/1", cl.State.Subscriptions.GetAll())
+	if n := r.Inflight(); n != 1 {
+		t.Errorf("%d messages are left, want that to mine/1", n)
 	}
-	if left := cl.State.Inflight.GetAll(false); len(left) != 1 || left[0].TopicName != "mine/1" {
-		t.Errorf("%d messages are left, want that to mine/1", len(left))
+	if _, next := r.resume(); next() != "mine/1" {
+		t.Error("another message came")
 	}
 }
 
+// A register that can't be asked is no refusal: the start stops, and the next one
+// finds the session.
 func TestARegisterThatCantBeAskedIsNoRefusal(t *testing.T) {
-	old := newRig(t, nil)
-	rec := stored(t, old)
-	r := restart(t, old, nil)
+	r := newRig(t, nil)
+	r.stored(nil, nil)
+	r.stop()
 	r.store.fail(registry.Errorf(registry.Unavailable, "", "disk on fire"))
-	if _, ok, err := r.restore("c", "alice-id", rec, nil, nil); ok || !errors.Is(err, registry.Unavailable) {
-		t.Errorf("restored %t, %v; want Unavailable", ok, err)
+	principals := registry.NewPrincipals(r.store, 1000, func() bool { return true })
+	s := r.settings(t, principals)
+	b, err := broker.New(s.broker, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := broker.Start(b, authhook.New(s.hook)); !errors.Is(err, registry.Unavailable) {
+		t.Errorf("Start: %v; want Unavailable", err)
+	}
+	if err := b.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	r.store.fail(nil)
+	if n := r.restart(nil, nil).Stats().SessionsStored; n != 1 {
+		t.Errorf("%d sessions are restored by the start after that, want 1", n)
 	}
 }
 
-func TestAnOwnerThatCantBeReadIsNobody(t *testing.T) {
-	r := newRig(t, nil)
+func TestAProofThatCantBeReadIsNobodys(t *testing.T) {
+	r := newRig(t, func(s *settings) { s.broker.Sessions.File = filepath.Join(t.TempDir(), "s") })
 	r.user("alice", both("#"))
-	for _, owner := range []string{"", "{", `{"username":"alice"}`, `{"username":"alice","passwordSet":"2020-01-01T00:00:00Z"}`} {
-		if _, ok, err := r.restore("c", "alice-id", record{owner: []byte(owner)}, nil, nil); ok || err != nil {
-			t.Errorf("%q: restored %t, %v", owner, ok, err)
+	for _, proof := range []string{"", "{", `{"username":"alice"}`, `{"username":"alice","passwordSet":"2020-01-01T00:00:00Z"}`} {
+		login, err := r.hook.Recall(t.Context(), "c", "alice-id", []byte(proof))
+		if err == nil {
+			err = login.Check(t.Context(), true)
+		}
+		if err == nil || errors.Is(err, registry.Unavailable) {
+			t.Errorf("%q: %v, want a refusal", proof, err)
 		}
 	}
 }
 
 func TestAWillThatWaitsSurvivesTheRestart(t *testing.T) {
-	setUp := func(t *testing.T) (*rig, record) {
+	setUp := func(t *testing.T) *rig {
 		old := newRig(t, nil)
 		old.user("alice", write("mine/#"))
 		old.willed(5, delayed(60), 600).Close()
 		old.settle(0, 1)
-		return old, old.awaitRecord("alice")
+		return old
 	}
 	t.Run("and is sent when its delay is over", func(t *testing.T) {
-		old, rec := setUp(t)
-		r := restart(t, old, nil)
+		r := setUp(t).restart(nil, nil)
 		ops := r.watcher()
-		if _, ok, err := r.restore("alice", "alice-id", rec, nil, nil); !ok || err != nil {
-			t.Fatalf("not restored: %v", err)
-		}
-		r.hook.Sweep(t.Context(), r.clock.advance(59*time.Second))
+		r.Sweep(t.Context(), r.clock.advance(59*time.Second))
 		r.nothingCame(ops)
-		r.hook.Sweep(t.Context(), r.clock.advance(time.Second))
+		r.Sweep(t.Context(), r.clock.advance(time.Second))
 		want := delayed(60)
 		m := ops.ExpectMessage("mine/will")
 		if string(m.Payload) != want.Payload || m.Properties.ContentType != want.Properties.ContentType {
 			t.Errorf("got %q %+v", m.Payload, m.Properties)
 		}
-		if again, _ := r.recorded("alice"); strings.Contains(string(again.owner), "will") {
-			t.Errorf("it would be sent again after another restart: %s", again.owner)
-		}
+		ops.Disconnect()
+		r.settle(0, 1)
+		again := r.restart(nil, nil)
+		ops = again.watcher()
+		again.Sweep(t.Context(), again.clock.advance(time.Minute))
+		again.nothingCame(ops)
 	})
 	t.Run("unless it was sent before", func(t *testing.T) {
-		old, _ := setUp(t)
-		old.hook.Sweep(t.Context(), old.clock.advance(time.Minute))
-		if rec, _ := old.recorded("alice"); strings.Contains(string(rec.owner), "will") {
-			t.Errorf("%s", rec.owner)
-		}
+		old := setUp(t)
+		old.Sweep(t.Context(), old.clock.advance(time.Minute))
+		r := old.restart(nil, nil)
+		ops := r.watcher()
+		r.Sweep(t.Context(), r.clock.advance(time.Minute))
+		r.nothingCame(ops)
 	})
 	t.Run("and is judged when it is sent", func(t *testing.T) {
-		old, rec := setUp(t)
-		old.grant("alice", write("other/#"))
-		r := restart(t, old, nil)
+		old := setUp(t)
+		r := old.restart(func() {
+			old.store.change("alice", func(rec *registry.Record) { rec.Grants = []acl.Grant{write("other/#")} })
+		}, nil)
 		ops := r.watcher()
-		if _, ok, err := r.restore("alice", "alice-id", rec, nil, nil); !ok || err != nil {
-			t.Fatalf("not restored: %v", err)
-		}
-		r.hook.Sweep(t.Context(), r.clock.advance(time.Minute))
+		r.Sweep(t.Context(), r.clock.advance(time.Minute))
 		r.nothingCame(ops)
 	})
 }

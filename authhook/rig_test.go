@@ -1,92 +1,162 @@
 package authhook_test
 
 import (
-	"bytes"
 	"context"
-	"log/slog"
-	"maps"
-	"slices"
+	"crypto/tls"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/authhook"
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
+	"mqttwarden/registry/logtest"
 )
 
-// rig is the hook in a broker, with a register in memory that is followed as the
-// real one is.
+// rig is the hook in the broker that it runs in, with a register in memory that is
+// followed as the real one is.
 type rig struct {
-	*host
+	*broker.Broker
 	tb       testing.TB
 	hook     *authhook.Hook
 	store    *store
 	follower *registry.Follower
 	clock    *clock
-	log      *syncBuffer
+	log      *logtest.Buffer
+	file     string // of what survives a restart
+	stop     func() // ends the broker and what follows the register
 
 	judged atomic.Pointer[func(filter string)] // called after each judgement to read
 }
 
-// late is the hook, for tests in which something happens between its answer and
-// what mochi does with it.
-type late struct {
-	*authhook.Hook
-	rig *rig
+// settings are those of a rig.
+type settings struct {
+	broker broker.Config
+	hook   authhook.Config
 }
 
-func (l *late) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
-	ok := l.Hook.OnACLCheck(cl, name, write)
-	if f := l.rig.judged.Load(); f != nil && !write {
-		(*f)(name)
-	}
-	return ok
-}
-
-// newRig starts a broker with the hook. change may alter its settings.
-func newRig(tb testing.TB, change func(*authhook.Config)) *rig {
+// newRig starts a broker with the hook. change may alter the settings.
+func newRig(tb testing.TB, change func(*settings)) *rig {
 	tb.Helper()
 	return startRig(tb, &rig{
 		store: &store{records: make(map[registry.UserID]registry.Record), tokens: make(map[registry.TokenID]bool)},
 		clock: &clock{now: time.Now()},
+		file:  filepath.Join(tb.TempDir(), "sessions.db"),
 	}, change)
 }
 
-// startRig starts r, which has a register and a clock.
-func startRig(tb testing.TB, r *rig, change func(*authhook.Config)) *rig {
+// restart ends a rig and starts another one with its register, its clock and its
+// sessions. meanwhile is what happens while there is no broker.
+func (r *rig) restart(meanwhile func(), change func(*settings)) *rig {
+	r.tb.Helper()
+	r.stop()
+	if meanwhile != nil {
+		meanwhile()
+	}
+	return startRig(r.tb, &rig{store: r.store, clock: r.clock, file: r.file}, change)
+}
+
+// startRig starts r, which has a register, a clock and a file.
+func startRig(tb testing.TB, r *rig, change func(*settings)) *rig {
 	tb.Helper()
-	r.host, r.tb, r.log = newHost(tb), tb, new(syncBuffer)
-	log := slog.New(slog.NewTextHandler(r.log, nil))
+	log, buf := logtest.New()
+	r.tb, r.log = tb, buf
 	r.follower = registry.NewFollower(registry.FollowerConfig{Poll: time.Hour, Now: time.Now, Log: log}, r.store)
 	principals := registry.NewPrincipals(r.store, 1000, func() bool { return true })
-	cfg := authhook.Config{
-		Host: r.host,
-		SignIn: tokenUsers{registry.NewSignIn(registry.SignInConfig{
-			Principals: principals, Passwords: &registry.Passwords{Verifier: passwords{}}, Now: r.clock.Now,
-		}), r.store},
-		TokenAlive:  r.store.tokenAlive,
-		Certificate: judge,
-		Now:         r.clock.Now,
-		Log:         log,
-	}
+	s := r.settings(tb, principals)
 	if change != nil {
-		change(&cfg)
+		change(&s)
 	}
-	r.hook = authhook.New(cfg)
-	r.start(tb, &late{Hook: r.hook, rig: r})
+	var err error
+	if r.Broker, err = broker.New(s.broker, log); err != nil {
+		tb.Fatal(err)
+	}
+	s.hook.Sessions = r.Broker
+	r.hook = authhook.New(s.hook)
 	if err := r.follower.Start(tb.Context(), principals, nil, r.hook); err != nil {
 		tb.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	var following sync.WaitGroup
 	following.Go(func() { r.follower.Run(ctx) })
-	tb.Cleanup(func() { stop(); following.Wait() })
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		following.Wait()
+		if err := r.Shutdown(context.Background()); err != nil {
+			tb.Error(err)
+		}
+	})
+	tb.Cleanup(func() { r.stop() })
+	if err := broker.Start(r.Broker, watched{r.hook, r}); err != nil {
+		tb.Fatal(err)
+	}
 	return r
+}
+
+func (r *rig) settings(tb testing.TB, principals *registry.Principals) settings {
+	server := certificate(tb, "server", true)
+	return settings{
+		broker: broker.Config{
+			Listeners: []broker.Listener{
+				{Name: "mqtt", Address: "127.0.0.1:0"},
+				{Name: "mqtts", Address: "127.0.0.1:0", TLS: &broker.TLS{
+					Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return server, nil },
+				}},
+			},
+			MaxSessionExpiry: time.Hour,
+			MaxTopicLevels:   2 * acl.MaxLevels, // so that the policy is asked
+			Sessions:         broker.Sessions{File: r.file, Flush: time.Minute},
+			Now:              r.clock.Now, SweepInterval: time.Hour,
+		},
+		hook: authhook.Config{
+			SignIn: tokenUsers{registry.NewSignIn(registry.SignInConfig{
+				Principals: principals, Passwords: &registry.Passwords{Verifier: passwords{}}, Now: r.clock.Now,
+			}), r.store},
+			TokenAlive:  r.store.tokenAlive,
+			Certificate: judge,
+			Now:         r.clock.Now,
+		},
+	}
+}
+
+// watched is the hook, for tests in which something happens between its answer and
+// what becomes of that.
+type watched struct {
+	*authhook.Hook
+	rig *rig
+}
+
+// Connect implements broker.Hook.
+func (w watched) Connect(ctx context.Context, cl *mqtt.Client, pk packets.Packet) (watchedLogin, error) {
+	login, err := w.Hook.Connect(ctx, cl, pk)
+	return watchedLogin{login, w.rig}, err
+}
+
+// Recall implements broker.Hook.
+func (w watched) Recall(ctx context.Context, id, user string, proof []byte) (watchedLogin, error) {
+	login, err := w.Hook.Recall(ctx, id, user, proof)
+	return watchedLogin{login, w.rig}, err
+}
+
+type watchedLogin struct {
+	*authhook.Login
+	rig *rig
+}
+
+// MayRead implements broker.Login.
+func (l watchedLogin) MayRead(name string) bool {
+	ok := l.Login.MayRead(name)
+	if f := l.rig.judged.Load(); f != nil {
+		(*f)(name)
+	}
+	return ok
 }
 
 // user registers a user that signs in with the password "secret".
@@ -137,7 +207,18 @@ func (r *rig) grant(name string, grants ...acl.Grant) {
 // dial connects to the broker, without a CONNECT.
 func (r *rig) dial(version byte) *mqtttest.Client {
 	r.tb.Helper()
-	return mqtttest.Dial(r.tb, r.addr(), version)
+	return mqtttest.Dial(r.tb, r.Addr("mqtt").String(), version)
+}
+
+// dialTLS connects by TLS and shows a certificate.
+func (r *rig) dialTLS(cert *tls.Certificate) *mqtttest.Client {
+	r.tb.Helper()
+	dialer := tls.Dialer{Config: &tls.Config{Certificates: []tls.Certificate{*cert}, InsecureSkipVerify: true}}
+	conn, err := dialer.DialContext(r.tb.Context(), "tcp", r.Addr("mqtts").String())
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	return mqtttest.New(r.tb, conn, 5)
 }
 
 // connect signs a user in with a client ID.
@@ -164,12 +245,12 @@ func (r *rig) eventually(what string, ok func() bool) {
 	}
 }
 
-// gone waits until the broker is through with n connections less than live.
+// settle waits until so many sessions are connected and stored.
 func (r *rig) settle(connected, stored int) {
 	r.tb.Helper()
 	r.eventually("the sessions that should be left", func() bool {
-		st := r.hook.Stats()
-		return st.Connected == connected && st.Stored == stored
+		st := r.Stats()
+		return st.SessionsConnected == connected && st.SessionsStored == stored
 	})
 }
 
@@ -185,175 +266,8 @@ func both(filter string) acl.Grant {
 	return acl.Grant{Context: acl.MQTT, Operation: acl.ReadWrite, Resource: filter}
 }
 
-// passwords checks passwords whose hash they are.
-type passwords struct{}
-
 func (passwords) Check(_ context.Context, _, encoded, password string) (bool, error) {
 	return encoded == password, nil
 }
 
 func (passwords) CheckNobody(context.Context, string, string) error { return nil }
-
-// tokenUsers signs in with the password "token:<id>" who has the grant type, as
-// if <id> were a token with an hour to live.
-type tokenUsers struct {
-	*registry.SignIn
-	store *store
-}
-
-func (t tokenUsers) In(ctx context.Context, a registry.Attempt) (registry.Login, error) {
-	login, err := t.SignIn.In(ctx, registry.Attempt{Username: a.Username, Password: "secret", HasPassword: true})
-	if id, ok := cutToken(a.Password); ok && err == nil {
-		if alive, _ := t.store.tokenAlive(ctx, id); !alive {
-			return registry.Login{}, registry.Unauthenticated
-		}
-		login.Proof.PasswordSet = time.Time{}
-		login.Proof.Token = id
-		login.Proof.Expires = t.store.tokenEnd
-		return login, nil
-	}
-	return t.SignIn.In(ctx, a)
-}
-
-func cutToken(password string) (registry.TokenID, bool) {
-	if len(password) > 6 && password[:6] == "token:" {
-		return registry.TokenID(password[6:]), true
-	}
-	return "", false
-}
-
-// store is a register in memory.
-type store struct {
-	mu       sync.Mutex
-	records  map[registry.UserID]registry.Record
-	changes  []registry.Change
-	tokens   map[registry.TokenID]bool
-	tokenEnd time.Time
-	failure  error // of every look-up, if not nil
-}
-
-func (st *store) change(name string, f func(*registry.Record)) uint64 {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	id := registry.UserID(name + "-id")
-	rec := st.records[id]
-	rec.User = rec.User.Clone()
-	f(&rec)
-	rec.User.Version = uint64(len(st.changes) + 1)
-	st.records[id] = rec
-	return st.log(id)
-}
-
-func (st *store) remove(name string) uint64 {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	id := registry.UserID(name + "-id")
-	delete(st.records, id)
-	return st.log(id)
-}
-
-func (st *store) log(id registry.UserID) uint64 {
-	n := uint64(len(st.changes) + 1)
-	st.changes = append(st.changes, registry.Change{Number: n, Kind: registry.UserChange, ID: string(id), Time: time.Now()})
-	return n
-}
-
-func (st *store) fail(err error) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.failure = err
-}
-
-func (st *store) tokenAlive(_ context.Context, id registry.TokenID) (bool, error) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.tokens[id], st.failure
-}
-
-func (st *store) setToken(id registry.TokenID, alive bool) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.tokens[id] = alive
-}
-
-func (st *store) find(match func(registry.User) bool) (registry.Record, error) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.failure != nil {
-		return registry.Record{}, st.failure
-	}
-	for rec := range maps.Values(st.records) {
-		if match(rec.User) {
-			return rec, nil
-		}
-	}
-	return registry.Record{}, registry.NotFound
-}
-
-func (st *store) RecordByID(_ context.Context, id registry.UserID) (registry.Record, error) {
-	return st.find(func(u registry.User) bool { return u.ID == id })
-}
-
-func (st *store) RecordByName(_ context.Context, name string) (registry.Record, error) {
-	return st.find(func(u registry.User) bool { return u.Username == name })
-}
-
-func (st *store) RecordByFingerprint(_ context.Context, sum string) (registry.Record, error) {
-	return st.find(func(u registry.User) bool {
-		return slices.ContainsFunc(u.Fingerprints, func(f registry.Fingerprint) bool { return f.SHA256 == sum })
-	})
-}
-
-func (st *store) Changes(_ context.Context, after uint64, limit int) ([]registry.Change, error) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	rest := st.changes[min(int(after), len(st.changes)):]
-	return slices.Clone(rest[:min(limit, len(rest))]), nil
-}
-
-func (st *store) ChangesSince(context.Context, time.Time) ([]registry.Change, error) {
-	return nil, nil
-}
-
-func (st *store) LastChange(context.Context) (uint64, error) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return uint64(len(st.changes)), nil
-}
-
-// clock is a clock that stands still until it is moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-	return c.now
-}
-
-// syncBuffer is a buffer for a log.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}

@@ -7,13 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"mqttwarden/authhook"
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // stuck returns a rig and a client that does not read, so that mochi is stuck in
 // the middle of its CONNECT, resending what has waited for it.
-func stuck(t *testing.T, change func(*authhook.Config)) (*rig, mqtttest.Connect, *mqtttest.Client) {
+func stuck(t *testing.T, change func(*settings)) (*rig, mqtttest.Connect, *mqtttest.Client) {
 	t.Helper()
 	r := newRig(t, change)
 	r.user("alice", read("a/#"))
@@ -36,12 +35,12 @@ func stuck(t *testing.T, change func(*authhook.Config)) (*rig, mqtttest.Connect,
 		t.Fatal(err)
 	}
 	c.Send(o.Packet(5))
-	r.eventually("it is resent to", func() bool { return r.srv.Info.Clone().BytesSent > 1<<20 })
+	r.eventually("it is resent to", func() bool { return r.Stats().BytesSent > 1<<20 })
 	return r, o, c
 }
 
 func TestTakeoverOfAConnectThatDoesNotEnd(t *testing.T) {
-	r, o, _ := stuck(t, func(cfg *authhook.Config) { cfg.TakeoverPatience = 20 * time.Millisecond })
+	r, o, _ := stuck(t, func(s *settings) { s.broker.TakeoverTimeout = 20 * time.Millisecond })
 	c := r.dial(5)
 	if ack := c.MustConnect(o); !ack.SessionPresent {
 		t.Error("the session is gone")
@@ -56,13 +55,13 @@ func TestEnforceDoesNotWaitForAConnectThatDoesNotEnd(t *testing.T) {
 		"user removed": func(r *rig) { r.remove("alice") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, _, _ := stuck(t, func(cfg *authhook.Config) { cfg.EnforceTimeout = 50 * time.Millisecond })
+			r, _, _ := stuck(t, func(s *settings) { s.broker.EnforceTimeout = 50 * time.Millisecond })
 			before := time.Now()
 			what(r)
 			if took := time.Since(before); took > 2*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			r.eventually("the CONNECT is over", func() bool { return r.hook.Stats().Connected == 1 })
+			r.eventually("the CONNECT is over", func() bool { return r.Stats().SessionsConnected == 1 })
 			if name == "user removed" {
 				r.settle(1, 0)
 			}

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/registry"
 )
 
@@ -56,8 +56,6 @@ func TestV06WillIsJudgedAtConnect(t *testing.T) {
 	}{
 		{"mine/will", true},
 		{"theirs/will", false},
-		{"mine/#", false},
-		{"mine/+/will", false},
 		{"$SYS/broker/clients/connected", false},
 		{"$own/will", false},
 	} {
@@ -70,12 +68,22 @@ func TestV06WillIsJudgedAtConnect(t *testing.T) {
 					}
 					o := as("alice", "alice")
 					o.Will = &mqtttest.Will{Topic: tt.topic, Payload: "x", Retain: retain}
-					if ack := mqtttest.Dial(t, r.addr(), version).Connect(o); ack.ReasonCode != want {
+					if ack := mqtttest.Dial(t, r.Addr("mqtt").String(), version).Connect(o); ack.ReasonCode != want {
 						t.Errorf("CONNACK %#02x, want %#02x", ack.ReasonCode, want)
 					}
 				})
 			}
 		}
+	}
+	for _, topic := range []string{"mine/#", "mine/+/will"} { // no topics: they do not come so far
+		o := as("alice", "alice")
+		o.Will = &mqtttest.Will{Topic: topic, Payload: "x"}
+		if ack := r.dial(5).Connect(o); ack.ReasonCode != 0x81 {
+			t.Errorf("%s: CONNACK %#02x, want 0x81", topic, ack.ReasonCode)
+		}
+		c := r.dial(4)
+		c.Send(o.Packet(4))
+		c.ExpectEnd()
 	}
 }
 
@@ -93,7 +101,7 @@ func TestWillIsSentUnderThePrefix(t *testing.T) {
 			if string(pk.Payload) != "gone" || pk.FixedHeader.Qos != qos {
 				t.Errorf("version %d: payload %q at QoS %d, want %q at %d", version, pk.Payload, pk.FixedHeader.Qos, "gone", qos)
 			}
-			if _, ok := r.srv.Topics.Retained.Get("site1/mine/will"); !ok {
+			if _, ok := r.retained("site1/mine/will"); !ok {
 				t.Errorf("version %d, QoS %d: not retained", version, qos)
 			}
 		}
@@ -146,7 +154,7 @@ func TestWillIsJudgedWhenItIsSent(t *testing.T) {
 	c.Close()
 	r.settle(1, 0)
 	r.nothingCame(ops)
-	if got := r.hook.Stats().WillsDropped; got != 1 {
+	if got := r.Stats().WillsDropped; got != 1 {
 		t.Errorf("%d wills dropped, want 1", got)
 	}
 }
@@ -160,7 +168,7 @@ func TestDelayedWill(t *testing.T) {
 		r.settle(1, 1)
 		return r, ops
 	}
-	sweep := func(r *rig, after time.Duration) { r.hook.Sweep(t.Context(), r.clock.advance(after)) }
+	sweep := func(r *rig, after time.Duration) { r.Sweep(t.Context(), r.clock.advance(after)) }
 
 	t.Run("is sent when its delay is over", func(t *testing.T) {
 		r, ops := setUp(t, 60, 600)
@@ -238,7 +246,7 @@ func TestWillAtTakeover(t *testing.T) {
 				ops.ExpectMessage("mine/will")
 			}
 			r.settle(2, 0)
-			r.hook.Sweep(t.Context(), r.clock.advance(time.Hour))
+			r.Sweep(t.Context(), r.clock.advance(time.Hour))
 			r.nothingCame(ops)
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+
+	"mqttwarden/registry/peer"
 )
 
 // admission bounds how many connections are half-open, which means accepted and
@@ -12,8 +14,7 @@ import (
 // memory for as long as ConnectTimeout; without a bound, a few machines hold all
 // there is.
 //
-// An address of IPv6 counts by its first 64 bits: everything below is one
-// subscriber's to choose (RFC 6177 section 2).
+// Addresses count as peer.Network has it: one of IPv6 by its first 64 bits.
 type admission struct {
 	maxHalfOpen            int // in all
 	maxHalfOpenPerAddress  int
@@ -21,21 +22,21 @@ type admission struct {
 
 	mu       sync.Mutex
 	halfOpen int
-	from     map[netip.Prefix]presence
+	from     map[netip.Prefix]tally
 
 	refused         atomic.Uint64 // above maxHalfOpen
 	refusedHalfOpen atomic.Uint64 // above maxHalfOpenPerAddress
-	refusedSeat     atomic.Uint64 // above maxSignedInsPerAddress
+	refusedSignIn   atomic.Uint64 // above maxSignedInsPerAddress
 }
 
-// presence is what is counted for one address.
-type presence struct{ halfOpen, seats int }
+// tally is what is counted for one address.
+type tally struct{ halfOpen, signIns int }
 
-// visit is one connection as admission counts it, from arrive to leave.
-type visit struct {
-	from     netip.Prefix // invalid: not known yet, or no IP address
-	halfOpen bool
-	seated   bool
+// counted is what one connection is counted as, from open to closed.
+type counted struct {
+	from          netip.Prefix // invalid: not known yet, or no IP address
+	halfOpen      bool
+	signInCounted bool
 }
 
 func newAdmission(cfg Config) *admission {
@@ -43,13 +44,13 @@ func newAdmission(cfg Config) *admission {
 		maxHalfOpen:            cfg.MaxHalfOpen,
 		maxHalfOpenPerAddress:  cfg.MaxHalfOpenPerAddress,
 		maxSignedInsPerAddress: cfg.MaxConnectionsPerAddress,
-		from:                   make(map[netip.Prefix]presence),
+		from:                   make(map[netip.Prefix]tally),
 	}
 }
 
-// arrive counts a connection that was accepted. It reports false, and counts
+// open counts a connection that was accepted. It reports false, and counts
 // nothing, when too many are half-open.
-func (a *admission) arrive(v *visit) bool {
+func (a *admission) open(v *counted) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.halfOpen >= a.maxHalfOpen {
@@ -61,11 +62,11 @@ func (a *admission) arrive(v *visit) bool {
 	return true
 }
 
-// locate counts a connection for the address of its client. Behind a proxy that
+// setAddress counts a connection for the address of its client. Behind a proxy that
 // is known later than that the connection is there. It reports false when too
 // many of that address are half-open.
-func (a *admission) locate(v *visit, addr net.Addr) bool {
-	from := block(addr)
+func (a *admission) setAddress(v *counted, addr net.Addr) bool {
+	from := peer.Network(peer.Addr(addr))
 	if !from.IsValid() {
 		return true
 	}
@@ -86,46 +87,46 @@ func (a *admission) locate(v *visit, addr net.Addr) bool {
 }
 
 // signedIn says that the connection is half-open no more.
-func (a *admission) signedIn(v *visit) {
+func (a *admission) signedIn(v *counted) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.settle(v)
+	a.endHalfOpen(v)
 }
 
-// seat counts a connection that is about to sign in among those of its address,
+// countSignIn counts a connection that is about to sign in among those of its address,
 // once. It reports false when there are too many.
-func (a *admission) seat(v *visit) bool {
+func (a *admission) countSignIn(v *counted) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if v.seated || !v.from.IsValid() || a.maxSignedInsPerAddress == 0 {
+	if v.signInCounted || !v.from.IsValid() || a.maxSignedInsPerAddress == 0 {
 		return true
 	}
 	p := a.from[v.from]
-	if p.seats >= a.maxSignedInsPerAddress {
-		a.refusedSeat.Add(1)
+	if p.signIns >= a.maxSignedInsPerAddress {
+		a.refusedSignIn.Add(1)
 		return false
 	}
-	p.seats++
+	p.signIns++
 	a.from[v.from] = p
-	v.seated = true
+	v.signInCounted = true
 	return true
 }
 
-// leave says that the connection is gone.
-func (a *admission) leave(v *visit) {
+// closed says that the connection is gone.
+func (a *admission) closed(v *counted) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.settle(v)
-	if v.seated {
-		v.seated = false
+	a.endHalfOpen(v)
+	if v.signInCounted {
+		v.signInCounted = false
 		p := a.from[v.from]
-		p.seats--
-		a.keep(v.from, p)
+		p.signIns--
+		a.update(v.from, p)
 	}
 }
 
-// settle takes a connection out of the half-open ones. It is called with mu held.
-func (a *admission) settle(v *visit) {
+// endHalfOpen takes a connection out of the half-open ones. It is called with mu held.
+func (a *admission) endHalfOpen(v *counted) {
 	if !v.halfOpen {
 		return
 	}
@@ -134,44 +135,22 @@ func (a *admission) settle(v *visit) {
 	if v.from.IsValid() {
 		p := a.from[v.from]
 		p.halfOpen--
-		a.keep(v.from, p)
+		a.update(v.from, p)
 	}
 }
 
-// keep remembers what is counted for an address, as long as there is anything.
-func (a *admission) keep(from netip.Prefix, p presence) {
-	if p == (presence{}) {
+// update remembers what is counted for an address, as long as there is anything.
+func (a *admission) update(from netip.Prefix, p tally) {
+	if p == (tally{}) {
 		delete(a.from, from)
 		return
 	}
 	a.from[from] = p
 }
 
-// open returns how many connections are half-open now.
-func (a *admission) open() int {
+// halfOpenNow returns how many connections are half-open now.
+func (a *admission) halfOpenNow() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.halfOpen
 }
-
-// block returns the network that addr counts as, an invalid one if it is no IP
-// address.
-func block(addr net.Addr) netip.Prefix {
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok {
-		return netip.Prefix{}
-	}
-	ip := plain(tcp.AddrPort().Addr())
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
-}
-
-// plain returns addr as networks are written: IPv4 as such, and without a zone.
-func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }

@@ -10,30 +10,30 @@ import (
 
 func at(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 1} }
 
-func limited(halfOpen, perAddress, seats int) *admission {
-	return newAdmission(Config{MaxHalfOpen: halfOpen, MaxHalfOpenPerAddress: perAddress, MaxConnectionsPerAddress: seats})
+func limited(halfOpen, perAddress, signIns int) *admission {
+	return newAdmission(Config{MaxHalfOpen: halfOpen, MaxHalfOpenPerAddress: perAddress, MaxConnectionsPerAddress: signIns})
 }
 
 func TestHalfOpenConnectionsAreBounded(t *testing.T) {
 	a := limited(2, 2, 0)
-	var one, two, three visit
-	if !a.arrive(&one) || !a.arrive(&two) {
+	var one, two, three counted
+	if !a.open(&one) || !a.open(&two) {
 		t.Fatal("refused below the limit")
 	}
-	if a.arrive(&three) {
+	if a.open(&three) {
 		t.Error("one too many")
 	}
-	a.leave(&three) // was not counted
-	if a.arrive(&three) {
+	a.closed(&three) // was not counted
+	if a.open(&three) {
 		t.Error("the one that was refused made room")
 	}
 	a.signedIn(&one)
 	a.signedIn(&one) // twice counts once
-	if !a.arrive(&three) {
+	if !a.open(&three) {
 		t.Error("no room after one has signed in")
 	}
-	a.leave(&one)
-	if got := a.open(); got != 2 {
+	a.closed(&one)
+	if got := a.halfOpenNow(); got != 2 {
 		t.Errorf("%d half-open, want 2", got)
 	}
 	if got := a.refused.Load(); got != 2 {
@@ -53,13 +53,13 @@ func TestAddressesThatCountAsOne(t *testing.T) {
 		{"other 64 bits of IPv6", "2001:db8:0:1::1", "2001:db8:0:2::1", false},
 	} {
 		a := limited(9, 1, 0)
-		var v, w visit
-		a.arrive(&v)
-		a.arrive(&w)
-		if !a.locate(&v, at(tt.one)) {
+		var v, w counted
+		a.open(&v)
+		a.open(&w)
+		if !a.setAddress(&v, at(tt.one)) {
 			t.Fatalf("%s: the first was refused", tt.name)
 		}
-		if got := !a.locate(&w, at(tt.other)); got != tt.same {
+		if got := !a.setAddress(&w, at(tt.other)); got != tt.same {
 			t.Errorf("%s: refused: %t, want %t", tt.name, got, tt.same)
 		}
 	}
@@ -68,8 +68,8 @@ func TestAddressesThatCountAsOne(t *testing.T) {
 func TestAConnectionWithoutAnIPAddressIsCountedInAllOnly(t *testing.T) {
 	a := limited(9, 1, 1)
 	for range 2 {
-		var v visit
-		if !a.arrive(&v) || !a.locate(&v, &net.UnixAddr{}) || !a.seat(&v) {
+		var v counted
+		if !a.open(&v) || !a.setAddress(&v, &net.UnixAddr{}) || !a.countSignIn(&v) {
 			t.Error("refused")
 		}
 	}
@@ -77,31 +77,31 @@ func TestAConnectionWithoutAnIPAddressIsCountedInAllOnly(t *testing.T) {
 
 func TestSeatsOfAnAddress(t *testing.T) {
 	a := limited(9, 9, 1)
-	come := func() *visit {
-		v := new(visit)
-		a.arrive(v)
-		a.locate(v, at("192.0.2.1"))
+	come := func() *counted {
+		v := new(counted)
+		a.open(v)
+		a.setAddress(v, at("192.0.2.1"))
 		return v
 	}
 	one, two := come(), come()
 	for range 2 { // the second time it has one
-		if !a.seat(one) {
+		if !a.countSignIn(one) {
 			t.Error("the first has no seat")
 		}
 	}
 	a.signedIn(one)
-	if a.seat(two) {
+	if a.countSignIn(two) {
 		t.Error("one too many")
 	}
-	a.leave(two)
-	if a.seat(come()) {
+	a.closed(two)
+	if a.countSignIn(come()) {
 		t.Error("the one that was refused made room")
 	}
-	a.leave(one)
-	if !a.seat(come()) {
+	a.closed(one)
+	if !a.countSignIn(come()) {
 		t.Error("no room after one has left")
 	}
-	if got := a.refusedSeat.Load(); got != 2 {
+	if got := a.refusedSignIn.Load(); got != 2 {
 		t.Errorf("%d refused, want 2", got)
 	}
 }
@@ -110,10 +110,10 @@ func TestSeatsOfAnAddress(t *testing.T) {
 func TestNothingIsLeftBehind(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := limited(5, 3, 2)
-		var here []*visit
+		var here []*counted
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			if len(here) == 0 || rapid.Bool().Draw(t, "one more") {
-				if v := new(visit); a.arrive(v) {
+				if v := new(counted); a.open(v) {
 					here = append(here, v)
 				}
 				continue
@@ -121,26 +121,26 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			i := rapid.IntRange(0, len(here)-1).Draw(t, "which")
 			switch v := here[i]; rapid.SampledFrom([]string{"locate", "seat", "sign in", "leave"}).Draw(t, "does") {
 			case "locate":
-				a.locate(v, at(rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1"}).Draw(t, "from")))
+				a.setAddress(v, at(rapid.SampledFrom([]string{"192.0.2.1", "2001:db8::1"}).Draw(t, "from")))
 			case "seat":
-				a.seat(v)
+				a.countSignIn(v)
 			case "sign in":
 				a.signedIn(v)
 			default:
-				a.leave(v)
+				a.closed(v)
 				here = append(here[:i], here[i+1:]...)
 			}
 			if a.halfOpen < 0 || a.halfOpen > 5 {
 				t.Fatalf("%d are half-open", a.halfOpen)
 			}
 			for from, p := range a.from {
-				if p.halfOpen < 0 || p.halfOpen > 3 || p.seats < 0 || p.seats > 2 {
+				if p.halfOpen < 0 || p.halfOpen > 3 || p.signIns < 0 || p.signIns > 2 {
 					t.Fatalf("%v: %+v", from, p)
 				}
 			}
 		}
 		for _, v := range here {
-			a.leave(v)
+			a.closed(v)
 		}
 		if a.halfOpen != 0 || len(a.from) != 0 {
 			t.Fatalf("left behind: %d half-open, %v", a.halfOpen, a.from)
@@ -153,11 +153,11 @@ func TestManyComeAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 200 {
 		wg.Go(func() {
-			var v visit
-			if a.arrive(&v) && a.locate(&v, at("192.0.2.1")) && a.seat(&v) {
+			var v counted
+			if a.open(&v) && a.setAddress(&v, at("192.0.2.1")) && a.countSignIn(&v) {
 				a.signedIn(&v)
 			}
-			a.leave(&v)
+			a.closed(&v)
 		})
 	}
 	wg.Wait()

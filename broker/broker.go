@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mqttwarden/broker/internal/retain"
+	"mqttwarden/registry/peer"
 )
 
 // Broker is an MQTT broker with its listeners.
@@ -32,29 +33,17 @@ type Broker struct {
 	conns   map[*conn]struct{}
 	wg      sync.WaitGroup // accept loops and connections
 
-	hook     *hook // from Start on
+	hook     Hook[Login] // from Start on
+	sessions *sessions
 	retained *retain.Store
 
-	retaining  atomic.Int64       // connections of which mochi has a message that is to be retained
-	violations [256]atomic.Uint64 // packets that ended a connection, by reason code
-	rated      atomic.Uint64      // connections ended for publishing too fast
-	reserved   atomic.Uint64      // publishes to topics of the broker
-	topics     atomic.Uint64      // publishes and wills to topics that are too long or too deep
-	filters    atomic.Uint64      // that are too long or too deep
-
-	subscriptions atomic.Uint64 // refused above MaxSubscriptions
-	late          atomic.Uint64 // connections without a CONNECT in time
-	stalled       atomic.Uint64 // connections that took a write too long
-
+	proxies   peer.Proxies
 	admission *admission
+	count     counters
+	retaining atomic.Int64 // connections of which mochi has a message that is to be retained
 
-	refused      atomic.Uint64 // connections above MaxConnections
-	misled       atomic.Uint64 // PROXY headers that were not there, not right or not to be believed
-	failed       atomic.Uint64 // TLS handshakes
-	notUpgraded  atomic.Uint64 // HTTP requests
-	panics       atomic.Uint64
-	full         rarely // says that a limit is reached
-	fullRetained rarely
+	full         limitedLog // says that a limit is reached
+	fullRetained limitedLog
 }
 
 // New binds all listeners; nobody is served before Start. A broker that is not
@@ -69,6 +58,8 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 		log:       log,
 		closing:   make(chan struct{}),
 		conns:     make(map[*conn]struct{}),
+		sessions:  newSessions(cfg),
+		proxies:   cfg.TrustedProxies,
 		admission: newAdmission(cfg),
 		retained:  retain.New(retain.Limits{Messages: cfg.MaxRetained, Bytes: cfg.MaxRetainedBytes}),
 		srv: mqtt.New(&mqtt.Options{
@@ -95,33 +86,25 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 	return b, nil
 }
 
-// Start installs the one hook that decides about everything, and serves. Of
-// several hooks mochi would take any yes for an answer, so there is no way to
-// add a second one.
-//
-// If sessions are kept over a restart, the hook must implement Owners; it is
-// asked about all of them before anybody is served.
-func (b *Broker) Start(decides mqtt.Hook) error {
+// start installs the hook and serves.
+func (b *Broker) start(h Hook[Login]) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.started || b.stopped {
 		return errors.New("broker: started twice, or after Shutdown")
 	}
-	b.hook = &hook{Hook: decides, b: b}
-	if err := b.srv.AddHook(b.hook, nil); err != nil {
+	b.hook = h
+	if err := b.srv.AddHook(&mochiHook{b: b}, nil); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	if b.persist.owners, _ = decides.(Owners); b.persist.owners == nil && b.persist.store != nil {
-		return errors.New("broker: sessions are to be kept, and the hook does not say whose they are")
-	}
-	if err := b.persist.restore(time.Now()); err != nil {
+	if err := b.persist.restore(b.cfg.Now()); err != nil {
 		return err
 	}
 	if err := b.srv.Serve(); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
 	b.started = true
-	b.wg.Go(b.expireRetained)
+	b.wg.Go(b.sweeps)
 	for _, l := range b.listeners {
 		b.wg.Go(func() { b.accept(l) })
 	}
@@ -154,7 +137,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	b.mu.Unlock()
 
 	b.closeListeners()
-	b.bid(packets.ErrServerShuttingDown)
+	b.disconnectAll(packets.ErrServerShuttingDown)
 	b.each((*conn).Close) // those that were not signed in
 
 	done := make(chan error, 1)
@@ -178,15 +161,15 @@ func (b *Broker) closeListeners() {
 	}
 }
 
-// bid ends every client with code. It takes as long as the last words of the
-// slowest.
-func (b *Broker) bid(code packets.Code) {
+// disconnectAll ends every client with code. It takes as long as the final packet
+// to the slowest.
+func (b *Broker) disconnectAll(code packets.Code) {
 	var g errgroup.Group
 	g.SetLimit(64)
 	for _, cl := range b.srv.Clients.GetAll() {
 		if !cl.Closed() {
 			g.Go(func() error {
-				b.Kick(cl, code)
+				b.kick(cl, code)
 				return nil
 			})
 		}
@@ -203,15 +186,15 @@ func (b *Broker) each(f func(*conn) error) {
 	}
 }
 
-// admit counts a connection in, unless there are too many or the broker stops.
-func (b *Broker) admit(c *conn) bool {
+// track counts a connection in, unless there are too many or the broker stops.
+func (b *Broker) track(c *conn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stopped {
 		return false
 	}
 	if len(b.conns) >= b.cfg.MaxConnections {
-		b.refused.Add(1)
+		b.count.connectionsRefused.Add(1)
 		return false
 	}
 	b.conns[c] = struct{}{}
@@ -219,8 +202,8 @@ func (b *Broker) admit(c *conn) bool {
 	return true
 }
 
-// dismiss counts a connection out.
-func (b *Broker) dismiss(c *conn) {
+// untrack counts a connection out.
+func (b *Broker) untrack(c *conn) {
 	b.mu.Lock()
 	delete(b.conns, c)
 	b.mu.Unlock()

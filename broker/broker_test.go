@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -98,7 +99,7 @@ func TestListenersAreClosedWhenOneCannotBeBound(t *testing.T) {
 
 func TestV24ThereIsOneHook(t *testing.T) {
 	b := start(t, new(open), nil)
-	if err := b.Start(new(open)); err == nil {
+	if err := broker.Start(b.Broker, new(open)); err == nil {
 		t.Error("a second hook was installed: of several, any yes counts")
 	}
 }
@@ -115,7 +116,7 @@ func TestV02SilentPeersAreCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := time.Now()
-		c.expectEnd()
+		c.UntilEnd()
 		if took := time.Since(before); took > 5*time.Second {
 			t.Errorf("%s: cut after %v", name, took)
 		}
@@ -124,7 +125,7 @@ func TestV02SilentPeersAreCut(t *testing.T) {
 	c := dial(t, b, 4)
 	c.connect("c", nil)
 	time.Sleep(60 * time.Millisecond) // the deadline must not act on those who are signed in
-	c.ping()
+	c.Ping()
 	c.Close()
 	eventually(t, "it is gone", func() bool { return b.Stats().Connections == 0 })
 	if got := b.Stats().ConnectTimeouts; got != 3 {
@@ -136,14 +137,14 @@ func TestClientsThatDoNotReadAreCut(t *testing.T) {
 	b := start(t, new(open), func(cfg *broker.Config) { cfg.WriteTimeout = 50 * time.Millisecond })
 	stuck := dial(t, b, 5)
 	stuck.connect("stuck", nil)
-	stuck.subscribe("a", 0)
+	stuck.Subscribe("a", 0)
 	c := dial(t, b, 5)
 	c.connect("c", nil)
 	eventually(t, "it is cut and counted", func() bool {
-		c.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "a", Payload: make([]byte, 200_000)})
+		c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "a", Payload: make([]byte, 200_000)})
 		return b.Stats().WriteTimeouts == 1
 	})
-	c.ping()
+	c.Ping()
 }
 
 func TestConnectionsAreLimited(t *testing.T) {
@@ -151,7 +152,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	one := dial(t, b, 5)
 	one.connect("1", nil)
 	dial(t, b, 5).connect("2", nil)
-	dial(t, b, 5).expectEnd()
+	dial(t, b, 5).UntilEnd()
 	if st := b.Stats(); st.ConnectionsRefused != 1 || st.Connections != 2 {
 		t.Errorf("refused %d, open %d: want 1 and 2", st.ConnectionsRefused, st.Connections)
 	}
@@ -166,23 +167,23 @@ func TestCapabilities(t *testing.T) {
 	b := start(t, new(open), nil)
 	sub := dial(t, b, 5)
 	sub.connect("sub", nil)
-	sub.subscribe("a", 0)
+	sub.Subscribe("a", 0)
 	c := dial(t, b, 5)
 	c.connect("c", nil)
 	pk := packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, PacketID: 1, TopicName: "a",
 		Properties: packets.Properties{User: []packets.UserProperty{{Key: "k", Val: "v"}}},
 	}
-	c.send(pk)
-	if got := c.expect(packets.Puback).Properties.User; len(got) != 0 {
+	c.Send(pk)
+	if got := c.Expect(packets.Puback).Properties.User; len(got) != 0 {
 		t.Errorf("the PUBACK carries the publisher's properties back: %v", got)
 	}
-	if got := sub.expect(packets.Publish).Properties.MessageExpiryInterval; got != 0 {
+	if got := sub.Expect(packets.Publish).Properties.MessageExpiryInterval; got != 0 {
 		t.Errorf("a message without expiry is delivered with one: %d s", got)
 	}
 	pk.Properties = packets.Properties{TopicAlias: 1, TopicAliasFlag: true}
-	c.send(pk)
-	if code := c.expectEnd(); code != 0x94 {
+	c.Send(pk)
+	if code := c.UntilEnd(); code != 0x94 {
 		t.Errorf("topic alias: DISCONNECT %#02x, want 0x94", code)
 	}
 }
@@ -194,7 +195,7 @@ func TestLargePacketsAreRefused(t *testing.T) {
 	if _, err := c.Write([]byte{0x30, 0xFF, 0xFF, 0xFF, 0x7F}); err != nil { // 256 MiB
 		t.Fatal(err)
 	}
-	c.expectEnd()
+	c.UntilEnd()
 }
 
 func TestPanicEndsOneConnection(t *testing.T) {
@@ -209,8 +210,8 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	c := dial(t, b, 5)
 	c.connect("c", nil)
 	c.publish("boom", 0)
-	c.expectEnd()
-	other.ping()
+	c.UntilEnd()
+	other.Ping()
 	eventually(t, "it is counted and over", func() bool {
 		st := b.Stats()
 		return st.Panics == 1 && st.Connections == 1 && st.Clients == 1
@@ -230,13 +231,13 @@ func TestShutdownTellsClients(t *testing.T) {
 	before := time.Now()
 	done := make(chan error, 1)
 	go func() { done <- b.Shutdown(ctx) }()
-	if code := v5.expectEnd(); code != 0x8B {
+	if code := v5.UntilEnd(); code != 0x8B {
 		t.Errorf("MQTT 5: DISCONNECT %#02x, want 0x8B", code)
 	}
-	if code := v3.expectEnd(); code != 0 {
+	if code := v3.UntilEnd(); code != 0 {
 		t.Errorf("MQTT 3 got a DISCONNECT")
 	}
-	silent.expectEnd()
+	silent.UntilEnd()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -246,15 +247,16 @@ func TestShutdownTellsClients(t *testing.T) {
 	if _, err := net.Dial("tcp", b.Addr("mqtt").String()); err == nil {
 		t.Error("still listening")
 	}
-	if err := b.Start(new(open)); err == nil {
+	if err := broker.Start(b.Broker, new(open)); err == nil {
 		t.Error("started after Shutdown")
 	}
 }
 
 func TestShutdownIsBounded(t *testing.T) {
-	release := make(chan struct{})
+	begun, release := make(chan struct{}), make(chan struct{})
 	b := start(t, &open{acl: func(_ *mqtt.Client, topic string, _ bool) bool {
 		if topic == "stuck" {
+			close(begun)
 			<-release
 		}
 		return true
@@ -262,13 +264,13 @@ func TestShutdownIsBounded(t *testing.T) {
 	c := dial(t, b, 5)
 	c.connect("c", nil)
 	c.publish("stuck", 0)
-	eventually(t, "the publish is stuck", func() bool { return b.Stats().MessagesReceived == 1 })
+	<-begun
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if err := b.Shutdown(ctx); err == nil {
 		t.Error("no error, though a connection did not end")
 	}
-	c.expectEnd()
+	c.UntilEnd()
 	eventually(t, "the connection is cut", func() bool {
 		_, err := c.Write([]byte{packets.Pingreq << 4, 0})
 		return err != nil
@@ -287,9 +289,10 @@ func TestShutdownWithoutStart(t *testing.T) {
 }
 
 func TestV18MochiLogsNoPackets(t *testing.T) {
-	b := start(t, &open{publish: func(_ *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-		return pk, fmt.Errorf("to be logged by mochi, with the packet")
-	}}, nil)
+	b := start(t, new(open), nil)
+	if err := b.Observe(new(failingPublish)); err != nil {
+		t.Fatal(err)
+	}
 	c := dial(t, b, 5)
 	secret := func(pk *packets.Packet) {
 		pk.Connect.UsernameFlag, pk.Connect.Username = true, []byte("alice")
@@ -297,14 +300,11 @@ func TestV18MochiLogsNoPackets(t *testing.T) {
 	}
 	c.connect("c", secret)
 	c.publish("hunter2", 0)
-	c.ping()
-	pk := packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Connect},
-		Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), Clean: true, ClientIdentifier: "c"},
-	}
+	c.Ping()
+	pk := connectAs("c")
 	secret(&pk)
-	c.send(pk) // a second CONNECT
-	c.expectEnd()
+	c.Send(pk) // a second CONNECT
+	c.UntilEnd()
 	log := b.log.String()
 	if !strings.Contains(log, "publish packet error") {
 		t.Errorf("mochi's error is not in the log:\n%s", log)
@@ -314,4 +314,13 @@ func TestV18MochiLogsNoPackets(t *testing.T) {
 			t.Errorf("%q is in the log:\n%s", s, log)
 		}
 	}
+}
+
+// failingPublish has mochi log an error, with the packet.
+type failingPublish struct{ mqtt.HookBase }
+
+func (*failingPublish) Provides(event byte) bool { return event == mqtt.OnPublish }
+
+func (*failingPublish) OnPublish(_ *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	return pk, errors.New("to be logged by mochi, with the packet")
 }

@@ -21,7 +21,7 @@ type Config struct {
 
 	ConnectTimeout time.Duration // from accept to a whole CONNECT, PROXY header and all handshakes included; 5 s
 	WriteTimeout   time.Duration // for one write to a client, which is cut when it takes longer; 10 s
-	LastWords      time.Duration // for the DISCONNECT to a client that is being cut; 200 ms
+	FinalTimeout   time.Duration // for the last packet to a client that is being cut; 200 ms
 	MaxConnections int           // at a time, signed in or not; 50,000
 
 	// Half-open is a connection from accept to the CONNACK that lets its client
@@ -49,7 +49,23 @@ type Config struct {
 	ReadBuffer       int           // of each connection, in bytes; 2 KiB
 	SysInterval      time.Duration // between updates of the $SYS topics, in whole seconds; 30 s
 
+	// What one user may have, and how long the hook and others are waited for.
+	MaxClientID        int           // bytes; 256
+	MaxUserConnections int           // at a time; 0: no limit
+	MaxStoredSessions  int           // that outlive their connection; 10
+	MaxKeepAlive       time.Duration // for MQTT 5, in whole seconds, also in place of none; 1 h
+	SignInTimeout      time.Duration // for everything that a CONNECT waits for; 5 s
+	TakeoverTimeout    time.Duration // how long a CONNECT waits for another with its client ID, before it cuts that; 1 s
+	EnforceTimeout     time.Duration // how long Rejudge waits for connections to end; 500 ms
+	// CloseDenied closes the connection of an MQTT 3 client that publishes where
+	// it may not, as VerneMQ does. Otherwise the message is acknowledged and
+	// dropped ([MQTT-3.3.5-2] allows both); MQTT 5 is told in any case.
+	CloseDenied bool
+
 	Sessions Sessions
+
+	Now           func() time.Time // by which sessions and wills end; time.Now
+	SweepInterval time.Duration    // between looks at what has ended; 1 s
 }
 
 // Sessions says how sessions and retained messages survive a restart.
@@ -91,7 +107,7 @@ type WebSocket struct {
 func (c Config) withDefaults() Config {
 	or(&c.ConnectTimeout, 5*time.Second)
 	or(&c.WriteTimeout, 10*time.Second)
-	or(&c.LastWords, 200*time.Millisecond)
+	or(&c.FinalTimeout, 200*time.Millisecond)
 	or(&c.MaxConnections, 50_000)
 	or(&c.MaxHalfOpen, 1000)
 	or(&c.MaxHalfOpenPerAddress, 100)
@@ -109,6 +125,16 @@ func (c Config) withDefaults() Config {
 	or(&c.PublishBurst, 2*c.PublishRate)
 	or(&c.ReadBuffer, 2<<10)
 	or(&c.SysInterval, 30*time.Second)
+	or(&c.MaxClientID, 256)
+	or(&c.MaxStoredSessions, 10)
+	or(&c.MaxKeepAlive, time.Hour)
+	or(&c.SignInTimeout, 5*time.Second)
+	or(&c.TakeoverTimeout, time.Second)
+	or(&c.EnforceTimeout, 500*time.Millisecond)
+	or(&c.SweepInterval, time.Second)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	or(&c.Sessions.Flush, 100*time.Millisecond)
 	or(&c.Sessions.MaxPending, 64<<20)
 	return c
@@ -154,9 +180,14 @@ func (c Config) validate() error {
 	}{
 		{"ConnectTimeout", c.ConnectTimeout, time.Millisecond, time.Hour},
 		{"WriteTimeout", c.WriteTimeout, time.Millisecond, time.Hour},
-		{"LastWords", c.LastWords, time.Millisecond, time.Minute},
+		{"FinalTimeout", c.FinalTimeout, time.Millisecond, time.Minute},
 		{"MaxSessionExpiry", c.MaxSessionExpiry, time.Second, 30 * 24 * time.Hour},
 		{"SysInterval", c.SysInterval, time.Second, 24 * time.Hour},
+		{"MaxKeepAlive", c.MaxKeepAlive, time.Second, 12 * time.Hour},
+		{"SignInTimeout", c.SignInTimeout, time.Millisecond, time.Hour},
+		{"TakeoverTimeout", c.TakeoverTimeout, time.Millisecond, time.Hour},
+		{"EnforceTimeout", c.EnforceTimeout, time.Millisecond, time.Hour},
+		{"SweepInterval", c.SweepInterval, time.Millisecond, 24 * time.Hour},
 		{"Sessions.Flush", c.Sessions.Flush, time.Millisecond, time.Minute},
 	} {
 		if d.value < d.min || d.value > d.max {
@@ -177,6 +208,8 @@ func (c Config) validate() error {
 		{"MaxTopicLength", int64(c.MaxTopicLength)},
 		{"MaxTopicLevels", int64(c.MaxTopicLevels)},
 		{"MaxSubscriptions", int64(c.MaxSubscriptions)},
+		{"MaxClientID", int64(c.MaxClientID)},
+		{"MaxStoredSessions", int64(c.MaxStoredSessions)},
 		{"Sessions.MaxPending", int64(c.Sessions.MaxPending)},
 	} {
 		if n.value < 1 {
@@ -188,6 +221,9 @@ func (c Config) validate() error {
 	}
 	if c.ReceiveMaximum > maxReceive {
 		errs = append(errs, fmt.Errorf("broker: ReceiveMaximum is %d: must be 1 to %d", c.ReceiveMaximum, maxReceive))
+	}
+	if c.MaxUserConnections < 0 {
+		errs = append(errs, fmt.Errorf("broker: MaxUserConnections is %d: must be at least 0, which is no limit", c.MaxUserConnections))
 	}
 	if c.MaxConnectionsPerAddress < 0 {
 		errs = append(errs, fmt.Errorf("broker: MaxConnectionsPerAddress is %d: must be at least 0, which is no limit", c.MaxConnectionsPerAddress))
@@ -221,7 +257,7 @@ func (w *WebSocket) validate(listener string) error {
 // of the library.
 func (c Config) capabilities() *mqtt.Capabilities {
 	caps := mqtt.NewDefaultServerCapabilities()
-	caps.MaximumPacketSize = c.MaxPacketSize
+	caps.MaximumPacketSize = 0 // the guard has looked, and packets grow by a prefix
 	caps.MaximumClientWritesPending = c.MaxQueued
 	caps.MaximumInflight = c.MaxInflight
 	caps.ReceiveMaximum = c.ReceiveMaximum

@@ -7,53 +7,51 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mqttwarden/broker/internal/frame"
 )
 
 // conn is a client's connection as mochi and the hook see it: a stream of MQTT,
 // whatever it comes over. Each layer reads from the one before it:
 //
-//	raw ─▶ ahead (PROXY header) ─▶ tls ─▶ web (WebSocket)
+//	raw ─▶ proxy (PROXY header) ─▶ tls ─▶ web (WebSocket)
 //
 // All are put together at accept, so that it can be closed at any time; what has
 // to be shaken hands about is done in the goroutine that serves it.
 type conn struct {
-	net.Conn               // the uppermost layer
-	raw      net.Conn      // the socket
-	ahead    *ahead        // nil without a PROXY header
-	tls      *tls.Conn     // nil without TLS
-	web      *stream       // nil without WebSocket
-	remote   net.Addr      // of the client, as far as it is known yet
-	timeout  time.Duration // for one write
-	last     time.Duration // for last words to be written, and again to be read
-	born     time.Time
+	net.Conn                   // the uppermost layer
+	raw          net.Conn      // the socket
+	proxy        *proxyConn    // nil without a PROXY header
+	tls          *tls.Conn     // nil without TLS
+	web          *stream       // nil without WebSocket
+	remote       net.Addr      // of the client, as far as it is known yet
+	timeout      time.Duration // for one write
+	finalTimeout time.Duration // for a final packet to be written, and again to be read
+	born         time.Time
 
 	admission *admission
-	visit     visit // guarded by admission
+	counted   counted // guarded by admission
 
 	armed    atomic.Int64 // when the write deadline was last set, since born
 	final    atomic.Int64 // the write deadline for good, since born; 0: none
 	answered atomic.Bool  // something was written
-	greeted  atomic.Bool  // a CONNACK that lets the client in was written
-	parting  atomic.Bool  // last words were spoken: nothing more is read for mochi
+	accepted atomic.Bool  // a CONNACK that lets the client in was written
+	closing  atomic.Bool  // a final packet was written: nothing more is read for mochi
 	stalled  atomic.Bool  // a write took too long
-
-	mu    sync.Mutex
-	after []func()
 }
 
 func newConn(nc net.Conn, l *listener, cfg Config, a *admission) *conn {
 	c := &conn{
 		Conn: nc, raw: nc, remote: nc.RemoteAddr(), admission: a,
-		timeout: cfg.WriteTimeout, last: cfg.LastWords, born: time.Now(),
+		timeout: cfg.WriteTimeout, finalTimeout: cfg.FinalTimeout, born: time.Now(),
 	}
 	if l.proxied {
-		c.ahead = &ahead{Conn: c.Conn}
-		c.Conn = c.ahead
+		c.proxy = &proxyConn{Conn: c.Conn}
+		c.Conn = c.proxy
 	}
 	if l.tls != nil {
 		c.tls = tls.Server(c.Conn, l.tls)
@@ -71,15 +69,15 @@ func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 // signedIn says that the client has been let in.
 func (c *conn) signedIn() {
-	if !c.greeted.Swap(true) {
-		c.admission.signedIn(&c.visit)
+	if !c.accepted.Swap(true) {
+		c.admission.signedIn(&c.counted)
 	}
 }
 
-// seat reports whether there is room for one more client of this address, and
-// counts this one from then on; MQTT 5 answers 0x97 if not. A connection that is
-// about to be taken over still has its seat.
-func (c *conn) seat() bool { return c.admission.seat(&c.visit) }
+// countSignIn reports whether there is room for one more client of this address,
+// and counts this one from then on; MQTT 5 answers 0x97 if not. A connection that
+// is about to be taken over still counts.
+func (c *conn) countSignIn() bool { return c.admission.countSignIn(&c.counted) }
 
 // PeerCertificates returns the certificates that the client has shown, none or a
 // chain whose first key it has proven to hold.
@@ -90,32 +88,13 @@ func (c *conn) PeerCertificates() []*x509.Certificate {
 	return c.tls.ConnectionState().PeerCertificates
 }
 
-// Finally has f called once when mochi is through with the connection, however
-// it ended: nothing in its goroutine touches the client after that.
-func (c *conn) Finally(f func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.after = append(c.after, f)
-}
-
-// finish calls what Finally was given.
-func (c *conn) finish() {
-	c.mu.Lock()
-	after := c.after
-	c.after = nil
-	c.mu.Unlock()
-	for _, f := range after {
-		f()
-	}
-}
-
 // Write writes all of p within the write time-out, or closes the connection:
 // while a client does not read, those who publish to it wait for it.
 func (c *conn) Write(p []byte) (int, error) {
 	if !c.answered.Swap(true) {
 		p = plainConnack(p)
 	}
-	if !c.greeted.Load() && letsIn(p) {
+	if !c.accepted.Load() && letsIn(p) {
 		c.signedIn()
 	}
 	c.arm()
@@ -154,28 +133,28 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 // writes have their own.
 func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
-// SetReadDeadline sets the deadline for reads, unless last words were spoken:
+// SetReadDeadline sets the deadline for reads, unless a final packet was written:
 // nobody reads any more then.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	err := c.Conn.SetReadDeadline(t)
-	if c.parting.Load() { // perhaps just now
+	if c.closing.Load() { // perhaps just now
 		return c.raw.SetReadDeadline(past)
 	}
 	return err
 }
 
-// Close closes the connection. After last words, for which SetWriteDeadline was
-// called, only our half is closed and linger does the rest: a socket that is
+// Close closes the connection. After a final packet, for which SetWriteDeadline was
+// called, only our half is closed and awaitPeerClose does the rest: a socket that is
 // closed with unread data in it takes back what the client has not read. Over
-// WebSocket a close frame is always owed (RFC 6455 section 7.1.2).
+// WebSocket a close frame always has to be sent (RFC 6455 section 7.1.2).
 func (c *conn) Close() error {
 	if c.web != nil {
-		c.owe()
+		c.setCloseDeadline()
 	}
 	if c.final.Load() == 0 {
 		return c.cut()
 	}
-	if c.parting.Swap(true) {
+	if c.closing.Swap(true) {
 		return nil
 	}
 	if c.web == nil {
@@ -187,10 +166,10 @@ func (c *conn) Close() error {
 // past is a deadline that is over.
 var past = time.Unix(1, 0)
 
-// owe gives a closing handshake the time of last words, unless there is a final
-// deadline already.
-func (c *conn) owe() {
-	deadline := time.Now().Add(c.last)
+// setCloseDeadline gives a closing handshake the time of a final packet, unless
+// there is a final deadline already.
+func (c *conn) setCloseDeadline() {
+	deadline := time.Now().Add(c.finalTimeout)
 	if c.final.CompareAndSwap(0, max(1, int64(deadline.Sub(c.born)))) {
 		_ = c.Conn.SetWriteDeadline(deadline)
 	}
@@ -200,7 +179,7 @@ func (c *conn) owe() {
 // not read its closing alert.
 func (c *conn) closeWrite() {
 	if c.tls != nil {
-		limit := time.AfterFunc(c.last, func() { _ = c.raw.Close() })
+		limit := time.AfterFunc(c.finalTimeout, func() { _ = c.raw.Close() })
 		_ = c.tls.CloseWrite()
 		limit.Stop()
 	}
@@ -215,7 +194,7 @@ func (c *conn) cut() error {
 	if c.tls == nil {
 		return c.raw.Close()
 	}
-	limit := time.AfterFunc(c.last, func() { _ = c.raw.Close() })
+	limit := time.AfterFunc(c.finalTimeout, func() { _ = c.raw.Close() })
 	defer limit.Stop()
 	return c.tls.Close()
 }
@@ -223,15 +202,15 @@ func (c *conn) cut() error {
 // drop closes the socket and nothing more.
 func (c *conn) drop() error { return c.raw.Close() }
 
-// linger waits, after last words, for the client to close its half, and ends
-// the connection. It takes at most twice as long as last words.
-func (c *conn) linger() {
-	if c.parting.Load() {
-		limit := time.AfterFunc(2*c.last, func() { _ = c.raw.Close() })
+// awaitPeerClose waits, after a final packet, for the client to close its half, and
+// ends the connection. It takes at most twice FinalTimeout.
+func (c *conn) awaitPeerClose() {
+	if c.closing.Load() {
+		limit := time.AfterFunc(2*c.finalTimeout, func() { _ = c.raw.Close() })
 		defer limit.Stop()
-		_ = c.raw.SetReadDeadline(time.Now().Add(c.last))
+		_ = c.raw.SetReadDeadline(time.Now().Add(c.finalTimeout))
 		if c.web != nil && c.web.open() {
-			c.web.goodbye()
+			c.web.closeHandshake()
 		} else {
 			if c.web != nil {
 				c.closeWrite()
@@ -242,29 +221,24 @@ func (c *conn) linger() {
 	_ = c.cut()
 }
 
-// Read reads from the client until last words were spoken.
+// Read reads from the client until a final packet was written.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if c.parting.Load() {
+	if c.closing.Load() {
 		return 0, net.ErrClosed
 	}
 	return n, err
 }
 
 // plainConnack returns p or, if it is a CONNACK for MQTT 3 with a code of MQTT 5,
-// one with the code that MQTT 3.1.1 section 3.2.2.3 has for it. Mochi v2.7.9
-// answers so what it refuses by itself: 0x80 stands for an empty client ID with
-// a session to keep ([MQTT-3.1.3-8]), all others for a malformed CONNECT.
+// one with the code that MQTT 3.1.1 has for it. Mochi v2.7.9 answers so what it
+// refuses by itself.
 func plainConnack(p []byte) []byte {
 	const last = 5 // of the codes of MQTT 3.1.1
 	if len(p) != 4 || p[0] != packets.Connack<<4 || p[1] != 2 || p[3] <= last {
 		return p
 	}
-	code := packets.Err3NotAuthorized.Code
-	if p[3] == packets.ErrUnspecifiedError.Code {
-		code = packets.Err3ClientIdentifierNotValid.Code
-	}
-	return []byte{p[0], p[1], p[2], code}
+	return []byte{p[0], p[1], p[2], frame.ReturnCode(p[3])}
 }
 
 // letsIn reports whether p is a CONNACK that lets the client in. That has the

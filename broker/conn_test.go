@@ -117,7 +117,7 @@ func TestLastWordsArriveThoughTheClientGoesOnSending(t *testing.T) {
 		t.Fatalf("the client can't write: %v", err)
 	}
 	gone := make(chan struct{})
-	go func() { c.linger(); close(gone) }()
+	go func() { c.awaitPeerClose(); close(gone) }()
 	got, err := io.ReadAll(peer)
 	if string(got) != "goodbye" || err != nil {
 		t.Errorf("the client got %q, %v", got, err)
@@ -126,12 +126,12 @@ func TestLastWordsArriveThoughTheClientGoesOnSending(t *testing.T) {
 	<-gone
 }
 
-func TestLingerIsBounded(t *testing.T) {
-	c, _ := pair(t, Config{LastWords: 20 * time.Millisecond})
+func TestAwaitPeerCloseIsBounded(t *testing.T) {
+	c, _ := pair(t, Config{FinalTimeout: 20 * time.Millisecond})
 	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = c.Close()
 	before := time.Now()
-	c.linger()
+	c.awaitPeerClose()
 	if took := time.Since(before); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
@@ -145,7 +145,7 @@ func overTLS(tb testing.TB) (c *conn, stuck chan struct{}) {
 	ours, theirs := net.Pipe()
 	tb.Cleanup(func() { theirs.Close() })
 	cfg := &tls.Config{Certificates: []tls.Certificate{selfSigned(tb)}, SessionTicketsDisabled: true}
-	c = newConn(ours, &listener{tls: cfg}, Config{LastWords: 20 * time.Millisecond, WriteTimeout: time.Hour}, newAdmission(Config{}))
+	c = newConn(ours, &listener{tls: cfg}, Config{FinalTimeout: 20 * time.Millisecond, WriteTimeout: time.Hour}, newAdmission(Config{}))
 	peer := tls.Client(theirs, &tls.Config{InsecureSkipVerify: true})
 	shaken := make(chan error, 1)
 	go func() { shaken <- peer.HandshakeContext(tb.Context()) }()
@@ -181,7 +181,7 @@ func TestCloseAfterLastWordsDoesNotWaitForAClientThatDoesNotRead(t *testing.T) {
 	before := time.Now()
 	_ = c.SetWriteDeadline(before.Add(20 * time.Millisecond))
 	_ = c.Close()
-	c.linger()
+	c.awaitPeerClose()
 	if took := time.Since(before); took > 3*time.Second {
 		t.Errorf("it took %v", took)
 	}
@@ -216,11 +216,11 @@ func TestConnackSaysWhoIsSignedIn(t *testing.T) {
 		{"cut off", []byte{0x20, 0x80}, false},
 	} {
 		c, _ := pair(t, Config{MaxConnectionsPerAddress: 1})
-		if !c.admission.arrive(&c.visit) || !c.admission.locate(&c.visit, c.RemoteAddr()) || !c.seat() {
+		if !c.admission.open(&c.counted) || !c.admission.setAddress(&c.counted, c.RemoteAddr()) || !c.countSignIn() {
 			t.Fatal("refused")
 		}
 		_, _ = c.Write(tt.p)
-		if got := c.admission.open() == 0; got != tt.want {
+		if got := c.admission.halfOpenNow() == 0; got != tt.want {
 			t.Errorf("%s: signed in: %t, want %t", tt.name, got, tt.want)
 		}
 	}
@@ -240,18 +240,6 @@ func selfSigned(tb testing.TB) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-func TestFinallyIsCalledOnce(t *testing.T) {
-	c, _ := pair(t, Config{})
-	n := 0
-	c.Finally(func() { n++ })
-	c.Finally(func() { n += 10 })
-	c.finish()
-	c.finish()
-	if n != 11 {
-		t.Errorf("n = %d, want 11", n)
-	}
-}
-
 func TestPlainConnack(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -260,7 +248,7 @@ func TestPlainConnack(t *testing.T) {
 		{"accepted", []byte{0x20, 2, 1, 0}, []byte{0x20, 2, 1, 0}},
 		{"a code of MQTT 3", []byte{0x20, 2, 0, 5}, []byte{0x20, 2, 0, 5}},
 		{"protocol violation", []byte{0x20, 2, 0, 0x82}, []byte{0x20, 2, 0, 5}},
-		{"empty client ID with a session to keep", []byte{0x20, 2, 0, 0x80}, []byte{0x20, 2, 0, 2}},
+		{"client ID not valid", []byte{0x20, 2, 0, 0x85}, []byte{0x20, 2, 0, 2}},
 		{"MQTT 5", []byte{0x20, 3, 0, 0x87, 0}, []byte{0x20, 3, 0, 0x87, 0}},
 		{"not a CONNACK", []byte{0x40, 2, 0, 0x87}, []byte{0x40, 2, 0, 0x87}},
 	} {

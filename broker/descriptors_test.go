@@ -70,7 +70,7 @@ func runOutOfFiles(t *testing.T) {
 		eventually(t, kind+": the listener can't accept", func() bool {
 			return strings.Contains(d.log.String(), `msg="listener can't accept connections" listener=`+kind)
 		})
-		early.ping()
+		early.Ping()
 		for _, f := range taken[1:] {
 			_ = f.Close()
 		}

@@ -14,10 +14,10 @@ import (
 // All that is not subscribed to yet counts, also what the hook is about to
 // refuse: who asks for more than there is room for gets the first of it at most.
 func (g *guard) noteRefused(pk *packets.Packet) {
-	g.overQuota = g.overQuota[:0]
+	g.current.overQuota = g.current.overQuota[:0]
 	for i := range pk.Filters {
 		if g.b.filterTooLarge(pk.Filters[i].Filter) {
-			g.b.filters.Add(1)
+			g.b.count.filtersRefused.Add(1)
 			pk.Filters[i].Filter = "" // to mochi 0x8F, Topic Filter invalid
 		}
 		// Mochi makes it a part of the packet, which would live as long.
@@ -37,8 +37,8 @@ func (g *guard) noteRefused(pk *packets.Packet) {
 			continue
 		}
 		if len(asked) >= room {
-			g.b.subscriptions.Add(1)
-			g.overQuota = append(g.overQuota, i)
+			g.b.count.subscriptionsRefused.Add(1)
+			g.current.overQuota = append(g.current.overQuota, i)
 			pk.Filters[i].Filter = ""
 			continue
 		}
@@ -49,12 +49,12 @@ func (g *guard) noteRefused(pk *packets.Packet) {
 // tellOverQuota puts Quota exceeded (MQTT 5 section 3.9.3) into the codes of a
 // SUBACK that is about to be sent. MQTT 3 knows but one code for a refusal.
 func (g *guard) tellOverQuota(codes []byte) {
-	for _, at := range g.overQuota {
+	for _, at := range g.current.overQuota {
 		if g.client.Properties.ProtocolVersion >= 5 {
 			codes[at] = packets.ErrQuotaExceeded.Code
 		}
 	}
-	g.overQuota = g.overQuota[:0]
+	g.current.overQuota = g.current.overQuota[:0]
 }
 
 // filterTooLarge reports whether a filter is too long or too deep. Of a shared

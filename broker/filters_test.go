@@ -15,13 +15,13 @@ import (
 
 // subscribeAll sends one SUBSCRIBE and returns the codes of its SUBACK.
 func (c *client) subscribeAll(filters ...string) []byte {
-	c.tb.Helper()
+	c.TB.Helper()
 	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 3000}
 	for _, f := range filters {
 		pk.Filters = append(pk.Filters, packets.Subscription{Filter: f, Qos: 1})
 	}
-	c.send(pk)
-	return c.expect(packets.Suback).ReasonCodes
+	c.Send(pk)
+	return c.Expect(packets.Suback).ReasonCodes
 }
 
 // Mochi (v2.7.9) takes as many subscriptions as a client likes.
@@ -48,13 +48,13 @@ func TestV22SubscriptionsOfAClientAreLimited(t *testing.T) {
 			other.connect("other", nil)
 			want("another client", other.subscribeAll("d"), []byte{1})
 			other.publish("d", 0)
-			if got := other.expect(packets.Publish).TopicName; got != "d" {
+			if got := other.Expect(packets.Publish).TopicName; got != "d" {
 				t.Errorf("a message on %q", got)
 			}
-			c.ping() // and none of what was refused
+			c.Ping() // and none of what was refused
 
-			c.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe, Qos: 1}, PacketID: 9, Filters: packets.Subscriptions{{Filter: "a"}}})
-			if got := c.expect(packets.Unsuback); got.PacketID != 9 {
+			c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe, Qos: 1}, PacketID: 9, Filters: packets.Subscriptions{{Filter: "a"}}})
+			if got := c.Expect(packets.Unsuback); got.PacketID != 9 {
 				t.Errorf("UNSUBACK %d", got.PacketID)
 			}
 			want("there is room again", c.subscribeAll("d", "f"), []byte{1, refused})
@@ -164,11 +164,11 @@ func TestWhatIsKeptDoesNotKeepItsPacket(t *testing.T) {
 	}
 	before := inUse()
 	for i := range 64 {
-		c.send(packets.Packet{
+		c.Send(packets.Packet{
 			FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
 			Properties: packets.Properties{User: large}, Filters: packets.Subscriptions{{Filter: fmt.Sprint("filter/", i)}},
 		})
-		c.expect(packets.Suback)
+		c.Expect(packets.Suback)
 		for _, size := range []int{200 << 10, 1} { // what is left of a topic's first message is its name
 			c.retain(fmt.Sprint("topic/", i), strings.Repeat("x", size), 1)
 			c.acked(1)

@@ -51,7 +51,9 @@ func signedIn(tb testing.TB, connect string) (*guard, *feed) {
 	}
 	g.client = b.srv.NewClient(nil, "", "c", false)
 	g.client.State.Keepalive = 60
-	g.timed = true
+	g.client.Net.Conn = g
+	g.session = newSession(g, &aLogin{user: "u"}, true)
+	g.deadline.timed = true
 	if _, err := g.Write([]byte{0x20, 3, 0, 0, 0}); err != nil {
 		tb.Fatal(err)
 	}
@@ -63,10 +65,10 @@ const connect5 = "\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01c"
 // turns are what happens for one packet, or a pair that belongs together.
 func turns(tb testing.TB) map[string]func() {
 	packet := make([]byte, 10<<10)
-	read := func(g *guard, f *feed, again string) func() {
+	read := func(g *guard, f *feed, again string, more int) func() {
 		f.again, f.at = []byte(again), 0
 		return func() {
-			if _, err := io.ReadFull(g, packet[:len(again)]); err != nil {
+			if _, err := io.ReadFull(g, packet[:len(again)+more]); err != nil {
 				tb.Fatal(err)
 			}
 		}
@@ -83,13 +85,18 @@ func turns(tb testing.TB) map[string]func() {
 	all := make(map[string]func())
 
 	g, f := signedIn(tb, connect5)
-	all["PUBLISH QoS 0 from the client"] = read(g, f, qos0)
+	all["PUBLISH QoS 0 from the client"] = read(g, f, qos0, 0)
 
 	g, f = signedIn(tb, connect5)
-	all["PUBLISH of 8 KiB from the client"] = read(g, f, "\x30\x86\x40\x00\x03a/b\x00"+strings.Repeat("x", 8192))
+	g.session.login = &aLogin{user: "u", prefix: "site/"}
+	prefixed := read(g, f, qos0, len("site/"))
+	all["PUBLISH QoS 0 with a prefix"] = prefixed
 
 	g, f = signedIn(tb, connect5)
-	publish := read(g, f, qos1)
+	all["PUBLISH of 8 KiB from the client"] = read(g, f, "\x30\x86\x40\x00\x03a/b\x00"+strings.Repeat("x", 8192), 0)
+
+	g, f = signedIn(tb, connect5)
+	publish := read(g, f, qos1, 0)
 	puback := []byte{0x40, 2, 0, 0}
 	answered := g
 	all["PUBLISH QoS 1 from the client and PUBACK"] = func() {
@@ -104,11 +111,11 @@ func turns(tb testing.TB) map[string]func() {
 	all["PUBLISH QoS 0 to the client"] = write(g, qos0)
 
 	g, f = signedIn(tb, connect5)
-	deliver, taken := write(g, qos1), read(g, f, "\x40\x02\x00\x07")
+	deliver, taken := write(g, qos1), read(g, f, "\x40\x02\x00\x07", 0)
 	all["PUBLISH QoS 1 to the client and PUBACK"] = func() { deliver(); taken() }
 
 	g, f = signedIn(tb, connect5)
-	all["PINGREQ"] = read(g, f, "\xc0\x00")
+	all["PINGREQ"] = read(g, f, "\xc0\x00", 0)
 	return all
 }
 
@@ -137,4 +144,4 @@ func BenchmarkGuard(b *testing.B) {
 
 var _ net.Conn = (*guard)(nil)
 
-var _ mqtt.Hook = (*hook)(nil)
+var _ mqtt.Hook = (*mochiHook)(nil)

@@ -12,11 +12,11 @@ func (g *guard) fill(want int) error {
 		return err
 	}
 	g.makeRoom(want)
-	if err := g.patience(); err != nil {
+	if err := g.setKeepAlive(); err != nil {
 		return err
 	}
-	n, err := g.conn.Read(g.buf[g.w:])
-	g.w += n
+	n, err := g.conn.Read(g.in.buf[g.in.w:])
+	g.in.w += n
 	_ = g.await(false)
 	if n > 0 {
 		return nil
@@ -26,9 +26,9 @@ func (g *guard) fill(want int) error {
 
 // await sends what has been acknowledged, before the client is waited for.
 func (g *guard) await(client bool) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.waiting = client
+	g.out.mu.Lock()
+	defer g.out.mu.Unlock()
+	g.out.waiting = client
 	return g.flush()
 }
 
@@ -43,21 +43,21 @@ const (
 // packet gets a buffer that grows with what has arrived of it: it takes what the
 // client has sent twice over, not what it has promised.
 func (g *guard) makeRoom(want int) {
-	if g.r > 0 && (g.r == g.w || g.w == len(g.buf)) {
-		g.w = copy(g.buf, g.buf[g.r:g.w])
-		g.r = 0
+	if g.in.r > 0 && (g.in.r == g.in.w || g.in.w == len(g.in.buf)) {
+		g.in.w = copy(g.in.buf, g.in.buf[g.in.r:g.in.w])
+		g.in.r = 0
 	}
 	small := g.b.cfg.ReadBuffer
 	if want > small {
-		g.smallFills = 0
+		g.in.smallFills = 0
 	}
 	switch {
-	case g.buf == nil:
-		g.buf = make([]byte, small)
-	case g.w == len(g.buf):
-		g.resize(min(2*len(g.buf), max(want, small)))
-	case len(g.buf) > small && g.w <= small && want <= small: // the large packet is over
-		if g.smallFills++; len(g.buf) > keptBuffers*small || g.smallFills > keptFills {
+	case g.in.buf == nil:
+		g.in.buf = make([]byte, small)
+	case g.in.w == len(g.in.buf):
+		g.resize(min(2*len(g.in.buf), max(want, small)))
+	case len(g.in.buf) > small && g.in.w <= small && want <= small: // the large packet is over
+		if g.in.smallFills++; len(g.in.buf) > keptBuffers*small || g.in.smallFills > keptFills {
 			g.resize(small)
 		}
 	}
@@ -65,51 +65,51 @@ func (g *guard) makeRoom(want int) {
 
 func (g *guard) resize(n int) {
 	buf := make([]byte, n)
-	g.w = copy(buf, g.buf[g.r:g.w])
-	g.r, g.buf = 0, buf
+	g.in.w = copy(buf, g.in.buf[g.in.r:g.in.w])
+	g.in.r, g.in.buf = 0, buf
 }
 
 // SetDeadline takes note that mochi allows the client a keep alive's time for
 // its next packet. The deadline itself is set when the client is waited for.
 func (g *guard) SetDeadline(time.Time) error {
-	g.timed = true
+	g.deadline.timed = true
 	return nil
 }
 
-// patience sets the deadline for the next packet from a client that is signed in:
+// setKeepAlive sets the deadline for the next packet from a client that is signed in:
 // one and a half times the keep alive ([MQTT-3.1.2-22]), however it comes in
 // pieces. That costs as much as a small read, so a deadline that is off by little
 // stands; it is the later by that much.
-func (g *guard) patience() error {
-	if !g.timed || g.begun {
+func (g *guard) setKeepAlive() error {
+	if !g.deadline.timed || g.deadline.begun {
 		return nil // that of the listener, or of the packet, is in force
 	}
-	g.begun = true
+	g.deadline.begun = true
 	keepAlive := time.Duration(g.client.State.Keepalive) * time.Second * 3 / 2
 	now := time.Now()
 	switch {
-	case keepAlive == 0 && g.armed.IsZero():
-		g.armed = now
+	case keepAlive == 0 && g.deadline.at.IsZero():
+		g.deadline.at = now
 		_ = g.SetReadDeadline(time.Time{})
-	case keepAlive > 0 && g.armed.Before(now.Add(keepAlive)):
-		g.armed = now.Add(keepAlive + keepAlive/16)
-		_ = g.SetReadDeadline(g.armed)
+	case keepAlive > 0 && g.deadline.at.Before(now.Add(keepAlive)):
+		g.deadline.at = now.Add(keepAlive + keepAlive/16)
+		_ = g.SetReadDeadline(g.deadline.at)
 	default:
 		return nil
 	}
-	if g.parting.Load() { // its deadline was the last word
+	if g.closing.Load() { // whose deadline stands
 		return net.ErrClosed
 	}
 	return nil
 }
 
-// awaitQuiet waits until mochi deals with nothing of the client any more, whose
+// awaitFinished waits until mochi deals with nothing of the client any more, whose
 // connection has been closed; no longer than limit.
-func (g *guard) awaitQuiet(limit time.Duration) {
+func (g *guard) awaitFinished(limit time.Duration) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
-	case <-g.quiet:
+	case <-g.finished:
 	case <-timer.C:
 	}
 }
@@ -117,7 +117,7 @@ func (g *guard) awaitQuiet(limit time.Duration) {
 // established is called when CONNACK is out, and mochi has sent all that waited
 // for the session.
 func (g *guard) established() {
-	g.ledger.resumed(g.client, g.exchange.Load().Resent)
+	g.session.queue.resumed(g.session, g.exchange.Load().Resent)
 	g.release()
 }
 

@@ -1,70 +1,16 @@
 package broker_test
 
 import (
-	"bytes"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker"
 )
-
-// raw sends bytes as they are written: hex digits, blanks, and 'text'.
-func (c *client) raw(parts ...string) {
-	c.tb.Helper()
-	var out []byte
-	for _, p := range parts {
-		if text, ok := strings.CutPrefix(p, "'"); ok {
-			out = append(out, text...)
-			continue
-		}
-		b, err := hex.DecodeString(strings.ReplaceAll(p, " ", ""))
-		if err != nil {
-			c.tb.Fatal(err)
-		}
-		out = append(out, b...)
-	}
-	if _, err := c.Write(out); err != nil {
-		c.tb.Fatal(err)
-	}
-}
-
-// hears reads as many bytes as are wanted and compares them.
-func (c *client) hears(want string) {
-	c.tb.Helper()
-	want = strings.ReplaceAll(want, " ", "")
-	_ = c.SetReadDeadline(time.Now().Add(patience))
-	got := make([]byte, len(want)/2)
-	n, err := io.ReadFull(c.r, got)
-	if err != nil || hex.EncodeToString(got) != want {
-		c.tb.Fatalf("got %x (%v), want %s", got[:n], err, want)
-	}
-}
-
-func ack(kind byte, id uint16) packets.Packet {
-	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: kind}, PacketID: id}
-	if kind == packets.Pubrel {
-		pk.FixedHeader.Qos = 1
-	}
-	return pk
-}
-
-// message is a PUBLISH with a packet identifier.
-func message(topic string, qos byte, id uint16) packets.Packet {
-	return packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos},
-		TopicName:   topic, PacketID: id, Payload: []byte(fmt.Sprint(topic, " ", id)),
-	}
-}
 
 func TestRefusedPackets(t *testing.T) {
 	for _, tt := range []struct {
@@ -92,11 +38,11 @@ func TestRefusedPackets(t *testing.T) {
 			witness.connect("witness", nil)
 			c := dial(t, b, tt.version)
 			c.connect("c", nil)
-			c.raw(tt.sent...)
-			if code := c.expectEnd(); code != tt.code {
+			c.Raw(tt.sent...)
+			if code := c.UntilEnd(); code != tt.code {
 				t.Errorf("DISCONNECT %#02x, want %#02x", code, tt.code)
 			}
-			witness.ping()
+			witness.Ping()
 			eventually(t, "the connection is over", func() bool { return b.Stats().Connections == 1 })
 			if n := b.Stats().Panics; n != 0 {
 				t.Errorf("%d panics", n)
@@ -105,427 +51,12 @@ func TestRefusedPackets(t *testing.T) {
 	}
 }
 
-func TestRefusedConnects(t *testing.T) {
-	for _, tt := range []struct{ name, sent, hears string }{
-		{"a level of the future", "10 0d 0004 4d515454 06 02 000a 0001 61", "20 03 00 84 00"},
-		{"the name of 3.1 with the level of 3.1.1", "10 0f 0006 4d5149736470 04 02 000a 0001 61", "20 02 00 01"},
-		{"another protocol", "10 0d 0004 4d515455 04 02 000a 0001 61", ""},
-		{"an empty client ID with a session to keep", "10 0c 0004 4d515454 04 00 000a 0000", "20 02 00 02"},
-		{"a client ID with a control character", "10 10 0004 4d515454 05 02 000a 00 0003 610161", "20 03 00 85 00"},
-		{"a reserved flag", "10 0e 0004 4d515454 05 03 000a 00 0001 61", "20 03 00 81 00"},
-		{"a property twice", "10 14 0004 4d515454 05 02 000a 06 210001 210001 0001 61", "20 03 00 82 00"},
-		{"a property of PUBLISH", "10 10 0004 4d515454 05 02 000a 02 0100 0001 61", "20 03 00 82 00"},
-		{"no CONNECT", "c000", ""},
-		{"256 MiB", "10 ffffff7f", ""},
-		{"HTTP", "474554202f20485454502f312e310d0a", ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			b := start(t, new(open), nil)
-			c := dial(t, b, 5)
-			c.raw(tt.sent)
-			c.hears(tt.hears)
-			if rest, err := io.ReadAll(c.r); len(rest) > 0 || err != nil && !strings.Contains(err.Error(), "reset") {
-				t.Errorf("then %x, %v", rest, err)
-			}
-		})
-	}
-}
-
-func TestConnackTellsTheLargestPacket(t *testing.T) {
-	b := start(t, new(open), func(c *broker.Config) { c.MaxPacketSize = 2000 })
-	c := dial(t, b, 5)
-	c.send(packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Connect},
-		Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), Clean: true, ClientIdentifier: "c"},
-	})
-	if got := c.expect(packets.Connack).Properties.MaximumPacketSize; got != 2000 {
-		t.Errorf("Maximum Packet Size %d, want 2000", got)
-	}
-}
-
-func TestMQTT31KnowsNoSessionPresent(t *testing.T) {
-	b := start(t, new(open), nil)
-	for range 2 {
-		c := dial(t, b, 4)
-		c.raw("10 0f 0006", "'MQIsdp", "03 00 000a 0001", "'c")
-		c.hears("2002 0000")
-		c.raw("e000")
-		c.expectEnd()
-	}
-}
-
-func TestEmptyWillAndPassword(t *testing.T) {
-	var got packets.ConnectParams
-	b := start(t, &open{connect: func(_ *mqtt.Client, pk packets.Packet) error {
-		got = pk.Connect
-		return nil
-	}}, nil)
-	sub := dial(t, b, 5)
-	sub.connect("sub", nil)
-	sub.subscribe("will", 0)
-	c := dial(t, b, 4)
-	c.raw("10 1a 0004", "'MQTT", "04 c6 000a 0001", "'c", "0004", "'will", "0000 0001", "'u", "0000")
-	c.hears("2002 0000")
-	if !got.WillFlag || len(got.WillPayload) != 0 || !got.PasswordFlag || len(got.Password) != 0 || string(got.Username) != "u" {
-		t.Errorf("the hook sees %+v", got)
-	}
-	c.Close()
-	if pk := sub.expect(packets.Publish); pk.TopicName != "will" || len(pk.Payload) != 0 {
-		t.Errorf("the will is %s %q", pk.TopicName, pk.Payload)
-	}
-}
-
-// Packet identifiers belong to their direction ([MQTT-2.2.1-4] and its
-// neighbours); mochi has one table for both (V11).
-func TestV11PacketIdentifiersOfBothDirectionsDoNotMeet(t *testing.T) {
-	for _, qos := range []byte{1, 2} {
-		for _, own := range []byte{1, 2} {
-			t.Run(fmt.Sprintf("QoS %d to the client, %d from it", qos, own), func(t *testing.T) {
-				b := start(t, new(open), nil)
-				c, pub := dial(t, b, 5), dial(t, b, 5)
-				c.connect("c", keep)
-				c.subscribe("a", qos)
-				pub.connect("pub", nil)
-				pub.send(message("a", 2, 1))
-				pub.expect(packets.Pubrec)
-				id := c.expect(packets.Publish).PacketID // not acknowledged
-				c.send(message("b", own, id))
-				if own == 1 {
-					if pk := c.expect(packets.Puback); pk.PacketID != id || pk.ReasonCode >= 0x80 {
-						t.Errorf("PUBACK %d %#02x", pk.PacketID, pk.ReasonCode)
-					}
-				} else {
-					c.expect(packets.Pubrec)
-				}
-				c.send(packets.Packet{
-					FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: id,
-					Filters: packets.Subscriptions{{Filter: "c"}},
-				})
-				if pk := c.expect(packets.Suback); pk.PacketID != id || pk.ReasonCodes[0] != 0 {
-					t.Errorf("SUBACK %d %#02x", pk.PacketID, pk.ReasonCodes[0])
-				}
-				// The message to the client is still known: it comes again.
-				c.Close()
-				c = dial(t, b, 5)
-				c.connect("c", keep)
-				if pk := c.expect(packets.Publish); pk.PacketID != id || !pk.FixedHeader.Dup {
-					t.Errorf("again with identifier %d, DUP %v", pk.PacketID, pk.FixedHeader.Dup)
-				}
-				if own == 2 { // and so is the client's
-					c.send(ack(packets.Pubrel, id))
-					c.expect(packets.Pubcomp)
-				}
-				if qos == 1 {
-					c.send(ack(packets.Puback, id))
-				} else {
-					c.send(ack(packets.Pubrec, id))
-					c.expect(packets.Pubrel)
-					c.send(ack(packets.Pubcomp, id))
-				}
-				c.ping()
-				if n := b.Inflight(); n > 1 { // the publisher has not sent PUBREL
-					t.Errorf("%d messages are under way at the end", n)
-				}
-			})
-		}
-	}
-}
-
-// A client's Receive Maximum holds messages back and loses none (V13, V14).
-func TestV13ReceiveMaximumOfTheClientIsKept(t *testing.T) {
-	for _, qos := range []byte{1, 2} {
-		b := start(t, new(open), nil)
-		c, pub := dial(t, b, 5), dial(t, b, 5)
-		c.connect("c", func(pk *packets.Packet) { pk.Properties.ReceiveMaximum = 2 })
-		c.subscribe("a/#", qos)
-		pub.connect("pub", nil)
-		const n = 50
-		for i := uint16(1); i <= n; i++ {
-			pub.send(message(fmt.Sprintf("a/%d", i), qos, i))
-			if qos == 1 {
-				pub.expect(packets.Puback)
-				continue
-			}
-			pub.expect(packets.Pubrec)
-			pub.send(ack(packets.Pubrel, i))
-			pub.expect(packets.Pubcomp)
-		}
-		for i := 1; i <= n; i++ {
-			pk := c.expect(packets.Publish)
-			if want := fmt.Sprintf("a/%d", i); pk.TopicName != want {
-				t.Fatalf("QoS %d: got %s, want %s", qos, pk.TopicName, want)
-			}
-			if i == 2 {
-				c.ping() // two are outstanding, and no third comes
-			}
-			if i >= 2 {
-				answer(c, qos, pk.PacketID-1)
-			}
-		}
-	}
-}
-
-// answer acknowledges a message to the end.
-func answer(c *client, qos byte, id uint16) {
-	c.tb.Helper()
-	if qos == 1 {
-		c.send(ack(packets.Puback, id))
-		return
-	}
-	c.send(ack(packets.Pubrec, id))
-	if pk := c.expect(packets.Pubrel); pk.PacketID != id {
-		c.tb.Fatalf("PUBREL %d, want %d", pk.PacketID, id)
-	}
-	c.send(ack(packets.Pubcomp, id))
-}
-
-// A message is acknowledged when it has been handed to everybody, not before.
-func TestAcknowledgementComesAfterDelivery(t *testing.T) {
-	for _, qos := range []byte{1, 2} {
-		hold := make(chan struct{})
-		b := start(t, &open{acl: func(_ *mqtt.Client, topic string, write bool) bool {
-			if topic == "slow" && !write {
-				<-hold
-			}
-			return true
-		}}, nil)
-		sub, pub := dial(t, b, 5), dial(t, b, 5)
-		sub.connect("sub", nil)
-		sub.subscribe("+", 0)
-		pub.connect("pub", nil)
-		pub.publish("slow", qos)
-		_ = pub.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-		if _, err := pub.r.ReadByte(); err == nil {
-			t.Fatalf("QoS %d: an answer before the delivery", qos)
-		}
-		close(hold)
-		pub.expect(map[byte]byte{1: packets.Puback, 2: packets.Pubrec}[qos])
-		sub.expect(packets.Publish)
-	}
-}
-
-// What a client sends in one go is answered in one go, in order.
-func TestAcknowledgementsKeepTheirOrder(t *testing.T) {
-	b := start(t, new(open), nil)
-	c := dial(t, b, 5)
-	c.connect("c", nil)
-	var sent bytes.Buffer
-	for i := uint16(1); i <= 100; i++ {
-		pk := message("a", 1, i)
-		pk.ProtocolVersion = 5
-		if err := pk.PublishEncode(&sent); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := c.Write(sent.Bytes()); err != nil {
-		t.Fatal(err)
-	}
-	for i := uint16(1); i <= 100; i++ {
-		if pk := c.expect(packets.Puback); pk.PacketID != i {
-			t.Fatalf("PUBACK %d, want %d", pk.PacketID, i)
-		}
-	}
-}
-
-// A QoS 2 message is delivered once, though the connection breaks before the
-// client hears that it was received ([MQTT-4.3.3-10]).
-func TestQoS2IsDeliveredOnceOverAReconnect(t *testing.T) {
-	b := start(t, new(open), nil)
-	sub := dial(t, b, 5)
-	sub.connect("sub", nil)
-	sub.subscribe("a", 0)
-	c := dial(t, b, 5)
-	c.connect("c", keep)
-	c.send(message("a", 2, 7))
-	sub.expect(packets.Publish)
-	c.Close() // PUBREC may have come or not
-	c = dial(t, b, 5)
-	c.connect("c", keep)
-	again := message("a", 2, 7)
-	again.FixedHeader.Dup = true
-	c.send(again)
-	c.expect(packets.Pubrec)
-	c.send(ack(packets.Pubrel, 7))
-	c.expect(packets.Pubcomp)
-	c.send(message("a", 2, 7)) // another one
-	c.expect(packets.Pubrec)
-	sub.expect(packets.Publish)
-	sub.ping()
-}
-
-// Only what was sent before is marked as sent again ([MQTT-3.3.1-1]).
-func TestDupIsSetOnlyOnWhatWasSentBefore(t *testing.T) {
-	b := start(t, new(open), nil)
-	c, pub := dial(t, b, 5), dial(t, b, 5)
-	c.connect("c", keep)
-	c.subscribe("a", 1)
-	pub.connect("pub", nil)
-	pub.publish("a", 1)
-	pub.expect(packets.Puback)
-	c.expect(packets.Publish)
-	c.Close()
-	eventually(t, "the client is gone", func() bool { return b.Stats().Clients == 1 })
-	pub.publish("a", 1)
-	pub.expect(packets.Puback)
-	c = dial(t, b, 5)
-	c.connect("c", keep)
-	dups := 0
-	for range 2 {
-		if c.expect(packets.Publish).FixedHeader.Dup {
-			dups++
-		}
-	}
-	if dups != 1 {
-		t.Errorf("%d of two messages are marked as sent again, want 1", dups)
-	}
-	c.ping()
-	eventually(t, "three messages are counted as sent", func() bool { return b.Stats().MessagesSent == 3 })
-}
-
-func TestTopicsThatNobodyMayPublishTo(t *testing.T) {
-	deep := strings.Repeat("a/", 32) + "a"
-	for topic, code := range map[string]byte{"$SYS/x": 0x87, "$x": 0x87, deep: 0x90, strings.Repeat("a", 513): 0x90} {
-		b := start(t, new(open), nil)
-		c := dial(t, b, 5)
-		c.connect("c", nil)
-		c.publish(topic, 0)
-		c.publish(topic, 1)
-		if got := c.expect(packets.Puback).ReasonCode; got != code {
-			t.Errorf("%.10s: PUBACK %#02x, want %#02x", topic, got, code)
-		}
-		for range 2 { // the identifier is free again
-			c.publish(topic, 2)
-			if got := c.expect(packets.Pubrec).ReasonCode; got != code {
-				t.Errorf("%.10s: PUBREC %#02x, want %#02x", topic, got, code)
-			}
-		}
-		c = dial(t, b, 4)
-		c.connect("c4", nil)
-		c.publish(topic, 1)
-		c.expect(packets.Puback)
-		c.publish(topic, 2)
-		c.expect(packets.Pubrec)
-		c.send(ack(packets.Pubrel, 1000))
-		c.expect(packets.Pubcomp)
-		c.ping()
-	}
-}
-
-func TestPublishRate(t *testing.T) {
-	b := start(t, new(open), func(c *broker.Config) { c.PublishRate, c.PublishBurst = 1, 10 })
-	for version, code := range map[byte]byte{4: 0, 5: 0x96} {
-		c := dial(t, b, version)
-		c.connect("c", nil)
-		for range 10 {
-			c.publish("a", 0)
-		}
-		c.ping()
-		c.raw(strings.Repeat(map[byte]string{4: "30 03 0001 61", 5: "30 04 0001 61 00"}[version], 10))
-		if got := c.expectEnd(); got != code {
-			t.Errorf("v%d: DISCONNECT %#02x, want %#02x", version, got, code)
-		}
-	}
-	if n := b.Stats().RatesExceeded; n != 2 {
-		t.Errorf("%d are counted, want 2", n)
-	}
-}
-
-// The legal short form of a DISCONNECT that asks for the will (V6).
-func TestV06ShortDisconnectSendsTheWill(t *testing.T) {
-	b := start(t, new(open), nil)
-	sub := dial(t, b, 5)
-	sub.connect("sub", nil)
-	sub.subscribe("will", 0)
-	c := dial(t, b, 5)
-	c.connect("c", func(pk *packets.Packet) {
-		pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, "will", []byte("gone")
-	})
-	c.raw("e0 01 04")
-	sub.expect(packets.Publish)
-}
-
-// Memory is spent on what has arrived, not on what was promised (V3).
-func TestV03PromisedPacketsCostNoMemory(t *testing.T) {
-	const limit = 128 << 20
-	b := start(t, new(open), func(c *broker.Config) { c.MaxPacketSize = limit })
-	for range 4 {
-		c := dial(t, b, 5)
-		c.raw("10 ffffff7f") // before CONNECT, 256 MiB
-		c.expectEnd()
-	}
-	var clients []*client
-	for i := range 8 {
-		c := dial(t, b, 5)
-		c.connect(fmt.Sprint("c", i), nil)
-		c.raw("30 f0ffff3f 0001", "'a") // just below the limit, and two bytes of it
-		clients = append(clients, c)
-	}
-	clients[0].Close()
-	eventually(t, "one is gone", func() bool { return b.Stats().Connections == len(clients)-1 })
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	if m.HeapAlloc > limit {
-		t.Errorf("%d MiB are in use", m.HeapAlloc>>20)
-	}
-}
-
-// A large packet passes whole, and its memory is not kept.
-func TestLargePacketPasses(t *testing.T) {
-	b := start(t, new(open), func(c *broker.Config) { c.MaxPacketSize = 8 << 20 })
-	sub, pub := dial(t, b, 5), dial(t, b, 5)
-	sub.connect("sub", nil)
-	sub.subscribe("a", 1)
-	pub.connect("pub", nil)
-	for _, n := range []int{1, 2000, 2048, 2049, 4096, 100_000, 5 << 20, 3} {
-		pk := message("a", 1, 9)
-		pk.Payload = bytes.Repeat([]byte{'x'}, n)
-		pub.send(pk)
-		got := sub.expect(packets.Publish)
-		if !bytes.Equal(got.Payload, pk.Payload) {
-			t.Fatalf("%d bytes came as %d", n, len(got.Payload))
-		}
-		sub.send(ack(packets.Puback, got.PacketID))
-		pub.expect(packets.Puback)
-	}
-}
-
-// Packets may come a byte at a time, and many at a time.
-func TestPacketsComeInAnyPieces(t *testing.T) {
-	b := start(t, new(open), nil)
-	c := dial(t, b, 5)
-	c.connect("c", nil)
-	c.subscribe("a", 0)
-	whole := "30 05 0001 61 00 78 c000 30 05 0001 61 00 79 c000"
-	for _, digits := range strings.Fields(whole) {
-		for i := 0; i < len(digits); i += 2 {
-			c.raw(digits[i : i+2])
-		}
-	}
-	c.raw(whole)
-	var seen strings.Builder
-	for pings := 0; pings < 4 || seen.Len() < 4; { // messages and answers go separate ways
-		pk, err := c.next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if pk.FixedHeader.Type == packets.Pingresp {
-			pings++
-			continue
-		}
-		seen.Write(pk.Payload)
-	}
-	if seen.String() != "xyxy" {
-		t.Errorf("got %q, want xyxy", &seen)
-	}
-}
-
 func TestKeepAliveIsEnforced(t *testing.T) {
 	b := start(t, new(open), nil)
 	c := dial(t, b, 5)
 	began := time.Now()
 	c.connect("c", func(pk *packets.Packet) { pk.Connect.Keepalive = 1 })
-	c.expectEnd()
+	c.UntilEnd()
 	if took := time.Since(began); took < 1500*time.Millisecond || took > 5*time.Second {
 		t.Errorf("a silent client with a keep alive of 1 s was cut after %v", took)
 	}
@@ -537,148 +68,13 @@ func TestV07SharedWildcardGetsNoTopicsOfTheBroker(t *testing.T) {
 	b := start(t, new(open), func(c *broker.Config) { c.SysInterval = time.Second })
 	shared, own := dial(t, b, 5), dial(t, b, 5)
 	shared.connect("shared", nil)
-	shared.subscribe("$share/g/#", 0)
-	shared.subscribe("$SHARE/h/+/#", 0)
+	shared.Subscribe("$share/g/#", 0)
+	shared.Subscribe("$SHARE/h/+/#", 0)
 	own.connect("own", nil)
-	own.subscribe("$SYS/broker/uptime", 0)
-	own.expect(packets.Publish) // retained
-	own.expect(packets.Publish) // the next round
-	shared.ping()
-}
-
-// A filter that ends with # matches its parent level, retained messages too
-// ([MQTT-4.7.1-2]).
-func TestRetainedMessageOfTheParentLevel(t *testing.T) {
-	for _, filter := range []string{"sports/#", "+/#", "sports/+/#", "#"} {
-		var denied string
-		b := start(t, &open{acl: func(_ *mqtt.Client, topic string, write bool) bool { return write || topic != denied }}, nil)
-		pub := dial(t, b, 5)
-		pub.connect("pub", nil)
-		for i, topic := range []string{"sports", "sports/tennis", "sports/tennis/one"} {
-			pk := message(topic, 1, uint16(i+1))
-			pk.FixedHeader.Retain = true
-			pub.send(pk)
-			pub.expect(packets.Puback)
-		}
-		topics := func(version byte, options packets.Subscription, want int) string {
-			c := dial(t, b, version)
-			c.connect("c", nil)
-			c.send(packets.Packet{
-				FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
-				Filters: packets.Subscriptions{options},
-			})
-			c.expect(packets.Suback)
-			c.raw("c000")
-			var got []string
-			for {
-				pk, err := c.next()
-				switch {
-				case err != nil:
-					t.Fatal(err)
-				case pk.FixedHeader.Type == packets.Pingresp && len(got) >= want:
-					return strings.Join(got, " ")
-				case pk.FixedHeader.Type == packets.Pingresp: // messages and answers go separate ways
-					c.raw("c000")
-					continue
-				}
-				if !pk.FixedHeader.Retain || pk.FixedHeader.Qos != options.Qos {
-					t.Errorf("%s came with retain %v, QoS %d", pk.TopicName, pk.FixedHeader.Retain, pk.FixedHeader.Qos)
-				}
-				got = append(got, pk.TopicName)
-			}
-		}
-		parent := map[string]string{"sports/#": "sports", "+/#": "sports", "sports/+/#": "sports/tennis", "#": "sports"}[filter]
-		all := map[string]int{"sports/#": 3, "+/#": 3, "sports/+/#": 2, "#": 3}[filter]
-		for _, version := range []byte{4, 5} {
-			if got := topics(version, packets.Subscription{Filter: filter, Qos: 1}, all); strings.Count(" "+got+" ", " "+parent+" ") != 1 {
-				t.Errorf("v%d %s gets %q, want %q once", version, filter, got, parent)
-			}
-		}
-		if got := topics(5, packets.Subscription{Filter: filter, RetainHandling: 2}, 0); got != "" {
-			t.Errorf("%s gets %q though it wants nothing retained", filter, got)
-		}
-		c := dial(t, b, 5)
-		c.connect("pub", nil) // in its publisher's place
-		c.send(packets.Packet{
-			FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
-			Filters: packets.Subscriptions{{Filter: filter, NoLocal: true}},
-		})
-		c.expect(packets.Suback)
-		c.ping() // its own message does not come ([MQTT-3.8.3-3])
-		if filter != "#" {
-			denied = parent
-			if got := topics(5, packets.Subscription{Filter: filter}, all-1); strings.Contains(" "+got+" ", " "+parent+" ") {
-				t.Errorf("%s gets %q, which may not be read", filter, got)
-			}
-		}
-	}
-}
-
-// What is too large for a client is dropped as if it had been acknowledged
-// ([MQTT-3.1.2-25]).
-func TestMessagesThatAreTooLargeForAClient(t *testing.T) {
-	b := start(t, new(open), nil)
-	sub, pub := dial(t, b, 5), dial(t, b, 5)
-	small := func(pk *packets.Packet) { keep(pk); pk.Properties.MaximumPacketSize = 100 }
-	sub.connect("sub", small)
-	sub.subscribe("a", 1)
-	pub.connect("pub", nil)
-	send := func(n int) {
-		pk := message("a", 1, 1)
-		pk.Payload = bytes.Repeat([]byte{'x'}, n)
-		pub.send(pk)
-		pub.expect(packets.Puback)
-	}
-	send(200)
-	send(10)
-	if pk := sub.expect(packets.Publish); len(pk.Payload) != 10 {
-		t.Errorf("got %d bytes", len(pk.Payload))
-	} else {
-		sub.send(ack(packets.Puback, pk.PacketID))
-	}
-	sub.ping()
-	if n := b.Inflight(); n != 0 {
-		t.Errorf("%d messages wait", n)
-	}
-	// It takes more, goes, and comes back taking less.
-	sub.Close()
-	sub = dial(t, b, 5)
-	sub.connect("sub", keep)
-	sub.Close()
-	eventually(t, "it is gone", func() bool { return b.Stats().Clients == 1 })
-	send(200)
-	send(20)
-	sub = dial(t, b, 5)
-	sub.connect("sub", small)
-	if pk := sub.expect(packets.Publish); len(pk.Payload) != 20 {
-		t.Errorf("got %d bytes", len(pk.Payload))
-	}
-	sub.ping()
-}
-
-// A client beyond the limit of its address is told so before anybody looks at its
-// password.
-func TestConnectionsPerAddress(t *testing.T) {
-	asked := 0
-	b := start(t, &open{connect: func(*mqtt.Client, packets.Packet) error { asked++; return nil }},
-		func(c *broker.Config) { c.MaxConnectionsPerAddress = 1 })
-	first := dial(t, b, 5)
-	first.connect("first", nil)
-	for version, code := range map[byte]byte{4: 3, 5: 0x97} {
-		c := dial(t, b, version)
-		if got := c.connect("second", nil); got != code {
-			t.Errorf("v%d: CONNACK %#02x, want %#02x", version, got, code)
-		}
-		c.expectEnd()
-	}
-	if asked != 1 {
-		t.Errorf("the hook was asked %d times, want once", asked)
-	}
-	first.Close()
-	eventually(t, "it is gone", func() bool { return b.Stats().Connections == 0 })
-	if got := dial(t, b, 5).connect("second", nil); got != 0 {
-		t.Errorf("CONNACK %#02x when there is room", got)
-	}
+	own.Subscribe("$SYS/broker/uptime", 0)
+	own.Expect(packets.Publish) // retained
+	own.Expect(packets.Publish) // the next round
+	shared.Ping()
 }
 
 // A PUBLISH that comes a byte at a time must be there in time: the keep alive
@@ -694,7 +90,7 @@ func TestSlowLorisOnALargePublish(t *testing.T) {
 		wg.Go(func() {
 			pk := message("a", 0, 0)
 			pk.Payload = make([]byte, 100_000)
-			if n := drip(c, encode(c.version, pk)[:600], 10*time.Millisecond); n == 600 {
+			if n := drip(c, encode(c.Version, pk)[:600], 10*time.Millisecond); n == 600 {
 				t.Error("it is still waited for after 6 s")
 			}
 		})
@@ -702,26 +98,6 @@ func TestSlowLorisOnALargePublish(t *testing.T) {
 	wg.Wait()
 	w.testify(patience / 2)
 	before.returns(t, 4<<20)
-}
-
-// A message of QoS 0 that is too large for a client is left out, and holds up none
-// of the others: mochi gathers what it writes, and forgets to send that when the
-// last of it can't be.
-func TestTooLargeMessageHoldsUpNoOther(t *testing.T) {
-	b := start(t, new(open), nil)
-	sub, pub := dial(t, b, 5), dial(t, b, 5)
-	sub.connect("sub", func(pk *packets.Packet) { pk.Properties.MaximumPacketSize = 100 })
-	sub.subscribe("a", 0)
-	pub.connect("pub", nil)
-	small, large := message("a", 0, 0), message("a", 0, 0)
-	large.Payload = make([]byte, 1000)
-	both := append(encode(5, small), encode(5, large)...)
-	for range 1000 {
-		if _, err := pub.Write(both); err != nil {
-			t.Fatal(err)
-		}
-		sub.expect(packets.Publish)
-	}
 }
 
 // A client that wants no reason strings still gets the user properties of
@@ -734,73 +110,24 @@ func TestUserPropertiesForAClientThatWantsNoProblemInformation(t *testing.T) {
 	c.connect("c", func(pk *packets.Packet) {
 		pk.Properties.RequestProblemInfoFlag, pk.Properties.RequestProblemInfo = true, 0
 	})
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
 		Properties: packets.Properties{User: user}, Filters: packets.Subscriptions{{Filter: "a"}},
 	})
-	if got := c.expect(packets.Suback).Properties.User; len(got) != 0 {
+	if got := c.Expect(packets.Suback).Properties.User; len(got) != 0 {
 		t.Errorf("SUBACK with %v", got)
 	}
 	pk := message("a", 0, 0)
 	pk.Properties.User = user
-	c.send(pk)
-	if got := c.expect(packets.Publish).Properties.User; !slices.Equal(got, user) {
+	c.Send(pk)
+	if got := c.Expect(packets.Publish).Properties.User; !slices.Equal(got, user) {
 		t.Errorf("the message has %v, want %v", got, user)
 	}
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe, Qos: 1}, PacketID: 2,
 		Properties: packets.Properties{User: user}, Filters: packets.Subscriptions{{Filter: "a"}},
 	})
-	if got := c.expect(packets.Unsuback).Properties.User; len(got) != 0 {
+	if got := c.Expect(packets.Unsuback).Properties.User; len(got) != 0 {
 		t.Errorf("UNSUBACK with %v", got)
-	}
-}
-
-// Nothing comes before CONNACK ([MQTT-3.2.0-1]): mochi delivers to a client from
-// the moment on that it has its session.
-func TestMessagesDoNotComeBeforeConnack(t *testing.T) {
-	for _, version := range []byte{4, 5} {
-		for qos := range byte(3) {
-			resumes, goOn := make(chan struct{}), make(chan struct{})
-			h := new(events)
-			h.encode = func(pk packets.Packet) {
-				if pk.FixedHeader.Type == packets.Connack && pk.SessionPresent {
-					close(resumes)
-					<-goOn
-				}
-			}
-			b := start(t, h, nil)
-			c, pub := dial(t, b, version), dial(t, b, 5)
-			pub.connect("pub", nil)
-			c.connect("c", keep)
-			c.subscribe("a", qos)
-			c.Close()
-			eventually(t, "it is gone", func() bool { return b.Stats().Clients == 1 })
-			c = dial(t, b, version)
-			pk := connectAs("c")
-			keep(&pk)
-			c.send(pk)
-			<-resumes
-			for range 3 {
-				pub.publish("a", 0)
-				pub.send(message("a", qos, uint16(qos)))
-				switch qos {
-				case 1:
-					pub.expect(packets.Puback)
-				case 2:
-					pub.expect(packets.Pubrec)
-					pub.send(ack(packets.Pubrel, 2))
-					pub.expect(packets.Pubcomp)
-				}
-			}
-			pub.ping()
-			close(goOn)
-			if pk, err := c.next(); err != nil || pk.FixedHeader.Type != packets.Connack {
-				t.Fatalf("version %d, QoS %d: %v %+v", version, qos, err, pk)
-			}
-			for n := map[byte]int{}; n[0] < 3 || n[qos] < 3; {
-				n[c.expect(packets.Publish).FixedHeader.Qos]++
-			}
-		}
 	}
 }

@@ -23,8 +23,8 @@ const ackBuffer = 1 << 10
 // Write sends packets of mochi to the client, in the form that it expects. p
 // holds whole packets, as mochi writes them.
 func (g *guard) Write(p []byte) (written int, err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.out.mu.Lock()
+	defer g.out.mu.Unlock()
 	// Mochi writes in a goroutine of its own, too, where nobody else recovers.
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -46,7 +46,7 @@ func (g *guard) Write(p []byte) (written int, err error) {
 			return 0, err
 		}
 		if h.Type == frame.TypePublish && !g.checker.Accepted() {
-			g.early = append(g.early, as...)
+			g.out.early = append(g.out.early, as...)
 			as = nil
 		}
 		next := at + len(packet)
@@ -64,7 +64,7 @@ func (g *guard) Write(p []byte) (written int, err error) {
 	if !accepted && g.checker.Accepted() {
 		g.sendHeld() // nobody could before CONNACK
 	}
-	if g.waiting { // whoever else would flush waits for the client
+	if g.out.waiting { // whoever else would flush waits for the client
 		return len(p), g.flush()
 	}
 	return len(p), nil
@@ -103,7 +103,7 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 	default:
 	}
 	if h.Type == frame.TypePubrel {
-		g.ledger.released(g.client, frame.PacketID(h, packet[n:]))
+		g.session.queue.released(g.session, frame.PacketID(h, packet[n:]))
 	}
 	if v.First && h.Dup() {
 		// Mochi marks all that waited for a session as sent again, also what the
@@ -117,9 +117,9 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 	}
 	switch h.Type {
 	case frame.TypeSuback, frame.TypeUnsuback, frame.TypeDisconnect: // they keep their place among the answers
-		g.parted = h.Type == frame.TypeDisconnect // [MQTT-3.14.4-1]
-		packet = append(g.acks[:len(g.acks):len(g.acks)], packet...)
-		g.acks = g.acks[:0]
+		g.out.disconnected = h.Type == frame.TypeDisconnect // [MQTT-3.14.4-1]
+		packet = append(g.out.acks[:len(g.out.acks):len(g.out.acks)], packet...)
+		g.out.acks = g.out.acks[:0]
 	default:
 	}
 	return packet, nil
@@ -145,10 +145,10 @@ func (g *guard) connack(h frame.Header, packet []byte, n int) ([]byte, error) {
 		return packet, nil
 	}
 	g.checker.Accept()
-	early := g.early
-	g.early = nil
+	early := g.out.early
+	g.out.early = nil
 	if present := body[0] == 1; present {
-		g.ledger.arrange(g.client) // mochi sends what waits next
+		g.session.queue.arrange(g.session) // mochi sends what waits next
 	}
 	switch g.checker.Version() {
 	case frame.Level31: // which has no Session Present
@@ -174,19 +174,19 @@ func (g *guard) connack(h frame.Header, packet []byte, n int) ([]byte, error) {
 
 // answer sends the client what it gets instead of an answer of mochi.
 func (g *guard) answer(a frame.Ack) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.out.mu.Lock()
+	defer g.out.mu.Unlock()
 	_ = g.acknowledge(a) // a connection that is gone is noticed by the next Read
 }
 
 // acknowledge puts an acknowledgement with those that are sent when mochi has
 // dealt with all that has come from the client: many in one write.
 func (g *guard) acknowledge(a frame.Ack) error {
-	if g.acks == nil {
-		g.acks = make([]byte, 0, 64)
+	if g.out.acks == nil {
+		g.out.acks = make([]byte, 0, 64)
 	}
-	g.acks = a.Append(g.acks, g.checker.Version())
-	if len(g.acks) >= ackBuffer {
+	g.out.acks = a.Append(g.out.acks, g.checker.Version())
+	if len(g.out.acks) >= ackBuffer {
 		return g.flush()
 	}
 	return nil
@@ -194,11 +194,11 @@ func (g *guard) acknowledge(a frame.Ack) error {
 
 // flush sends the acknowledgements.
 func (g *guard) flush() error {
-	if len(g.acks) == 0 || !g.checker.Accepted() {
+	if len(g.out.acks) == 0 || !g.checker.Accepted() {
 		return nil
 	}
-	acks := g.acks
-	g.acks = g.acks[:0]
+	acks := g.out.acks
+	g.out.acks = g.out.acks[:0]
 	return g.write(acks)
 }
 
@@ -222,8 +222,8 @@ func (g *guard) write(bunches ...[]byte) error {
 // It goes by mochi, which may leave what it writes in a buffer: then something
 // else could come first.
 func (g *guard) release() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.out.mu.Lock()
+	defer g.out.mu.Unlock()
 	if g.checker.Accepted() { // else CONNACK is still on its way
 		g.sendHeld()
 	}
@@ -231,7 +231,7 @@ func (g *guard) release() {
 
 // sendHeld does what release is for. The caller holds mu.
 func (g *guard) sendHeld() {
-	for !g.client.Closed() && !g.parted {
+	for !g.client.Closed() && !g.out.disconnected {
 		id, again, ok := g.exchange.Load().Next()
 		if !ok {
 			return
@@ -244,7 +244,7 @@ func (g *guard) sendHeld() {
 		if g.send(pk) != nil {
 			return // which the reader notices
 		}
-		g.ledger.sent(g.client, &pk)
+		g.session.queue.markSent(g.session, &pk)
 	}
 }
 
@@ -277,31 +277,31 @@ func (g *guard) send(pk packets.Packet) error {
 	return nil
 }
 
-// refuse tells the client why it is refused, as far as its version has words for
-// it, and has mochi end the connection.
+// refuse has mochi end the connection for err. A client that broke a rule is told
+// why, as far as its version has a packet for that.
 func (g *guard) refuse(h frame.Header, err error) error {
 	g.refusing = true
 	v, ok := errors.AsType[*frame.Violation](err)
 	if !ok {
 		return err
 	}
-	g.b.violations[v.Code].Add(1)
+	g.b.count.packetsRefused[v.Code].Add(1)
 	g.b.log.Debug("packet refused", "remote", g.RemoteAddr().String(), "packet", h.Type.String(), "reason", v.Error())
-	words := g.lastWords(h, v)
-	if words != nil {
-		_ = g.SetWriteDeadline(time.Now().Add(g.b.cfg.LastWords)) // also unblocks who writes now
+	final := g.finalPacket(h, v)
+	if final != nil {
+		_ = g.SetWriteDeadline(time.Now().Add(g.b.cfg.FinalTimeout)) // also unblocks who writes now
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.out.mu.Lock()
+	defer g.out.mu.Unlock()
 	_ = g.flush()
-	_ = g.write(words)
+	_ = g.write(final)
 	return errRefused
 }
 
-// lastWords returns what a client that broke a rule is told: MQTT 5 the reason
+// finalPacket returns what a client that broke a rule is told: MQTT 5 the reason
 // code in CONNACK or DISCONNECT (section 4.13), MQTT 3 two kinds of refusal of a
 // CONNECT (section 3.2.2.3), and nothing else.
-func (g *guard) lastWords(h frame.Header, v *frame.Violation) []byte {
+func (g *guard) finalPacket(h frame.Header, v *frame.Violation) []byte {
 	version := g.checker.Version()
 	switch {
 	case h.Type == frame.TypeConnect && !g.checker.Connected():
@@ -310,10 +310,8 @@ func (g *guard) lastWords(h frame.Header, v *frame.Violation) []byte {
 			return nil // it is another protocol ([MQTT-3.1.2-1])
 		case version == frame.Level5 || v.Code == packets.ErrUnsupportedProtocolVersion.Code && !isLevel3(g.checker.Named()):
 			return []byte{byte(frame.TypeConnack) << 4, 3, 0, v.Code, 0}
-		case v.Code == packets.ErrUnsupportedProtocolVersion.Code:
-			return []byte{byte(frame.TypeConnack) << 4, 2, 0, packets.Err3UnsupportedProtocolVersion.Code}
-		case v.Code == packets.ErrClientIdentifierNotValid.Code:
-			return []byte{byte(frame.TypeConnack) << 4, 2, 0, packets.Err3ClientIdentifierNotValid.Code}
+		case v.Code == packets.ErrUnsupportedProtocolVersion.Code, v.Code == packets.ErrClientIdentifierNotValid.Code:
+			return []byte{byte(frame.TypeConnack) << 4, 2, 0, frame.ReturnCode(v.Code)}
 		}
 	case version == frame.Level5 && g.checker.Accepted():
 		return []byte{byte(frame.TypeDisconnect) << 4, 2, v.Code, 0}

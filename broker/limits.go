@@ -67,10 +67,10 @@ func (b *bucket) fill(now time.Time) bool {
 func (b *Broker) topicCode(topic []byte) byte {
 	switch {
 	case len(topic) > 0 && topic[0] == '$':
-		b.reserved.Add(1)
+		b.count.topicsReserved.Add(1)
 		return packets.ErrNotAuthorized.Code
 	case b.cfg.nameTooLarge(len(topic), bytes.Count(topic, []byte{'/'})):
-		b.topics.Add(1)
+		b.count.topicsRefused.Add(1)
 		return packets.ErrTopicNameInvalid.Code
 	default:
 		return 0

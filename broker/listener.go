@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"sync/atomic"
 	"time"
+
+	"mqttwarden/registry/peer"
 )
 
 // listener is a bound address.
@@ -55,7 +55,7 @@ func (b *Broker) accept(l *listener) {
 				pause = shortest
 				b.log.Info("listener accepts again", "listener", l.name)
 			}
-			b.welcome(l, nc)
+			b.handle(l, nc)
 			continue
 		case errors.Is(err, net.ErrClosed):
 			return
@@ -72,130 +72,130 @@ func (b *Broker) accept(l *listener) {
 	}
 }
 
-// welcome serves a connection in a goroutine of its own, or closes it.
-func (b *Broker) welcome(l *listener, nc net.Conn) {
+// handle serves a connection in a goroutine of its own, or closes it.
+func (b *Broker) handle(l *listener, nc net.Conn) {
 	c := newConn(nc, l, b.cfg, b.admission)
-	if !b.mayCome(l, c) {
-		b.admission.leave(&c.visit)
+	if !b.hasRoom(l, c) {
+		b.admission.closed(&c.counted)
 		_ = nc.Close()
 		return
 	}
 	go b.serve(l, c)
 }
 
-// mayCome reports whether there is room for the connection, and counts it in. It
+// hasRoom reports whether there is room for the connection, and counts it in. It
 // knows the client's address unless a proxy is to tell it.
-func (b *Broker) mayCome(l *listener, c *conn) bool {
+func (b *Broker) hasRoom(l *listener, c *conn) bool {
 	switch {
 	case l.proxied && !b.isProxy(c.remote):
-		b.misled.Add(1)
+		b.count.proxyHeadersRefused.Add(1)
 		b.log.Debug("connection refused: it does not come from a trusted proxy", "listener", l.name, "remote", c.remote.String())
 		return false
-	case !b.admission.arrive(&c.visit):
-		b.tellFull(l, c, "MaxHalfOpen", b.cfg.MaxHalfOpen)
+	case !b.admission.open(&c.counted):
+		b.logFull(l, c, "MaxHalfOpen", b.cfg.MaxHalfOpen)
 		return false
-	case !l.proxied && !b.locate(l, c):
+	case !l.proxied && !b.countAddress(l, c):
 		return false
-	case !b.admit(c):
-		b.tellFull(l, c, "MaxConnections", b.cfg.MaxConnections)
+	case !b.track(c):
+		b.logFull(l, c, "MaxConnections", b.cfg.MaxConnections)
 		return false
 	}
 	return true
 }
 
-// locate counts the connection for the address of its client, unless that is
+// countAddress counts the connection for the address of its client, unless that is
 // still to come: X-Forwarded-For follows in the upgrade.
-func (b *Broker) locate(l *listener, c *conn) bool {
+func (b *Broker) countAddress(l *listener, c *conn) bool {
 	if c.web != nil && !c.web.asked && b.isProxy(c.remote) {
 		return true
 	}
-	if !b.admission.locate(&c.visit, c.remote) {
-		b.tellFull(l, c, "MaxHalfOpenPerAddress", b.cfg.MaxHalfOpenPerAddress)
+	if !b.admission.setAddress(&c.counted, c.remote) {
+		b.logFull(l, c, "MaxHalfOpenPerAddress", b.cfg.MaxHalfOpenPerAddress)
 		return false
 	}
 	return true
 }
 
 // isProxy reports whether addr is that of a trusted proxy.
-func (b *Broker) isProxy(addr net.Addr) bool {
-	tcp, ok := addr.(*net.TCPAddr)
-	return ok && within(plain(tcp.AddrPort().Addr()), b.cfg.TrustedProxies)
-}
+func (b *Broker) isProxy(addr net.Addr) bool { return b.proxies.Trusts(peer.Addr(addr)) }
 
-// tellFull logs that a limit turns connections away, and not each of them.
-func (b *Broker) tellFull(l *listener, c *conn, limit string, value int) {
-	if b.full.now() {
+// logFull logs that a limit turns connections away, and not each of them.
+func (b *Broker) logFull(l *listener, c *conn, limit string, value int) {
+	if b.full.due() {
 		b.log.Warn("connections are refused: a limit is reached", "limit", limit, "value", value,
 			"listener", l.name, "remote", c.remote.String())
 	}
 }
 
-// rarely is for what should be told at most once a minute.
-type rarely struct{ last atomic.Int64 }
+// limitedLog is for what should be logged at most once a minute.
+type limitedLog struct{ last atomic.Int64 }
 
-func (r *rarely) now() bool {
-	now, last := time.Now().Unix(), r.last.Load()
-	return now-last >= 60 && r.last.CompareAndSwap(last, now)
+// due reports whether it may be logged again, and counts that as done.
+func (l *limitedLog) due() bool {
+	now, last := time.Now().Unix(), l.last.Load()
+	return now-last >= 60 && l.last.CompareAndSwap(last, now)
 }
 
 // serve runs one connection from accept to its end. A panic, in mochi or in the
 // hook, ends this connection and no other.
 func (b *Broker) serve(l *listener, c *conn) {
-	defer b.dismiss(c)
-	defer b.admission.leave(&c.visit)
-	b.contain(c, func() { b.attach(l, c) })
+	defer b.untrack(c)
+	defer b.admission.closed(&c.counted)
+	g := newGuard(b, c)
+	b.contain(c, func() { b.attach(l, g) })
 	if c.stalled.Load() {
-		b.stalled.Add(1)
+		b.count.writeTimeouts.Add(1)
 	}
 	_ = c.Close()
-	b.contain(c, c.finish)
-	b.contain(c, c.linger)
+	if g.session != nil {
+		b.contain(c, func() { b.leave(g.session) })
+	}
+	b.contain(c, c.awaitPeerClose)
 }
 
 // attach prepares a connection and hands it to mochi until it ends.
-func (b *Broker) attach(l *listener, c *conn) {
+func (b *Broker) attach(l *listener, g *guard) {
+	defer g.finish()
+	c := g.conn
 	deadline := time.Now().Add(b.cfg.ConnectTimeout)
 	_ = c.SetReadDeadline(deadline) // mochi replaces it once the hook has let the client in
 	defer func() {
 		if !c.answered.Load() && !time.Now().Before(deadline) {
-			b.late.Add(1)
+			b.count.connectTimeouts.Add(1)
 		}
 	}()
 	if err := b.prepare(l, c, deadline); err != nil {
 		b.log.Debug("connection refused", "listener", l.name, "remote", c.remote.String(), "err", err)
 		return
 	}
-	g := newGuard(b, c)
-	defer g.over()
-	c.Finally(func() { b.persist.leave(g.client) })
-	if err := g.greet(); err != nil {
+	if err := g.awaitConnect(); err != nil {
 		b.log.Debug("no CONNECT", "listener", l.name, "remote", c.remote.String(), "err", err)
 		return
 	}
-	deepen()
+	growStack()
 	if err := b.srv.EstablishConnection(l.name, g); err != nil {
 		b.log.Debug("connection ended", "listener", l.name, "remote", c.remote.String(), "err", err)
 	}
 }
 
-// deepen lets the stack of a goroutine grow at once to what mochi will need of
+// growStack lets the stack of a goroutine grow at once to what mochi will need of
 // it. By itself it grows in steps, and is copied at each with all that is on it.
 //
 //go:noinline
-func deepen() {
+func growStack() {
 	var room [9 << 10]byte
 	runtime.KeepAlive(&room)
 }
 
 // prepare does what comes before MQTT.
 func (b *Broker) prepare(l *listener, c *conn, deadline time.Time) error {
-	if c.ahead != nil {
-		remote, err := c.ahead.header()
+	if c.proxy != nil {
+		remote, err := c.proxy.header()
 		if err != nil {
-			b.misled.Add(1)
+			b.count.proxyHeadersRefused.Add(1)
 			return fmt.Errorf("PROXY header: %w", err)
 		}
-		if c.remote = remote; !b.locate(l, c) {
+		if c.remote = remote; !b.countAddress(l, c) {
 			return errFull
 		}
 	}
@@ -203,13 +203,13 @@ func (b *Broker) prepare(l *listener, c *conn, deadline time.Time) error {
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)
 		defer cancel()
 		if err := c.tls.HandshakeContext(ctx); err != nil {
-			b.failed.Add(1)
+			b.count.handshakesFailed.Add(1)
 			return fmt.Errorf("TLS handshake: %w", err)
 		}
 	}
 	if c.web != nil {
 		if err := b.upgrade(l, c); err != nil {
-			b.notUpgraded.Add(1)
+			b.count.upgradesRefused.Add(1)
 			return fmt.Errorf("WebSocket upgrade: %w", err)
 		}
 	}
@@ -230,10 +230,6 @@ func (b *Broker) contain(c *conn, f func()) {
 
 // logPanic takes note of a panic that ended a connection.
 func (b *Broker) logPanic(remote net.Addr, p any) {
-	b.panics.Add(1)
+	b.count.panics.Add(1)
 	b.log.Error("connection ended by a panic", "remote", remote.String(), "panic", p, "stack", string(debug.Stack()))
-}
-
-func within(addr netip.Addr, nets []netip.Prefix) bool {
-	return slices.ContainsFunc(nets, func(n netip.Prefix) bool { return n.Contains(addr) })
 }

@@ -1,7 +1,7 @@
 package broker
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -14,41 +14,56 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"mqttwarden/broker/internal/frame"
 	"mqttwarden/broker/internal/keep"
+	"mqttwarden/broker/message"
 )
 
-// owners answers for sessions by the name of their user.
-type owners struct {
-	mqtt.HookBase
-	restored map[string]time.Time // until when, by client ID
+// users is a hook that knows every user, but for those with a name that says
+// otherwise.
+type users struct{}
+
+func (users) Connect(_ context.Context, cl *mqtt.Client, _ packets.Packet) (Login, error) {
+	return &aLogin{user: cl.ID}, nil
 }
 
-func (o *owners) Owner(*mqtt.Client) (string, []byte) { return "user", []byte("owner") }
-
-func (o *owners) Restore(cl *mqtt.Client, user string, owner []byte, until time.Time) (bool, error) {
+func (users) Recall(_ context.Context, _, user string, proof []byte) (Login, error) {
 	switch {
 	case user == "gone":
-		return false, nil
+		return nil, packets.ErrBadUsernameOrPassword
 	case user == "unknown":
-		return false, errors.New("the register is down")
-	case string(owner) != "owner":
-		return false, fmt.Errorf("owner %q", owner)
+		return nil, fmt.Errorf("%w: the register is down", packets.ErrServerUnavailable)
+	case string(proof) != "proof":
+		return nil, fmt.Errorf("%w: proof %q", packets.ErrBadUsernameOrPassword, proof)
 	}
-	o.restored[cl.ID] = until
-	return true, nil
+	return &aLogin{user: user}, nil
 }
 
+// aLogin may do everything, unless why says otherwise.
+type aLogin struct {
+	user   string
+	prefix string
+	why    error // of Check
+}
+
+func (l *aLogin) User() string                      { return l.user }
+func (l *aLogin) Username() string                  { return l.user }
+func (l *aLogin) Proof() []byte                     { return []byte("proof") }
+func (l *aLogin) MayPublish(string) (string, bool)  { return l.prefix, true }
+func (l *aLogin) MayRead(string) bool               { return true }
+func (l *aLogin) Check(context.Context, bool) error { return l.why }
+func (l *aLogin) Ends() time.Time                   { return time.Time{} }
+
 // keeping returns a broker that keeps sessions in a file and serves nobody.
-func keeping(tb testing.TB, file string) (*Broker, *owners) {
+func keeping(tb testing.TB, file string) *Broker {
 	tb.Helper()
 	b, err := New(Config{MaxSessionExpiry: time.Hour, Sessions: Sessions{File: file, Flush: time.Minute}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	o := &owners{restored: make(map[string]time.Time)}
-	b.persist.owners = o
+	b.hook = users{}
 	tb.Cleanup(func() { _ = b.Shutdown(tb.Context()) })
-	return b, o
+	return b
 }
 
 // closed ends a broker, so that its file has all.
@@ -76,22 +91,22 @@ func TestADeadlineIsExactOverARestart(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "sessions.db")
-			b, _ := keeping(t, file)
-			tt.session.ClientID, tt.session.Owner = "c", []byte("owner")
+			b := keeping(t, file)
+			tt.session.ClientID, tt.session.Proof = "c", []byte("proof")
 			b.persist.store.PutSession(tt.session)
 			b.persist.store.PutSubscription("c", keep.Subscription{Filter: "a/#", QoS: 1})
-			b.persist.store.PutMessage("c", &keep.Message{PacketID: 1, Order: 1, Stage: keep.Queued, Publication: keep.Publication{Topic: "a/1", QoS: 1}}, true)
+			b.persist.store.PutDelivery("c", &keep.Delivery{PacketID: 1, Order: 1, Stage: keep.Queued, Message: message.Message{Topic: "a/1", QoS: 1}}, true)
 			for round := range 2 { // a second crash does not make it longer
 				closed(t, b)
-				var o *owners
-				b, o = keeping(t, file)
+				b = keeping(t, file)
 				at := now.Add(time.Duration(round) * time.Minute)
 				if err := b.persist.restore(at); err != nil {
 					t.Fatal(err)
 				}
-				until, ok := o.restored["c"]
-				if ok != (tt.want > 0) || ok && !until.Equal(now.Add(tt.want)) {
-					t.Fatalf("round %d: restored %t until %v, want %v", round, ok, until.Sub(now), tt.want)
+				s := b.session("c")
+				ok := s != nil
+				if ok != (tt.want > 0) || ok && !s.expires.Equal(now.Add(tt.want)) {
+					t.Fatalf("round %d: restored %t: %+v, want %v", round, ok, s, tt.want)
 				}
 				_, has := b.srv.Clients.Get("c")
 				if subs := b.srv.Topics.Subscribers("a/1").Subscriptions; has != ok || (len(subs) == 1) != ok {
@@ -108,16 +123,16 @@ func TestADeadlineIsExactOverARestart(t *testing.T) {
 func TestAMessageThatHasExpiredIsNotRestored(t *testing.T) {
 	now := time.Now()
 	file := filepath.Join(t.TempDir(), "sessions.db")
-	b, _ := keeping(t, file)
-	b.persist.store.PutSession(keep.Session{ClientID: "c", Owner: []byte("owner"), Version: 5, Expiry: 600})
+	b := keeping(t, file)
+	b.persist.store.PutSession(keep.Session{ClientID: "c", Proof: []byte("proof"), Version: 5, Expiry: 600})
 	for id, expires := range map[uint16]int64{1: 0, 2: now.Unix() + 60, 3: now.Unix() - 1} {
-		p := keep.Publication{Topic: fmt.Sprint("t", id), Payload: []byte("x"), QoS: 1, Version: 5, Expires: expires}
-		b.persist.store.PutMessage("c", &keep.Message{PacketID: id, Order: uint64(id), Stage: keep.Sent, Publication: p}, true)
-		b.persist.store.PutRetained(&p)
+		m := message.Message{Topic: fmt.Sprint("t", id), Payload: []byte("x"), QoS: 1, Version: 5, Expires: expires}
+		b.persist.store.PutDelivery("c", &keep.Delivery{PacketID: id, Order: uint64(id), Stage: keep.Sent, Message: m}, true)
+		b.persist.store.PutRetained(&m)
 	}
 	for range 2 {
 		closed(t, b)
-		b, _ = keeping(t, file)
+		b = keeping(t, file)
 		if err := b.persist.restore(now); err != nil {
 			t.Fatal(err)
 		}
@@ -134,27 +149,20 @@ func TestAMessageThatHasExpiredIsNotRestored(t *testing.T) {
 
 func TestARegisterThatCantBeAskedStopsTheStart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sessions.db")
-	b, _ := keeping(t, file)
-	b.persist.store.PutSession(keep.Session{ClientID: "c", User: "unknown", Owner: []byte("owner"), Version: 5, Expiry: 600})
+	b := keeping(t, file)
+	b.persist.store.PutSession(keep.Session{ClientID: "c", User: "unknown", Proof: []byte("proof"), Version: 5, Expiry: 600})
 	closed(t, b)
-	b, _ = keeping(t, file)
-	if err := b.Start(&owners{restored: make(map[string]time.Time)}); err == nil || !strings.Contains(err.Error(), "register is down") {
+	b = keeping(t, file)
+	if err := Start(b, users{}); err == nil || !strings.Contains(err.Error(), "register is down") {
 		t.Errorf("Start: %v", err)
 	}
 	closed(t, b)
-	b, _ = keeping(t, file)
-	b.persist.store.PutSession(keep.Session{ClientID: "c", User: "known", Owner: []byte("owner"), Version: 5, Expiry: 600})
+	b = keeping(t, file)
+	b.persist.store.PutSession(keep.Session{ClientID: "c", User: "known", Proof: []byte("proof"), Version: 5, Expiry: 600})
 	closed(t, b)
-	b, o := keeping(t, file)
-	if b.persist.restore(time.Now()) != nil || len(o.restored) != 1 {
+	b = keeping(t, file)
+	if b.persist.restore(time.Now()) != nil || b.session("c") == nil {
 		t.Error("the session was lost over it")
-	}
-}
-
-func TestSessionsAreNotKeptForAHookThatDoesNotKnowThem(t *testing.T) {
-	b, _ := keeping(t, filepath.Join(t.TempDir(), "sessions.db"))
-	if err := b.Start(new(mqtt.HookBase)); err == nil {
-		t.Error("started")
 	}
 }
 
@@ -169,7 +177,7 @@ func TestAPacketComesBackAsItWas(t *testing.T) {
 			User: []packets.UserProperty{{Key: "k", Val: "v"}},
 		},
 	}
-	if diff := cmp.Diff(pk, messageFrom(message(&pk, entry{1, true}))); diff != "" {
+	if diff := cmp.Diff(pk, deliveryFrom(delivery(&pk, place{1, true}))); diff != "" {
 		t.Error(diff)
 	}
 	sub := packets.Subscription{Filter: "f", Identifier: 5, RetainHandling: 1, Qos: 2, RetainAsPublished: true, NoLocal: true}
@@ -182,7 +190,11 @@ func TestAPacketComesBackAsItWas(t *testing.T) {
 // were retained in.
 func TestTheFileHasTheMessageThatIsRetained(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sessions.db")
-	b, _ := keeping(t, file)
+	cfg := Config{Sessions: Sessions{File: file, Flush: time.Millisecond}} // commits come in between
+	b, err := New(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var all sync.WaitGroup
 	for w := range 8 {
 		all.Go(func() {
@@ -192,9 +204,6 @@ func TestTheFileHasTheMessageThatIsRetained(t *testing.T) {
 					pk.Payload = nil
 				}
 				b.retain(&pk)
-				if i%50 == 0 {
-					_ = b.persist.store.Flush(t.Context())
-				}
 			}
 		})
 	}
@@ -205,9 +214,9 @@ func TestTheFileHasTheMessageThatIsRetained(t *testing.T) {
 		want[m.Topic] = string(m.Payload)
 	}
 	closed(t, b)
-	b, _ = keeping(t, file)
+	b = keeping(t, file)
 	got := make(map[string]string)
-	if err := b.persist.store.Load(func(keep.Stored) {}, func(p keep.Publication) { got[p.Topic] = string(p.Payload) }); err != nil {
+	if err := b.persist.store.Load(func(keep.Stored) {}, func(m message.Message) { got[m.Topic] = string(m.Payload) }); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -216,51 +225,53 @@ func TestTheFileHasTheMessageThatIsRetained(t *testing.T) {
 }
 
 // A message that mochi drops without telling does not stay with the session.
-func TestALedgerForgetsWhatMochiHasDropped(t *testing.T) {
-	b, _ := keeping(t, filepath.Join(t.TempDir(), "sessions.db"))
-	cl := aClient(b, "c")
-	l := ledgerOf(cl)
+func TestAQueueForgetsWhatMochiHasDropped(t *testing.T) {
+	b := keeping(t, filepath.Join(t.TempDir(), "sessions.db"))
+	s := aSession(b, "c")
 	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, TopicName: "t"}
 	for i := range 3 * int(b.cfg.MaxInflight) {
 		pk.PacketID = uint16(1 + i%65535)
-		l.queued(cl, &pk) // and mochi does not have it
+		s.queue.add(s, &pk) // and mochi does not have it
 	}
-	if n := len(l.waiting); n > int(b.cfg.MaxInflight)+slack {
+	if n := len(s.queue.waiting); n > int(b.cfg.MaxInflight)+slack {
 		t.Errorf("%d messages are said to wait", n)
 	}
-	cl.State.Inflight.Set(pk)
-	l.queued(cl, &pk)
-	b.Store(cl, []byte("owner"), time.Now().Add(time.Hour))
-	if n := len(l.waiting); n != 1 {
+	s.client.State.Inflight.Set(pk)
+	s.queue.add(s, &pk)
+	s.queue.store(s, time.Now().Add(time.Hour), nil, time.Time{})
+	if n := len(s.queue.waiting); n != 1 {
 		t.Errorf("%d messages are said to wait, want one", n)
 	}
 }
 
-// aClient returns a client with a session that is kept.
-func aClient(b *Broker, id string) *mqtt.Client {
+// aSession returns a session that is kept.
+func aSession(b *Broker, id string) *session {
 	cl := b.srv.NewClient(nil, "", id, false)
 	cl.Properties.ProtocolVersion = 5
 	cl.Properties.Props.SessionExpiryInterval = 600
-	cl.Net.Conn = endedGuard(b, cl)
-	b.persist.establish(cl, nil)
-	return cl
+	g := endedGuard(b)
+	g.client = cl
+	g.exchange.Store(frame.NewExchange(5, 1, 1))
+	cl.Net.Conn = g
+	g.session = newSession(g, &aLogin{user: "u"}, false)
+	b.establish(g.session)
+	return g.session
 }
 
-// BenchmarkLedger is what a publisher pays for the record of a message of QoS 1
-// or 2 to one session, and the receiver for taking it back.
-func BenchmarkLedger(b *testing.B) {
+// BenchmarkQueue is what a publisher pays for the record of a message of QoS 1 or
+// 2 to one session, and the receiver for taking it back.
+func BenchmarkQueue(b *testing.B) {
 	for _, kept := range []bool{true, false} {
 		b.Run(fmt.Sprintf("kept %t", kept), func(b *testing.B) {
-			br, _ := keeping(b, filepath.Join(b.TempDir(), "sessions.db"))
-			cl := aClient(br, "c")
-			l := ledgerOf(cl)
-			l.kept = kept
+			br := keeping(b, filepath.Join(b.TempDir(), "sessions.db"))
+			s := aSession(br, "c")
+			s.queue.persisted = kept
 			pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, TopicName: "a/b/c", Payload: make([]byte, 64)}
 			b.ReportAllocs()
 			for i := range b.N {
 				pk.PacketID = uint16(1 + i%256)
-				l.queued(cl, &pk)
-				l.done(cl, pk.PacketID)
+				s.queue.add(s, &pk)
+				s.queue.done(s, pk.PacketID)
 			}
 		})
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// ahead is a connection that begins with a PROXY header.
-type ahead struct {
+// proxyConn is a connection that begins with a PROXY header.
+type proxyConn struct {
 	net.Conn
 	rest []byte // was read together with the header
 }
@@ -21,7 +21,7 @@ const proxyBuffer = 256
 // header reads the header and returns the address that it names. A proxy that
 // speaks for itself, to see whether we are here, names none; the address is its
 // own then.
-func (a *ahead) header() (net.Addr, error) {
+func (a *proxyConn) header() (net.Addr, error) {
 	r := bufio.NewReaderSize(a.Conn, proxyBuffer)
 	h, err := proxyproto.Read(r)
 	if err != nil {
@@ -39,7 +39,7 @@ func (a *ahead) header() (net.Addr, error) {
 }
 
 // Read reads what comes after the header.
-func (a *ahead) Read(p []byte) (int, error) {
+func (a *proxyConn) Read(p []byte) (int, error) {
 	if len(a.rest) == 0 {
 		return a.Conn.Read(p)
 	}

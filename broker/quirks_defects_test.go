@@ -58,7 +58,7 @@ func TestQuirkV03PromisesCostMemory(t *testing.T) {
 	c := b.dial(5)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	c.raw("10 80808010")
+	c.Raw("10 80808010")
 	eventually(t, "the memory is taken", func() bool {
 		runtime.ReadMemStats(&after)
 		return after.TotalAlloc-before.TotalAlloc >= promised
@@ -107,19 +107,19 @@ func TestQuirkV06WillGoesAnywhereAndShortDisconnectLosesIt(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	sub := b.dial(5)
 	sub.connect("sub", nil)
-	sub.subscribe("$SYS/will", 0)
+	sub.Subscribe("$SYS/will", 0)
 	willed := func(pk *packets.Packet) {
 		pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, "$SYS/will", []byte("x")
 	}
 	short := b.dial(5)
 	short.connect("short", willed)
-	short.raw("e0 01 04")
-	short.expectEnd()
-	sub.ping()
+	short.Raw("e0 01 04")
+	short.UntilEnd()
+	sub.Ping()
 	long := b.dial(5)
 	long.connect("long", willed)
-	long.raw("e0 02 04 00")
-	sub.expect(packets.Publish)
+	long.Raw("e0 02 04 00")
+	sub.Expect(packets.Publish)
 }
 
 // V7.
@@ -128,17 +128,17 @@ func TestQuirkV07FiltersThatAreNone(t *testing.T) {
 	c := b.dial(5)
 	c.connect("c", nil)
 	for _, filter := range []string{"a+/b", "a#", "$share//x", "$SHARE/g/x"} {
-		if code := c.subscribe(filter, 0); code != 0 {
+		if code := c.Subscribe(filter, 0); code != 0 {
 			t.Errorf("%s: SUBACK %#02x, want 0", filter, code)
 		}
 	}
-	c.subscribe("$share/g/#", 0)
+	c.Subscribe("$share/g/#", 0)
 	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "$SYS/x", Payload: []byte("x")}
 	inline := b.NewClient(nil, mqtt.LocalListener, "i", true)
 	if err := b.InjectPacket(inline, pk); err != nil {
 		t.Fatal(err)
 	}
-	c.expect(packets.Publish)
+	c.Expect(packets.Publish)
 }
 
 // V8 and V20.
@@ -157,7 +157,7 @@ func TestQuirkV09ExpiredSessionsLeaveSubscriptions(t *testing.T) {
 	b := newBare(t, func(caps *mqtt.Capabilities) { caps.MaximumSessionExpiryInterval = 0 }, new(open))
 	c := b.dial(4)
 	c.connect("c", keep)
-	c.subscribe("a", 0)
+	c.Subscribe("a", 0)
 	c.Close()
 	eventually(t, "the session has expired", func() bool {
 		_, ok := b.Clients.Get("c")
@@ -168,7 +168,7 @@ func TestQuirkV09ExpiredSessionsLeaveSubscriptions(t *testing.T) {
 	pub := b.dial(4)
 	pub.connect("pub", nil)
 	pub.publish("a", 0)
-	other.expect(packets.Publish)
+	other.Expect(packets.Publish)
 }
 
 // V10.
@@ -240,17 +240,17 @@ func TestQuirkV14ReceiveMaximumIsUsedUp(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c, pub := b.dial(5), b.dial(5)
 	c.connect("c", func(pk *packets.Packet) { pk.Properties.ReceiveMaximum = 2 })
-	c.subscribe("a", 1)
+	c.Subscribe("a", 1)
 	pub.connect("pub", nil)
 	for range 8 {
 		pub.publish("a", 1)
-		pub.expect(packets.Puback)
+		pub.Expect(packets.Puback)
 	}
-	pub.ping()
+	pub.Ping()
 	got := 0
 	for {
-		c.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
-		pk, err := c.next()
+		c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
+		pk, err := c.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +259,7 @@ func TestQuirkV14ReceiveMaximumIsUsedUp(t *testing.T) {
 		}
 		if pk.FixedHeader.Type == packets.Publish {
 			got++
-			c.send(ack(packets.Puback, pk.PacketID))
+			c.Send(ack(packets.Puback, pk.PacketID))
 		}
 	}
 	if got == 8 {
@@ -273,11 +273,11 @@ func TestQuirkV16DepthHasNoLimit(t *testing.T) {
 	c := b.dial(5)
 	c.connect("c", nil)
 	deep := strings.Repeat("/", 1000)
-	if code := c.subscribe(deep, 0); code != 0 {
+	if code := c.Subscribe(deep, 0); code != 0 {
 		t.Errorf("SUBACK %#02x, want 0", code)
 	}
 	c.publish(deep, 0)
-	c.expect(packets.Publish)
+	c.Expect(packets.Publish)
 }
 
 // V18.
@@ -291,8 +291,8 @@ func TestQuirkV18SecondConnectIsLoggedWithItsPassword(t *testing.T) {
 	c.connect("c", secret)
 	pk := connectAs("c")
 	secret(&pk)
-	c.send(pk)
-	c.expectEnd()
+	c.Send(pk)
+	c.UntilEnd()
 	b.conns.Wait()
 	if !strings.Contains(b.log.String(), "104 117 110 116 101 114 50") {
 		t.Error("the password is not in the log any more")
@@ -306,7 +306,7 @@ func TestQuirkV23MQTT3GetsDisconnects(t *testing.T) {
 	c.connect("c", nil)
 	cl, _ := b.Clients.Get("c")
 	_ = b.DisconnectClient(cl, packets.ErrServerShuttingDown)
-	c.expect(packets.Disconnect)
+	c.Expect(packets.Disconnect)
 }
 
 // Messages on a parent level are delivered, unless the level before # is a +: one
@@ -315,9 +315,9 @@ func TestQuirkWildcardBeforeHashMissesTheParentLevel(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c := b.dial(5)
 	c.connect("c", nil)
-	c.subscribe("+/#", 0)
+	c.Subscribe("+/#", 0)
 	c.publish("sports", 0)
-	c.ping()
+	c.Ping()
 }
 
 // OnDisconnect is called once for each connection that got its CONNACK, taken over

@@ -1,9 +1,7 @@
 package broker_test
 
 import (
-	"fmt"
 	"io"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -15,139 +13,6 @@ import (
 )
 
 // What the guard relies on, and what it and the hook around ours make up for.
-
-// diary notes what happens in which order.
-type diary struct {
-	mu      sync.Mutex
-	entries []string
-}
-
-func (d *diary) note(format string, args ...any) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.entries = append(d.entries, fmt.Sprintf(format, args...))
-}
-
-func (d *diary) String() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return strings.Join(d.entries, ", ")
-}
-
-// wire is a connection that hands mochi what the test puts in: no more at a read
-// than was put in at once. It notes reads and writes.
-type wire struct {
-	diary
-	in     chan []byte
-	rest   []byte
-	write  func(p []byte)    // what happens in a write, if not nil
-	timed  func(t time.Time) // the same of SetDeadline
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newWire() *wire { return &wire{in: make(chan []byte, 64), closed: make(chan struct{})} }
-
-// put lets mochi read a packet.
-func (w *wire) put(version byte, pk packets.Packet) { w.in <- encode(version, pk) }
-
-func (w *wire) Read(p []byte) (int, error) {
-	if len(w.rest) == 0 {
-		w.note("read")
-		select {
-		case w.rest = <-w.in:
-		case <-w.closed:
-			return 0, io.EOF
-		}
-	}
-	n := copy(p, w.rest)
-	w.rest = w.rest[n:]
-	return n, nil
-}
-
-func (w *wire) Write(p []byte) (int, error) {
-	if w.write != nil {
-		w.write(p)
-	}
-	w.note("%s", packets.PacketNames[p[0]>>4])
-	return len(p), nil
-}
-
-func (w *wire) Close() error {
-	w.once.Do(func() { close(w.closed) })
-	return nil
-}
-
-func (w *wire) SetDeadline(t time.Time) error {
-	if w.timed != nil {
-		w.timed(t)
-	}
-	return nil
-}
-
-func (w *wire) SetReadDeadline(time.Time) error  { return nil }
-func (w *wire) SetWriteDeadline(time.Time) error { return nil }
-func (w *wire) LocalAddr() net.Addr              { return new(net.TCPAddr) }
-func (w *wire) RemoteAddr() net.Addr             { return new(net.TCPAddr) }
-
-// attach gives mochi a wire on which a client connects.
-func (b *bare) attach(w *wire, version byte, id string) *mqtt.Client {
-	b.tb.Helper()
-	b.conns.Go(func() { _ = b.EstablishConnection("bare", w) })
-	w.put(version, connectAs(id))
-	eventually(b.tb, "the client is there", func() bool { return strings.Contains(w.String(), "Connack") })
-	cl, ok := b.Clients.Get(id)
-	if !ok {
-		b.tb.Fatal("mochi does not know the client")
-	}
-	return cl
-}
-
-func connectAs(id string) packets.Packet {
-	return packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Connect},
-		Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), Clean: true, ClientIdentifier: id},
-	}
-}
-
-// events is a hook with the events that the hook of package broker is for.
-type events struct {
-	open
-	qosPublish func(*mqtt.Client, packets.Packet)
-	subscribe  func(packets.Packet) packets.Packet
-	subscribed func(codes []byte)
-	encode     func(packets.Packet)
-}
-
-func (h *events) Provides(b byte) bool {
-	switch b {
-	case mqtt.OnQosPublish:
-		return h.qosPublish != nil
-	case mqtt.OnSubscribe:
-		return h.subscribe != nil
-	case mqtt.OnSubscribed:
-		return h.subscribed != nil
-	case mqtt.OnPacketEncode:
-		return h.encode != nil
-	default:
-		return h.open.Provides(b)
-	}
-}
-
-func (h *events) OnQosPublish(cl *mqtt.Client, pk packets.Packet, _ int64, _ int) {
-	h.qosPublish(cl, pk)
-}
-
-func (h *events) OnSubscribe(_ *mqtt.Client, pk packets.Packet) packets.Packet {
-	return h.subscribe(pk)
-}
-
-func (h *events) OnSubscribed(_ *mqtt.Client, _ packets.Packet, codes []byte) { h.subscribed(codes) }
-
-func (h *events) OnPacketEncode(_ *mqtt.Client, pk packets.Packet) packets.Packet {
-	h.encode(pk)
-	return pk
-}
 
 // Mochi reads the next packet when it has dealt with the last one, deliveries
 // included, and answered it; the answer comes before the deliveries.
@@ -214,7 +79,7 @@ func TestQuirkWritesHoldWholePackets(t *testing.T) {
 	for range n {
 		pub.publish("a", 0)
 	}
-	pub.ping()
+	pub.Ping()
 	close(release)
 	eventually(t, "all are written", func() bool {
 		mu.Lock()
@@ -226,26 +91,6 @@ func TestQuirkWritesHoldWholePackets(t *testing.T) {
 	if !slices.Equal(writes, []int{1, n}) {
 		t.Errorf("writes of %v packets, want 1 and %d", writes, n)
 	}
-}
-
-// whole returns how many packets p holds.
-func whole(tb testing.TB, p []byte) (n int) {
-	for len(p) > 0 {
-		size, digits := 0, 1
-		for shift := 0; ; shift += 7 {
-			size |= int(p[digits]&0x7F) << shift
-			if digits++; p[digits-1] < 0x80 {
-				break
-			}
-		}
-		if digits+size > len(p) {
-			tb.Errorf("%d bytes of a packet of %d", len(p), digits+size)
-			return n
-		}
-		p = p[digits+size:]
-		n++
-	}
-	return n
 }
 
 // Identifiers are given out in turn; those in use are passed over, and 0 is none.
@@ -289,17 +134,17 @@ func TestQuirkPacketIdentifiersBeginAnewWithEachConnection(t *testing.T) {
 	for range 2 {
 		c := b.dial(5)
 		c.connect("c", keep)
-		c.subscribe("a", 1)
+		c.Subscribe("a", 1)
 		for want := uint16(1); want <= 3; want++ {
 			pub.publish("a", 1)
-			pub.expect(packets.Puback)
-			id := c.expect(packets.Publish).PacketID
+			pub.Expect(packets.Puback)
+			id := c.Expect(packets.Publish).PacketID
 			if id != want {
 				t.Errorf("identifier %d, want %d", id, want)
 			}
-			c.send(ack(packets.Puback, id))
+			c.Send(ack(packets.Puback, id))
 		}
-		c.ping()
+		c.Ping()
 	}
 }
 
@@ -309,11 +154,11 @@ func TestQuirkQoS2WaitsUnderOneIdentifier(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c, pub := b.dial(5), b.dial(5)
 	c.connect("c", nil)
-	c.subscribe("a", 2)
+	c.Subscribe("a", 2)
 	pub.connect("pub", nil)
 	pub.publish("a", 2)
-	pub.expect(packets.Pubrec)
-	id := c.expect(packets.Publish).PacketID
+	pub.Expect(packets.Pubrec)
+	id := c.Expect(packets.Publish).PacketID
 	cl, _ := b.Clients.Get("c")
 	waits := func(want byte) {
 		t.Helper()
@@ -323,23 +168,23 @@ func TestQuirkQoS2WaitsUnderOneIdentifier(t *testing.T) {
 		}
 	}
 	waits(packets.Publish)
-	c.send(ack(packets.Pubrec, id))
-	c.expect(packets.Pubrel)
+	c.Send(ack(packets.Pubrec, id))
+	c.Expect(packets.Pubrel)
 	waits(packets.Pubrel)
-	c.send(ack(packets.Pubcomp, id))
-	c.ping()
+	c.Send(ack(packets.Pubcomp, id))
+	c.Ping()
 	waits(0)
 
-	c.send(ack(packets.Pubrec, 77))
-	if pk := c.expect(packets.Pubrel); pk.PacketID != 77 || pk.ReasonCode != 0x92 {
+	c.Send(ack(packets.Pubrec, 77))
+	if pk := c.Expect(packets.Pubrel); pk.PacketID != 77 || pk.ReasonCode != 0x92 {
 		t.Errorf("PUBREL %d %#02x, want 77 0x92", pk.PacketID, pk.ReasonCode)
 	}
-	c.send(ack(packets.Pubrel, 78))
-	if pk := c.expect(packets.Pubcomp); pk.PacketID != 78 || pk.ReasonCode != 0x92 {
+	c.Send(ack(packets.Pubrel, 78))
+	if pk := c.Expect(packets.Pubcomp); pk.PacketID != 78 || pk.ReasonCode != 0x92 {
 		t.Errorf("PUBCOMP %d %#02x, want 78 0x92", pk.PacketID, pk.ReasonCode)
 	}
-	c.send(ack(packets.Puback, 79)) // silence
-	c.ping()
+	c.Send(ack(packets.Puback, 79)) // silence
+	c.Ping()
 }
 
 // A PUBREL that waits is sent again, too, when the client comes back, and so is
@@ -348,21 +193,21 @@ func TestQuirkPubrelAndReceiptsAreSentAgain(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c, pub := b.dial(5), b.dial(5)
 	c.connect("c", keep)
-	c.subscribe("a", 2)
+	c.Subscribe("a", 2)
 	pub.connect("pub", nil)
 	pub.publish("a", 2)
-	pub.expect(packets.Pubrec)
-	id := c.expect(packets.Publish).PacketID
-	c.send(ack(packets.Pubrec, id))
-	c.expect(packets.Pubrel)
-	c.send(message("b", 2, 500))
-	c.expect(packets.Pubrec)
+	pub.Expect(packets.Pubrec)
+	id := c.Expect(packets.Publish).PacketID
+	c.Send(ack(packets.Pubrec, id))
+	c.Expect(packets.Pubrel)
+	c.Send(message("b", 2, 500))
+	c.Expect(packets.Pubrec)
 	c.Close()
 	c = b.dial(5)
 	c.connect("c", keep)
 	got := make(map[byte]uint16)
 	for range 2 {
-		pk, err := c.next()
+		pk, err := c.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -378,7 +223,7 @@ func TestQuirkResentMessagesAreAllDuplicates(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c, pub := b.dial(5), b.dial(5)
 	c.connect("c", keep)
-	c.subscribe("a", 1)
+	c.Subscribe("a", 1)
 	c.Close()
 	eventually(t, "the client is gone", func() bool {
 		cl, _ := b.Clients.Get("c")
@@ -387,13 +232,13 @@ func TestQuirkResentMessagesAreAllDuplicates(t *testing.T) {
 	pub.connect("pub", nil)
 	for range 3 {
 		pub.publish("a", 1)
-		pub.expect(packets.Puback)
+		pub.Expect(packets.Puback)
 	}
-	pub.ping() // for PUBACK comes first
+	pub.Ping() // for PUBACK comes first
 	c = b.dial(5)
 	c.connect("c", keep)
 	for range 3 {
-		if !c.expect(packets.Publish).FixedHeader.Dup {
+		if !c.Expect(packets.Publish).FixedHeader.Dup {
 			t.Error("a message that the client gets for the first time is not marked any more")
 		}
 	}
@@ -434,7 +279,7 @@ func TestQuirkOnQosPublish(t *testing.T) {
 	pub := b.dial(5)
 	pub.connect("pub", nil)
 	pub.publish("a", 1)
-	pub.expect(packets.Puback)
+	pub.Expect(packets.Puback)
 	eventually(t, "it is written", func() bool { return strings.Contains(w.String(), "Publish") })
 	w.Close()
 	w = newWire()
@@ -461,11 +306,11 @@ func TestQuirkCodesOfOnSubscribedAreSent(t *testing.T) {
 	b := newBare(t, nil, h)
 	c := b.dial(5)
 	c.connect("c", nil)
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
 		Filters: packets.Subscriptions{{Filter: "a"}, {Filter: "c"}},
 	})
-	if got := c.expect(packets.Suback).ReasonCodes; !slices.Equal(got, []byte{0, 0x97}) {
+	if got := c.Expect(packets.Suback).ReasonCodes; !slices.Equal(got, []byte{0, 0x97}) {
 		t.Errorf("SUBACK % x, want 00 97", got)
 	}
 	if len(b.Topics.Subscribers("b").Subscriptions) != 1 || len(b.Topics.Subscribers("a").Subscriptions) != 0 {
@@ -481,11 +326,11 @@ func TestQuirkRetainedMessageOfTheParentLevelIsMissing(t *testing.T) {
 	c.connect("c", nil)
 	pk := message("sports", 0, 0)
 	pk.FixedHeader.Retain = true
-	c.send(pk)
-	c.subscribe("sports/#", 0)
-	c.ping()
+	c.Send(pk)
+	c.Subscribe("sports/#", 0)
+	c.Ping()
 	c.publish("sports", 0)
-	c.expect(packets.Publish)
+	c.Expect(packets.Publish)
 }
 
 // A message that is larger than its client takes is not sent, and waits for ever.
@@ -496,25 +341,25 @@ func TestQuirkTooLargeMessagesWaitForEver(t *testing.T) {
 	pk := message("a", 1, 1)
 	pk.FixedHeader.Retain = true
 	pk.Payload = make([]byte, 200)
-	pub.send(pk)
-	pub.expect(packets.Puback)
-	pub.ping() // for PUBACK comes first
+	pub.Send(pk)
+	pub.Expect(packets.Puback)
+	pub.Ping() // for PUBACK comes first
 	c := b.dial(5)
 	c.connect("c", func(pk *packets.Packet) { keep(pk); pk.Properties.MaximumPacketSize = 100 })
-	c.subscribe("a", 1)
-	c.ping()
+	c.Subscribe("a", 1)
+	c.Ping()
 	cl, _ := b.Clients.Get("c")
 	if n := cl.State.Inflight.Len(); n != 1 {
 		t.Errorf("%d messages wait, want 1", n)
 	}
 	c.Close()
 	c = b.dial(5)
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Connect}, Properties: packets.Properties{MaximumPacketSize: 100},
 		Connect: packets.ConnectParams{ProtocolName: []byte("MQTT"), ClientIdentifier: "c"},
 	})
-	c.expect(packets.Connack)
-	c.expectEnd() // over the message that it cannot get
+	c.Expect(packets.Connack)
+	c.UntilEnd() // over the message that it cannot get
 }
 
 // The guard pads what is empty and legal, and takes the padding out in OnConnect.
@@ -524,8 +369,8 @@ func TestQuirkEmptyWillAndPasswordAreRefused(t *testing.T) {
 		"an empty password":     "10 12 0004 4d515454 04 c2 000a 0001 63 0001 75 0000",
 	} {
 		c := newBare(t, nil, new(open)).dial(4)
-		c.raw(connect)
-		if got, _ := io.ReadAll(c.r); len(got) >= 4 && got[3] == 0 {
+		c.Raw(connect)
+		if got, _ := io.ReadAll(c); len(got) >= 4 && got[3] == 0 {
 			t.Errorf("%s is accepted now: % x", name, got)
 		}
 	}

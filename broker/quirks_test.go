@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -13,6 +12,8 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mqttwarden/registry/logtest"
 )
 
 // What mochi v2.7.9 does, as far as broker and authhook rely on it or work
@@ -22,7 +23,7 @@ import (
 type bare struct {
 	*mqtt.Server
 	tb    testing.TB
-	log   *syncBuffer
+	log   *logtest.Buffer
 	conns sync.WaitGroup
 }
 
@@ -32,8 +33,9 @@ func newBare(tb testing.TB, change func(*mqtt.Capabilities), hooks ...mqtt.Hook)
 	if change != nil {
 		change(caps)
 	}
-	b := &bare{tb: tb, log: new(syncBuffer)}
-	b.Server = mqtt.New(&mqtt.Options{Capabilities: caps, Logger: slog.New(slog.NewTextHandler(b.log, nil)), SysTopicResendInterval: 60})
+	log, buf := logtest.New()
+	b := &bare{tb: tb, log: buf}
+	b.Server = mqtt.New(&mqtt.Options{Capabilities: caps, Logger: log, SysTopicResendInterval: 60})
 	for _, h := range hooks {
 		if err := b.AddHook(h, nil); err != nil {
 			tb.Fatal(err)
@@ -90,7 +92,7 @@ func TestQuirkAnyYesCounts(t *testing.T) {
 	if code := c.connect("c", nil); code != 0 {
 		t.Fatalf("CONNACK %#02x: a no counts now beside a yes", code)
 	}
-	if code := c.subscribe("a", 0); code != 0 {
+	if code := c.Subscribe("a", 0); code != 0 {
 		t.Errorf("SUBACK %#02x: a no counts now beside a yes", code)
 	}
 	if code := newBare(t, nil).dial(5).connect("c", nil); code != 0x86 {
@@ -145,22 +147,22 @@ func TestQuirkOnPublishFailsOpen(t *testing.T) {
 			}})
 			sub := b.dial(5)
 			sub.connect("sub", nil)
-			sub.subscribe("#", 0)
+			sub.Subscribe("#", 0)
 			pub := b.dial(tt.version)
 			pub.connect("pub", nil)
 			pub.publish("a", tt.qos)
 			if tt.ack != none {
-				if ack := pub.expect(tt.ack); ack.ReasonCode != tt.code {
+				if ack := pub.Expect(tt.ack); ack.ReasonCode != tt.code {
 					t.Errorf("answer %#02x, want %#02x", ack.ReasonCode, tt.code)
 				}
 			}
-			pub.ping()
+			pub.Ping()
 			pub.publish("marker", 0)
 			want := "marker"
 			if tt.delivered {
 				want = "a"
 			}
-			if got := sub.expect(packets.Publish).TopicName; got != want {
+			if got := sub.Expect(packets.Publish).TopicName; got != want {
 				t.Errorf("first message on %s, want %s", got, want)
 			}
 		})
@@ -173,19 +175,19 @@ func TestQuirkDeniedPublish(t *testing.T) {
 	v3 := b.dial(4)
 	v3.connect("v3", nil)
 	v3.publish("a", 0)
-	v3.ping() // silence
+	v3.Ping() // silence
 	v3.publish("a", 1)
-	if pk := v3.expect(packets.Disconnect); pk.FixedHeader.Type != packets.Disconnect {
+	if pk := v3.Expect(packets.Disconnect); pk.FixedHeader.Type != packets.Disconnect {
 		t.Error("MQTT 3 gets no DISCONNECT any more")
 	}
 	v5 := b.dial(5)
 	v5.connect("v5", nil)
 	v5.publish("a", 1)
-	if pk := v5.expect(packets.Puback); pk.ReasonCode != 0x87 {
+	if pk := v5.Expect(packets.Puback); pk.ReasonCode != 0x87 {
 		t.Errorf("PUBACK %#02x, want 0x87", pk.ReasonCode)
 	}
 	v5.publish("a", 2)
-	if pk := v5.expect(packets.Pubrec); pk.ReasonCode != 0x87 {
+	if pk := v5.Expect(packets.Pubrec); pk.ReasonCode != 0x87 {
 		t.Errorf("PUBREC %#02x, want 0x87", pk.ReasonCode)
 	}
 }
@@ -200,7 +202,7 @@ func TestQuirkAliasIsJudgedBeforeItIsResolved(t *testing.T) {
 	c := b.dial(5)
 	c.connect("c", nil)
 	for _, topic := range []string{"a", ""} {
-		c.send(packets.Packet{
+		c.Send(packets.Packet{
 			FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: topic,
 			Properties: packets.Properties{TopicAlias: 1, TopicAliasFlag: true},
 		})
@@ -221,10 +223,10 @@ func TestQuirkFiltersAreJudgedVerbatimAndDeliveriesAgain(t *testing.T) {
 	}})
 	sub, pub := b.dial(5), b.dial(5)
 	sub.connect("sub", nil)
-	sub.subscribe("$SHARE/g/a", 0)
+	sub.Subscribe("$SHARE/g/a", 0)
 	pub.connect("pub", nil)
 	pub.publish("a", 0)
-	sub.expect(packets.Publish)
+	sub.Expect(packets.Publish)
 	mu.Lock()
 	defer mu.Unlock()
 	want := "sub $SHARE/g/a false, pub a true, sub a false"
@@ -237,13 +239,13 @@ func TestQuirkNobodyIsAskedAboutAWill(t *testing.T) {
 	b := newBare(t, nil, &open{acl: func(_ *mqtt.Client, _ string, write bool) bool { return !write }})
 	sub := b.dial(5)
 	sub.connect("sub", nil)
-	sub.subscribe("a/#", 0)
+	sub.Subscribe("a/#", 0)
 	c := b.dial(5)
 	c.connect("c", func(pk *packets.Packet) {
 		pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, "a/will", []byte("x")
 	})
 	c.Close()
-	if got := sub.expect(packets.Publish).TopicName; got != "a/will" {
+	if got := sub.Expect(packets.Publish).TopicName; got != "a/will" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -271,7 +273,7 @@ func TestQuirkOrderOfEvents(t *testing.T) {
 		pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, "w", []byte("x")
 	})
 	c.publish("a", 0)
-	c.ping()
+	c.Ping()
 	c.Close()
 	want := "connect establish established acl publish will disconnect"
 	eventually(t, want, func() bool {
@@ -287,9 +289,9 @@ func TestQuirkTopicsOfTheBrokerGetNoAnswer(t *testing.T) {
 		c := b.dial(version)
 		c.connect("c", nil)
 		c.publish("$SYS/x", 1)
-		c.ping() // and no PUBACK
+		c.Ping() // and no PUBACK
 		c.publish("$sysadmin", 1)
-		c.ping() // nor here, for what only looks alike
+		c.Ping() // nor here, for what only looks alike
 	}
 }
 
@@ -298,16 +300,16 @@ func TestQuirkPacketIdentifiersOfBothDirectionsCollide(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c, pub := b.dial(5), b.dial(5)
 	c.connect("c", nil)
-	c.subscribe("a", 1)
+	c.Subscribe("a", 1)
 	pub.connect("pub", nil)
 	pub.publish("a", 1)
-	pub.expect(packets.Puback)
-	id := c.expect(packets.Publish).PacketID // not acknowledged
-	c.send(packets.Packet{
+	pub.Expect(packets.Puback)
+	id := c.Expect(packets.Publish).PacketID // not acknowledged
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: id,
 		Filters: packets.Subscriptions{{Filter: "b"}},
 	})
-	if code := c.expect(packets.Suback).ReasonCodes[0]; code != 0x91 {
+	if code := c.Expect(packets.Suback).ReasonCodes[0]; code != 0x91 {
 		t.Errorf("SUBACK %#02x, want 0x91", code)
 	}
 }
@@ -316,19 +318,19 @@ func TestQuirkWhoeverBringsTheClientIDTakesTheSession(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c := b.dial(5)
 	c.connect("c", keep)
-	c.subscribe("a", 1)
+	c.Subscribe("a", 1)
 	thief := b.dial(5)
 	thief.connect("c", func(pk *packets.Packet) {
 		keep(pk)
 		pk.Connect.UsernameFlag, pk.Connect.Username = true, []byte("mallory")
 	})
-	if code := c.expectEnd(); code != 0x8E {
+	if code := c.UntilEnd(); code != 0x8E {
 		t.Errorf("DISCONNECT %#02x, want 0x8E", code)
 	}
 	pub := b.dial(5)
 	pub.connect("pub", nil)
 	pub.publish("a", 0)
-	thief.expect(packets.Publish)
+	thief.Expect(packets.Publish)
 }
 
 // A client that is gone before its CONNACK gets no OnDisconnect, and stays.
@@ -344,11 +346,11 @@ func TestQuirkNoDisconnectWithoutConnack(t *testing.T) {
 	h.connect = func(cl *mqtt.Client, _ packets.Packet) error { return cl.Net.Conn.Close() }
 	b := newBare(t, nil, h)
 	c := b.dial(4)
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Connect},
 		Connect:     packets.ConnectParams{ProtocolName: []byte("MQTT"), Clean: true, ClientIdentifier: "c"},
 	})
-	c.expectEnd()
+	c.UntilEnd()
 	b.conns.Wait()
 	if _, ok := b.Clients.Get("c"); !ok {
 		t.Error("the client is forgotten now")

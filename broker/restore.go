@@ -1,22 +1,23 @@
 package broker
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"sync/atomic"
 	"time"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker/internal/frame"
 	"mqttwarden/broker/internal/keep"
+	"mqttwarden/broker/message"
 )
 
-// restore gives mochi what has survived a restart, before it serves. Mochi's own
-// way, by the hooks of a store, tells the hook of every session that it ended,
-// and loses half of what it reads (v2.7.9).
+// restore brings back what has survived a restart, before anybody is served.
+// Mochi's own way, by the hooks of a store, tells the hook of every session that
+// it ended, and loses half of what it reads (v2.7.9).
 func (p *persist) restore(now time.Time) error {
 	if p.store == nil {
 		return nil
@@ -31,7 +32,7 @@ func (p *persist) restore(now time.Time) error {
 		if ok, failed = p.restoreSession(st, now); ok {
 			sessions++
 		}
-	}, func(m keep.Publication) {
+	}, func(m message.Message) {
 		if p.restoreRetained(m, now) {
 			retained++
 		}
@@ -49,99 +50,134 @@ func (p *persist) restore(now time.Time) error {
 	return nil
 }
 
-// restoreSession reports whether a session is there again. One that was connected
-// when the server ended without a word has been disconnected since now.
+// restoreSession reports whether a session is there again. It makes it a stored
+// session of its user as any other; what it may not read any more is taken from
+// it. An error says that it can't be told whether it may be there.
 func (p *persist) restoreSession(st keep.Stored, now time.Time) (bool, error) {
-	until, latest := st.Until, now.Add(p.b.cfg.MaxSessionExpiry)
-	if until.IsZero() {
-		until = latest
-		if st.Version >= 5 {
-			until = now.Add(time.Duration(st.Expiry) * time.Second)
-		}
-	}
-	if until.After(latest) {
-		until = latest
-	}
-	if !until.After(now) {
+	expires := p.expiry(&st.Session, now)
+	if !expires.After(now) {
 		p.store.DropSession(st.ClientID)
 		return false, nil
 	}
-	cl := p.revive(&st, now)
-	ok, err := p.owners.Restore(cl, st.User, st.Owner, until)
-	switch {
-	case err != nil:
-		return false, err
-	case !ok:
-		p.b.Purge(cl)
-	case !until.Equal(st.Until): // it does not begin anew with another restart
-		ledgerOf(cl).stored(cl, st.Owner, until)
+	ctx, cancel := context.WithTimeout(context.Background(), p.b.cfg.SignInTimeout)
+	defer cancel()
+	login, err := p.b.hook.Recall(ctx, st.ClientID, st.User, st.Proof)
+	if err != nil {
+		if unknown(err) {
+			return false, err
+		}
+		p.store.DropSession(st.ClientID)
+		p.notRestored(st.ClientID, st.User, err)
+		return false, nil
 	}
-	return ok, nil
+	s := p.revive(&st, login, now)
+	p.b.sessions.restore(s, expires)
+	// From here on every change of the user comes to the session. Those that
+	// came before are in what it is judged by now.
+	if err := p.b.check(ctx, s, true); err != nil {
+		p.notRestored(s.id, login.Username(), err)
+		s.revoked.Store(true)
+		p.b.forget(ctx, s)
+		return false, nil
+	}
+	p.b.prune(s, s.mayRead)
+	if !expires.Equal(st.Until) { // it does not begin anew with another restart
+		p.b.store(s)
+	}
+	return true, nil
 }
 
-// revive makes the client of a session as mochi has it after its connection.
-func (p *persist) revive(st *keep.Stored, now time.Time) *mqtt.Client {
+func (p *persist) notRestored(clientID, user string, why error) {
+	p.b.log.Info("session not restored", "client", printable(clientID), "user", printable(user), "reason", why.Error())
+}
+
+// expiry returns when a session from before a restart ends. One that was connected
+// when the server ended without a word has been disconnected since now.
+func (p *persist) expiry(k *keep.Session, now time.Time) time.Time {
+	expires, latest := k.Until, now.Add(p.b.cfg.MaxSessionExpiry)
+	if expires.IsZero() {
+		expires = latest
+		if k.Version >= 5 {
+			expires = now.Add(time.Duration(k.Expiry) * time.Second)
+		}
+	}
+	if expires.After(latest) {
+		expires = latest
+	}
+	return expires
+}
+
+// revive makes a session as it is after its connection.
+func (p *persist) revive(st *keep.Stored, login Login, now time.Time) *session {
 	srv := p.b.srv
 	cl := srv.NewClient(nil, "", st.ClientID, false)
 	cl.Properties.ProtocolVersion = st.Version
 	cl.Properties.Clean = st.Clean
+	cl.Properties.Username = []byte(login.Username())
 	if st.Version >= 5 {
 		cl.Properties.Props.SessionExpiryInterval, cl.Properties.Props.SessionExpiryIntervalFlag = st.Expiry, true
 	}
 	cl.Stop(packets.ErrServerShuttingDown)
-	g := endedGuard(p.b, cl)
+	g := endedGuard(p.b)
+	g.client = cl
+	g.exchange.Store(frame.NewExchange(st.Version, p.b.cfg.ReceiveMaximum, p.b.cfg.ReceiveMaximum))
 	cl.Net.Conn = g
-	l := &ledger{p: p, id: cl.ID, owner: cl, user: st.User, kept: true}
-	g.ledger = l
-	p.ledgers[cl.ID] = l // nobody else is here yet
+	s := newSession(g, login, false)
+	close(s.settled)
+	close(s.done)
+	if st.Will != nil {
+		s.delayedWill, s.willDue = &will{message: *st.Will}, st.WillDue
+	}
+	s.queue = &queue{p: p, id: s.id, owner: s, persisted: true}
+	g.session = s // nobody else is here yet
 	srv.Clients.Add(cl)
-
-	for _, s := range st.Subscriptions {
-		sub := subscriptionFrom(s)
+	for _, k := range st.Subscriptions {
+		sub := subscriptionFrom(k)
 		if srv.Topics.Subscribe(cl.ID, sub) {
 			atomic.AddInt64(&srv.Info.Subscriptions, 1)
 		}
 		cl.State.Subscriptions.Add(sub.Filter, sub)
 	}
-	var sent []frame.Sent
-	for i := range st.Messages {
-		m := &st.Messages[i]
-		if m.Expires > 0 && m.Expires <= now.Unix() {
-			p.store.DropMessage(cl.ID, m.PacketID)
-			continue
-		}
-		switch m.Stage {
-		case keep.Sent:
-			sent = append(sent, frame.SentPublish(m.PacketID, m.QoS))
-		case keep.Released:
-			sent = append(sent, frame.SentPubrel(m.PacketID))
-		default:
-		}
-		l.next = m.Order // they come in their order
-		l.enter(m.PacketID, m.Order, m.Stage != keep.Queued)
-		cl.State.Inflight.Set(messageFrom(m))
-		atomic.AddInt64(&srv.Info.Inflight, 1)
-	}
-	g.exchange.Load().Restore(st.Received, sent)
-	return cl
+	g.exchange.Load().Restore(st.Received, p.reviveQueue(s.queue, st.Deliveries, now))
+	return s
 }
 
-func (p *persist) restoreRetained(m keep.Publication, now time.Time) bool {
-	if m.Expires > 0 && m.Expires <= now.Unix() || len(m.Payload) == 0 {
+// reviveQueue puts what waits for a session, which comes in its order, back into
+// its queue, and returns what of that the client was sent.
+func (p *persist) reviveQueue(q *queue, all []keep.Delivery, now time.Time) (sent []frame.Sent) {
+	for i := range all {
+		d := &all[i]
+		if d.Expired(now.Unix()) {
+			p.store.DropDelivery(q.id, d.PacketID)
+			continue
+		}
+		switch d.Stage {
+		case keep.Sent:
+			sent = append(sent, frame.SentPublish(d.PacketID, d.QoS))
+		case keep.Released:
+			sent = append(sent, frame.SentPubrel(d.PacketID))
+		default:
+		}
+		q.last = d.Order
+		q.put(d.PacketID, d.Order, d.Stage != keep.Queued)
+		q.setInflight(deliveryFrom(d))
+	}
+	return sent
+}
+
+func (p *persist) restoreRetained(m message.Message, now time.Time) bool {
+	if m.Expired(now.Unix()) || len(m.Payload) == 0 {
 		p.store.DropRetained(m.Topic)
 		return false
 	}
-	pk := packetFrom(&m)
-	p.b.retained.Restore(retained(&pk))
+	p.b.retained.Restore(&m)
 	return true
 }
 
 // endedGuard returns the guard of a connection that is over.
-func endedGuard(b *Broker, cl *mqtt.Client) *guard {
-	g := newGuard(b, &conn{Conn: ended{}, raw: ended{}, remote: ended{}, timeout: b.cfg.WriteTimeout, last: b.cfg.LastWords, born: time.Now()})
-	g.client = cl
-	g.exchange.Store(frame.NewExchange(cl.Properties.ProtocolVersion, b.cfg.ReceiveMaximum, b.cfg.ReceiveMaximum))
-	g.over()
+func endedGuard(b *Broker) *guard {
+	g := newGuard(b, &conn{Conn: ended{}, raw: ended{}, remote: ended{}, timeout: b.cfg.WriteTimeout, finalTimeout: b.cfg.FinalTimeout, born: time.Now()})
+	g.finish()
 	return g
 }
 

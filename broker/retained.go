@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -10,7 +9,7 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/broker/internal/retain"
+	"mqttwarden/broker/message"
 )
 
 // Retained messages are kept here and not by mochi, which keeps those of the
@@ -33,7 +32,7 @@ type RetainedMessage struct {
 // first level.
 func (b *Broker) Retained(filter string, may func(topic string) bool, offset, limit int) ([]RetainedMessage, int) {
 	all := b.match(filter, may)
-	slices.SortFunc(all, func(a, b *retain.Message) int { return strings.Compare(a.Topic, b.Topic) })
+	slices.SortFunc(all, func(a, b *message.Message) int { return strings.Compare(a.Topic, b.Topic) })
 	total := len(all)
 	page := make([]RetainedMessage, 0, max(0, min(limit, total-offset)))
 	for _, m := range all[min(offset, total):min(offset+limit, total)] {
@@ -66,20 +65,20 @@ func (b *Broker) ClearAllRetained(filter string, may func(topic string) bool) in
 }
 
 // match returns the messages that a filter matches and may says yes to.
-func (b *Broker) match(filter string, may func(topic string) bool) []*retain.Message {
+func (b *Broker) match(filter string, may func(topic string) bool) []*message.Message {
 	all := b.retained.Match(filter, time.Now().Unix())
 	if strings.HasPrefix(filter, mqtt.SysPrefix) {
 		for _, pk := range b.srv.Topics.Messages(filter) {
 			all = append(all, retained(&pk))
 		}
 	}
-	return slices.DeleteFunc(all, func(m *retain.Message) bool { return !may(m.Topic) })
+	return slices.DeleteFunc(all, func(m *message.Message) bool { return !may(m.Topic) })
 }
 
-func show(m *retain.Message) RetainedMessage {
+func show(m *message.Message) RetainedMessage {
 	s := RetainedMessage{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Created: time.Unix(m.Created, 0), ClientID: m.Origin}
 	if m.Properties != nil {
-		s.ContentType = m.ContentType
+		s.ContentType = m.Properties.ContentType
 	}
 	if m.Expires != 0 {
 		s.Expires = time.Unix(m.Expires, 0)
@@ -109,19 +108,10 @@ func (b *Broker) retainedChanged(topic string) {
 	atomic.StoreInt64(&b.srv.Info.Retained, int64(b.retained.Stats().Messages)) // for $SYS
 }
 
-// expireRetained removes retained messages as they expire, until the broker stops.
-func (b *Broker) expireRetained() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			for _, topic := range b.retained.Expire(now.Unix()) {
-				b.retainedChanged(topic)
-			}
-		case <-b.closing:
-			return
-		}
+// expireRetained removes the retained messages that have expired at the time now.
+func (b *Broker) expireRetained(now time.Time) {
+	for _, topic := range b.retained.Expire(now.Unix()) {
+		b.retainedChanged(topic)
 	}
 }
 
@@ -130,7 +120,7 @@ func (b *Broker) expireRetained() {
 // (v2.7.9). The message is refused as a whole. MQTT 5 is told at QoS 1 and 2, by
 // an answer that is ours, for mochi's would be a PUBACK at QoS 2 as well.
 func (b *Broker) refuseRetained(cl *mqtt.Client, pk *packets.Packet) error {
-	if b.fullRetained.now() {
+	if b.fullRetained.due() {
 		b.log.Warn("messages are not retained: a limit is reached",
 			"most", b.cfg.MaxRetained, "most_bytes", b.cfg.MaxRetainedBytes)
 	}
@@ -154,53 +144,16 @@ func (b *Broker) refuseRetained(cl *mqtt.Client, pk *packets.Packet) error {
 
 // retained returns a message as it is kept. What mochi decodes are parts of the
 // packet; they are copied, or a few bytes of a topic would keep all of it.
-func retained(pk *packets.Packet) *retain.Message {
-	m := &retain.Message{
-		Topic: strings.Clone(pk.TopicName), Payload: bytes.Clone(pk.Payload), QoS: pk.FixedHeader.Qos,
-		Origin: pk.Origin, Version: pk.ProtocolVersion, Created: pk.Created,
-	}
-	if pk.ProtocolVersion < 5 {
-		return m
-	}
-	m.Expires = pk.Expiry
-	from := &pk.Properties
-	p := retain.Properties{
-		ContentType: strings.Clone(from.ContentType), ResponseTopic: strings.Clone(from.ResponseTopic),
-		CorrelationData: bytes.Clone(from.CorrelationData), HasFormat: from.PayloadFormatFlag, Format: from.PayloadFormat,
-	}
-	for _, u := range from.User {
-		p.User = append(p.User, retain.Property{Key: strings.Clone(u.Key), Value: strings.Clone(u.Val)})
-	}
-	if p.ContentType != "" || p.ResponseTopic != "" || len(p.CorrelationData) > 0 || p.HasFormat || len(p.User) > 0 {
-		m.Properties = &p
-	}
-	return m
-}
-
-// retainedPacket returns a retained message as it is sent.
-func retainedPacket(m *retain.Message) packets.Packet {
-	pk := packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: m.QoS, Retain: true}, // [MQTT-3.3.1-8]
-		TopicName:   m.Topic, Payload: m.Payload,
-		ProtocolVersion: m.Version, Origin: m.Origin, Created: m.Created, Expiry: m.Expires,
-	}
-	if p := m.Properties; p != nil {
-		pk.Properties = packets.Properties{
-			ContentType: p.ContentType, ResponseTopic: p.ResponseTopic, CorrelationData: p.CorrelationData,
-			PayloadFormatFlag: p.HasFormat, PayloadFormat: p.Format,
-		}
-		for _, u := range p.User {
-			pk.Properties.User = append(pk.Properties.User, packets.UserProperty{Key: u.Key, Val: u.Value})
-		}
-	}
-	return pk
+func retained(pk *packets.Packet) *message.Message {
+	m := message.FromPacket(pk)
+	return m.Clone()
 }
 
 // wanted is a subscription that gets what is retained.
 type wanted struct {
 	packets.Subscription
 	at       int // in its SUBSCRIBE
-	messages []*retain.Message
+	messages []*message.Message
 }
 
 // noteWanted notes which subscriptions of a SUBSCRIBE get what is retained.
@@ -211,7 +164,7 @@ func (g *guard) noteWanted(pk *packets.Packet) {
 		case mqtt.IsSharedFilter(sub.Filter): // section 4.8.2
 		case sub.RetainHandling == 2, sub.RetainHandling == 1 && existed: // [MQTT-3.3.1-10], [MQTT-3.3.1-11]
 		default:
-			g.wanted = append(g.wanted, wanted{Subscription: sub, at: i})
+			g.current.wanted = append(g.current.wanted, wanted{Subscription: sub, at: i})
 		}
 	}
 }
@@ -220,15 +173,15 @@ func (g *guard) noteWanted(pk *packets.Packet) {
 // has them already, and SUBACK is not out yet: what is published from now on comes
 // to the client as such, and only so.
 func (g *guard) findWanted(codes []byte) {
-	all := g.wanted
-	g.wanted = nil
+	all := g.current.wanted
+	g.current.wanted = nil
 	now := time.Now().Unix()
 	for _, w := range all {
 		if codes[w.at] >= packets.ErrUnspecifiedError.Code {
 			continue
 		}
 		if w.messages = g.b.retained.Match(w.Filter, now); len(w.messages) > 0 {
-			g.wanted = append(g.wanted, w)
+			g.current.wanted = append(g.current.wanted, w)
 		}
 	}
 }
@@ -237,44 +190,47 @@ func (g *guard) findWanted(codes []byte) {
 // the client. What took the place of a message meanwhile was delivered as it came,
 // and is not overtaken from here.
 func (g *guard) sendWanted() {
-	all := g.wanted
-	g.wanted = nil
+	all := g.current.wanted
+	g.current.wanted = nil
 	for _, w := range all {
 		for _, m := range w.messages {
 			switch {
 			case g.client.Closed():
 				return
 			case w.NoLocal && m.Origin == g.client.ID: // [MQTT-3.8.3-3]
-			case !g.b.hook.OnACLCheck(g.client, m.Topic, false):
+			case !g.session.mayRead(m.Topic):
+				g.b.count.readsDenied.Add(1)
 			case g.b.retained.Get(m.Topic) != m:
 			default:
-				g.b.hook.sendRetained(g.client, &w.Subscription, m)
+				g.sendRetained(&w.Subscription, m)
 			}
 		}
 	}
 }
 
 // sendRetained sends a retained message as mochi does.
-func (h *hook) sendRetained(cl *mqtt.Client, sub *packets.Subscription, m *retain.Message) {
-	out := retainedPacket(m)
+func (g *guard) sendRetained(sub *packets.Subscription, m *message.Message) {
+	b, cl := g.b, g.client
+	out := m.Packet()
+	out.FixedHeader.Retain = true                           // [MQTT-3.3.1-8]
 	out.FixedHeader.Qos = min(out.FixedHeader.Qos, sub.Qos) // [MQTT-3.8.4-8]
 	if sub.Identifier > 0 {
 		out.Properties.SubscriptionIdentifier = []int{sub.Identifier} // [MQTT-3.3.4-3]
 	}
 	if out.FixedHeader.Qos > 0 {
-		if cl.State.Inflight.Len() >= int(h.b.cfg.MaxInflight) {
-			atomic.AddInt64(&h.b.srv.Info.InflightDropped, 1)
+		if cl.State.Inflight.Len() >= int(b.cfg.MaxInflight) {
+			atomic.AddInt64(&b.srv.Info.InflightDropped, 1)
 			return
 		}
 		id, err := cl.NextPacketID()
 		if err != nil {
-			atomic.AddInt64(&h.b.srv.Info.InflightDropped, 1)
+			atomic.AddInt64(&b.srv.Info.InflightDropped, 1)
 			return
 		}
 		out.PacketID = uint16(id) // #nosec G115 -- at most 65535
 		if cl.State.Inflight.Set(out) {
-			atomic.AddInt64(&h.b.srv.Info.Inflight, 1)
-			h.OnQosPublish(cl, out, out.Created, 0)
+			atomic.AddInt64(&b.srv.Info.Inflight, 1)
+			b.waits(g.session, &out)
 		}
 	}
 	_ = cl.WritePacket(out) // one that is gone is noticed by the next Read

@@ -10,36 +10,37 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker"
+	messages "mqttwarden/broker/message"
 )
 
 // retain publishes a message that is to be retained; an empty payload clears.
 func (c *client) retain(topic, payload string, qos byte) {
-	c.tb.Helper()
+	c.TB.Helper()
 	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos, Retain: true}, TopicName: topic, Payload: []byte(payload)}
 	if qos > 0 {
 		pk.PacketID = 1000
 	}
-	c.send(pk)
+	c.Send(pk)
 }
 
 // acked reads the answer to a publish with an identifier of 1000 to its end and
 // returns the code of the first packet.
 func (c *client) acked(qos byte) byte {
-	c.tb.Helper()
+	c.TB.Helper()
 	switch qos {
 	case 0:
-		c.ping()
+		c.Ping()
 		return 0
 	case 1:
-		return c.expect(packets.Puback).ReasonCode
+		return c.Expect(packets.Puback).ReasonCode
 	}
-	rec := c.expect(packets.Pubrec)
+	rec := c.Expect(packets.Pubrec)
 	if rec.PacketID != 1000 {
-		c.tb.Errorf("PUBREC for %d", rec.PacketID)
+		c.TB.Errorf("PUBREC for %d", rec.PacketID)
 	}
 	if rec.ReasonCode < packets.ErrUnspecifiedError.Code {
-		c.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: 1000})
-		c.expect(packets.Pubcomp)
+		c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: 1000})
+		c.Expect(packets.Pubcomp)
 	}
 	return rec.ReasonCode
 }
@@ -64,8 +65,8 @@ func TestRetainedMessagesAreLimited(t *testing.T) {
 				b := start(t, new(open), func(cfg *broker.Config) { cfg.MaxRetained, cfg.MaxRetainedBytes = 2, 30 })
 				reader := dial(t, b, 5)
 				reader.connect("reader", nil)
-				reader.subscribe("#", 0)
-				reader.ping() // what is retained comes behind SUBACK
+				reader.Subscribe("#", 0)
+				reader.Ping() // what is retained comes behind SUBACK
 				c := dial(t, b, version)
 				c.connect("c", nil)
 				var refusal byte
@@ -98,11 +99,11 @@ func TestRetainedMessagesAreLimited(t *testing.T) {
 						t.Errorf("%s: answered with %#02x, want %#02x", tt.name, code, want)
 					}
 					if tt.taken {
-						if got := reader.expect(packets.Publish); got.TopicName != tt.topic || string(got.Payload) != tt.payload {
+						if got := reader.Expect(packets.Publish); got.TopicName != tt.topic || string(got.Payload) != tt.payload {
 							t.Fatalf("%s: delivered is %s %s", tt.name, got.TopicName, got.Payload)
 						}
 					} else {
-						reader.ping() // not delivered
+						reader.Ping() // not delivered
 					}
 				}
 				if got, _ := b.Retained("#", anybody, 0, 10); topics(got) != "a c" || string(got[0].Payload) != "larger" {
@@ -113,7 +114,7 @@ func TestRetainedMessagesAreLimited(t *testing.T) {
 					t.Errorf("%d messages, %d bytes, %d refused; want 2, 9, %d", s.Retained, s.RetainedBytes, s.RetainedRefused, refused)
 				}
 				c.publish("not retained", 0)
-				reader.expect(packets.Publish)
+				reader.Expect(packets.Publish)
 			})
 		}
 	}
@@ -122,13 +123,7 @@ func TestRetainedMessagesAreLimited(t *testing.T) {
 // The limit counts the topic that the hook makes, and what the hook refuses takes
 // no room.
 func TestRetainedMessagesAreCountedAsTheHookLeavesThem(t *testing.T) {
-	h := &open{publish: func(_ *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-		if pk.TopicName == "secret" {
-			return pk, packets.CodeSuccessIgnore
-		}
-		pk.TopicName = "site/" + pk.TopicName
-		return pk, nil
-	}}
+	h := &open{prefix: "site/", acl: func(_ *mqtt.Client, topic string, _ bool) bool { return topic != "secret" }}
 	b := start(t, h, func(cfg *broker.Config) { cfg.MaxRetainedBytes = 7 })
 	c := dial(t, b, 5)
 	c.connect("c", nil)
@@ -136,7 +131,7 @@ func TestRetainedMessagesAreCountedAsTheHookLeavesThem(t *testing.T) {
 		topic, payload string
 		want           byte
 	}{
-		{"secret", strings.Repeat("x", 99), 0},
+		{"secret", strings.Repeat("x", 99), packets.ErrNotAuthorized.Code},
 		{"a", "12", packets.ErrQuotaExceeded.Code}, // site/a has six bytes
 		{"a", "1", 0},
 	} {
@@ -154,7 +149,7 @@ func TestUserPropertiesCountForTheirMemory(t *testing.T) {
 	b := start(t, new(open), func(cfg *broker.Config) { cfg.MaxRetainedBytes = 100 })
 	c := dial(t, b, 5)
 	c.connect("c", nil)
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: true}, TopicName: "a", Payload: []byte("x"), PacketID: 1000,
 		Properties: packets.Properties{User: []packets.UserProperty{{}, {}, {}, {}}},
 	})
@@ -167,14 +162,13 @@ func TestWillWithoutRoomIsDeliveredAndNotRetained(t *testing.T) {
 	b := start(t, new(open), func(cfg *broker.Config) { cfg.MaxRetained = 1 })
 	c := dial(t, b, 5)
 	c.connect("c", nil)
-	c.subscribe("#", 0)
-	c.ping() // what is retained comes behind SUBACK
+	c.Subscribe("#", 0)
+	c.Ping() // what is retained comes behind SUBACK
 	will := func(topic string) {
-		pk := packets.Packet{FixedHeader: packets.FixedHeader{Retain: true}, TopicName: topic, Payload: []byte("gone")}
-		if err := b.Publish("d", pk); err != nil {
+		if err := b.Publish(&messages.Message{Origin: "d", Retain: true, Topic: topic, Payload: []byte("gone")}); err != nil {
 			t.Fatal(err)
 		}
-		if got := c.expect(packets.Publish); got.TopicName != topic {
+		if got := c.Expect(packets.Publish); got.TopicName != topic {
 			t.Fatalf("got %s", got.TopicName)
 		}
 	}
@@ -190,11 +184,11 @@ func TestExpiredMessagesMakeRoom(t *testing.T) {
 	b := start(t, new(open), func(cfg *broker.Config) { cfg.MaxRetained = 1 })
 	c := dial(t, b, 5)
 	c.connect("c", nil)
-	c.send(packets.Packet{
+	c.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Publish, Retain: true}, TopicName: "a", Payload: []byte("x"),
 		Properties: packets.Properties{MessageExpiryInterval: 1, ContentType: "text/plain"},
 	})
-	c.ping()
+	c.Ping()
 	got, _ := b.Retained("a", anybody, 0, 1)
 	if len(got) != 1 || got[0].Expires.Sub(got[0].Created) != time.Second || got[0].ContentType != "text/plain" {
 		t.Fatalf("got %+v", got)
@@ -250,9 +244,9 @@ func TestRetainedMessagesAreCleared(t *testing.T) {
 		c.retain(topic, "x", 1)
 		c.acked(1)
 	}
-	c.subscribe("#", 0)
+	c.Subscribe("#", 0)
 	for range 4 {
-		c.expect(packets.Publish)
+		c.Expect(packets.Publish)
 	}
 	if !b.ClearRetained("b") || b.ClearRetained("b") {
 		t.Error("a topic can't be cleared, or twice")
@@ -266,11 +260,11 @@ func TestRetainedMessagesAreCleared(t *testing.T) {
 	if s := b.Stats(); s.Retained != 0 || s.RetainedBytes != 0 {
 		t.Errorf("%d messages of %d bytes are counted", s.Retained, s.RetainedBytes)
 	}
-	c.ping() // subscribers hear nothing of it
+	c.Ping() // subscribers hear nothing of it
 	other := dial(t, b, 5)
 	other.connect("other", nil)
-	other.subscribe("#", 0)
-	other.ping()
+	other.Subscribe("#", 0)
+	other.Ping()
 }
 
 // A client with a will that is to be retained is let in, and the hook sees that.
@@ -305,17 +299,17 @@ func TestRetainedMessageKeepsWhatItWas(t *testing.T) {
 		User: []packets.UserProperty{{Key: "k", Val: "1"}, {Key: "k", Val: "2"}},
 	}
 	pk.Mods.AllowResponseInfo = true
-	pub.send(pk)
+	pub.Send(pk)
 	pub.acked(1)
 	sub := dial(t, b, 5)
 	sub.connect("sub", nil)
-	sub.send(packets.Packet{
+	sub.Send(packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1,
 		Properties: packets.Properties{SubscriptionIdentifier: []int{7}},
 		Filters:    packets.Subscriptions{{Filter: "a", Qos: 1, Identifier: 7}},
 	})
-	sub.expect(packets.Suback)
-	got := sub.expect(packets.Publish)
+	sub.Expect(packets.Suback)
+	got := sub.Expect(packets.Publish)
 	p := got.Properties
 	if !got.FixedHeader.Retain || string(got.Payload) != "x" || p.PayloadFormat != 1 || p.ContentType != "text/plain" ||
 		p.ResponseTopic != "r" || string(p.CorrelationData) != "c" || p.MessageExpiryInterval < 90 || p.MessageExpiryInterval > 100 ||
@@ -323,9 +317,9 @@ func TestRetainedMessageKeepsWhatItWas(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	own := packets.Subscription{Filter: "a", NoLocal: true} // [MQTT-3.8.3-3]
-	pub.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1, Filters: packets.Subscriptions{own}})
-	pub.expect(packets.Suback)
-	pub.ping()
+	pub.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, PacketID: 1, Filters: packets.Subscriptions{own}})
+	pub.Expect(packets.Suback)
+	pub.Ping()
 }
 
 // What is published behind SUBACK is no message of before it, and comes once.
@@ -337,13 +331,13 @@ func TestNothingComesTwiceThatIsRetainedAfterSuback(t *testing.T) {
 		sub := dial(t, b, 5)
 		sub.connect(fmt.Sprint("sub", i), nil) // here nobody keeps two of one client ID apart
 		topic := fmt.Sprint("t/", i)
-		sub.subscribe(topic, 0)
+		sub.Subscribe(topic, 0)
 		pub.retain(topic, "x", 1)
 		pub.acked(1)
-		if pk := sub.expect(packets.Publish); pk.FixedHeader.Retain {
+		if pk := sub.Expect(packets.Publish); pk.FixedHeader.Retain {
 			t.Fatal("it came as a message of before")
 		}
-		sub.ping()
+		sub.Ping()
 		sub.Close()
 	}
 }
@@ -357,10 +351,10 @@ func TestMochiRetainsNothing(t *testing.T) {
 	c.acked(1)
 	c.retain("a", "", 1)
 	c.acked(1)
-	if code := c.subscribe("a", 0); code != 0 {
+	if code := c.Subscribe("a", 0); code != 0 {
 		t.Fatalf("%#02x", code)
 	}
-	c.ping()
+	c.Ping()
 }
 
 // Listing and publishing at once, for the race detector (V21).
@@ -380,7 +374,7 @@ func TestRetainedAtOnce(t *testing.T) {
 	for i := range 200 {
 		c.retain(fmt.Sprint("t/", i%7), "x", 1)
 		c.acked(1)
-		sub.subscribe(fmt.Sprint("nothing/+/", i), 0)
+		sub.Subscribe(fmt.Sprint("nothing/+/", i), 0)
 	}
 	<-done
 	b.ClearAllRetained("#", anybody)

@@ -153,11 +153,9 @@ func TestAResumedSessionIsJudgedAnew(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		var revoked atomic.Bool
 		saw := make(chan string, 1)
-		var d doors
-		d = openDoors(t, &open{connect: func(cl *mqtt.Client, _ packets.Packet) error {
+		d := openDoors(t, &open{connect: func(cl *mqtt.Client, _ packets.Packet) error {
 			saw <- shown(cl)
 			if revoked.Load() {
-				_ = d.Refuse(cl, packets.ErrNotAuthorized)
 				return packets.ErrNotAuthorized
 			}
 			return nil
@@ -188,7 +186,7 @@ func TestClientCertificateMayBeRequired(t *testing.T) {
 	b, saw := secure(t, ca, func(s *broker.TLS) { s.ClientAuth = broker.ClientCertRequired })
 	// With TLS 1.3 the client hears of it after its handshake.
 	if c, err := dialTLS(t, b, ca, nil); err == nil {
-		c.expectEnd()
+		c.UntilEnd()
 	}
 	eventually(t, "the handshake failed", func() bool { return b.Stats().HandshakesFailed == 1 })
 	c, err := dialTLS(t, b, ca, newAuthority(t).client(t, x509.ExtKeyUsageClientAuth, time.Now().Add(time.Hour)))
@@ -231,16 +229,15 @@ func TestHandshakeHasADeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	silent.expectEnd()
-	c.expectEnd() // silent after the handshake
+	silent.UntilEnd()
+	c.UntilEnd() // silent after the handshake
 	eventually(t, "it is counted", func() bool { return b.Stats().HandshakesFailed == 1 })
 }
 
 func TestKickOverTLS(t *testing.T) {
 	ca := newAuthority(t)
-	hook, client := known()
 	cert := ca.server(t)
-	b := start(t, hook, func(cfg *broker.Config) {
+	b := start(t, new(open), func(cfg *broker.Config) {
 		cfg.Listeners[0].TLS = &broker.TLS{Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil }}
 	})
 	c, err := dialTLS(t, b, ca, nil)
@@ -248,8 +245,8 @@ func TestKickOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.connect("c", nil)
-	b.Kick(client("c"), packets.ErrAdministrativeAction)
-	if code := c.expectEnd(); code != 0x98 {
+	b.Kick(b.Client("c"), packets.ErrAdministrativeAction)
+	if code := c.UntilEnd(); code != 0x98 {
 		t.Errorf("DISCONNECT %#02x, want 0x98", code)
 	}
 	eventually(t, "it is gone", func() bool { return b.Stats().Connections == 0 })

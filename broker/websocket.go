@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"github.com/coder/websocket"
+
+	"mqttwarden/registry/peer"
 )
 
 // MQTT over WebSocket (MQTT 5 section 6): the upgrade, and the stream of bytes
@@ -75,9 +77,9 @@ func (s *stream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// goodbye closes the WebSocket: it sends a close frame and waits for the
+// closeHandshake closes the WebSocket: it sends a close frame and waits for the
 // client's, within the deadlines of the connection below.
-func (s *stream) goodbye() {
+func (s *stream) closeHandshake() {
 	status := websocket.StatusNormalClosure
 	if s.status != 0 {
 		status = s.status
@@ -118,10 +120,11 @@ func (b *Broker) upgrade(l *listener, c *conn) error {
 		return err
 	}
 	c.web.asked = true
-	if b.isProxy(c.remote) {
-		c.remote = forwarded(c.remote, r.Header.Values("X-Forwarded-For"), b.cfg.TrustedProxies)
+	from := peer.Addr(c.remote)
+	if client := b.proxies.Client(from, r.Header.Values("X-Forwarded-For")); client != from {
+		c.remote = net.TCPAddrFromAddrPort(netip.AddrPortFrom(client, 0))
 	}
-	if !b.locate(l, c) {
+	if !b.countAddress(l, c) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return errFull
 	}
@@ -187,27 +190,6 @@ func mayAsk(origins []string, host string, patterns []string) bool {
 		ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(name))
 		return ok && err == nil
 	})
-}
-
-// forwarded returns the address of the client behind peer, a trusted proxy.
-// X-Forwarded-For is believed as far as trusted proxies wrote it: it is read
-// from its end, where the nearest appends, and the first address that is no
-// trusted proxy is the client.
-func forwarded(peer net.Addr, headers []string, trusted []netip.Prefix) net.Addr {
-	client := peer
-	hops := strings.Split(strings.Join(headers, ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
-			return client // what a trusted proxy did not write as an address leads no further
-		}
-		addr = plain(addr)
-		client = net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))
-		if !within(addr, trusted) {
-			return client
-		}
-	}
-	return client
 }
 
 // requestHead reads the head of a request, and no more than may be read.

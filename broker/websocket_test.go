@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker"
@@ -272,8 +271,7 @@ func TestEmptyMessagesAreNoEnd(t *testing.T) {
 }
 
 func TestLastWordsAreFollowedByACloseFrame(t *testing.T) {
-	hook, find := known()
-	d := openDoors(t, hook, nil)
+	d := openDoors(t, new(open), nil)
 	ws := d.web(t)
 	if err := ws.Write(t.Context(), websocket.MessageBinary, connectPacket("c")); err != nil {
 		t.Fatal(err)
@@ -281,7 +279,7 @@ func TestLastWordsAreFollowedByACloseFrame(t *testing.T) {
 	if _, _, err := ws.Read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	d.Kick(find("c"), packets.ErrAdministrativeAction)
+	d.Kick(d.Client("c"), packets.ErrAdministrativeAction)
 	code, words := closes(t, ws)
 	if want := []byte{packets.Disconnect << 4, 2, 0x98, 0}; code != websocket.StatusNormalClosure || !bytes.Equal(words, want) {
 		t.Errorf("closed with %v after % x, want %v after % x", code, words, websocket.StatusNormalClosure, want)
@@ -291,7 +289,10 @@ func TestLastWordsAreFollowedByACloseFrame(t *testing.T) {
 
 func TestGoodbyesOfAClient(t *testing.T) {
 	over := make(chan string, 1)
-	d := openDoors(t, &open{more: map[byte]func(string){mqtt.OnDisconnect: func(id string) { over <- id }}}, nil)
+	d := openDoors(t, new(open), nil)
+	if err := d.Observe(&observer{onDisconnect: func(id string) { over <- id }}); err != nil {
+		t.Fatal(err)
+	}
 	for name, leave := range map[string]func(*websocket.Conn) error{
 		"DISCONNECT": func(ws *websocket.Conn) error {
 			if err := ws.Write(t.Context(), websocket.MessageBinary, []byte{packets.Disconnect << 4, 0}); err != nil {

@@ -29,7 +29,7 @@ func watch(tb testing.TB, b *started) *witness {
 	if code := w.connect("witness", nil); code != 0 {
 		tb.Fatalf("CONNACK %#02x", code)
 	}
-	w.subscribe("witness/+", 1)
+	w.Subscribe("witness/+", 1)
 	go func() { w.done <- w.run() }()
 	return w
 }
@@ -59,7 +59,7 @@ func (w *witness) roundTrip(topic string) error {
 		return err
 	}
 	for came, acked := false, false; !came || !acked; {
-		got, err := w.next()
+		got, err := w.Next()
 		switch {
 		case err != nil:
 			return err
@@ -80,14 +80,14 @@ func (w *witness) roundTrip(topic string) error {
 // testify ends the witness and has it say what it has seen: at least one message,
 // and none that took longer than limit.
 func (w *witness) testify(limit time.Duration) {
-	w.tb.Helper()
+	w.TB.Helper()
 	close(w.end)
 	if err := <-w.done; err != nil {
-		w.tb.Fatalf("the witness: %v", err)
+		w.TB.Fatalf("the witness: %v", err)
 	}
-	w.tb.Logf("the witness: %d messages, the slowest took %v", w.n, w.max)
+	w.TB.Logf("the witness: %d messages, the slowest took %v", w.n, w.max)
 	if w.n == 0 || w.max > limit {
-		w.tb.Errorf("the witness: %d messages, of which one took %v", w.n, w.max)
+		w.TB.Errorf("the witness: %d messages, of which one took %v", w.n, w.max)
 	}
 	w.Close()
 }

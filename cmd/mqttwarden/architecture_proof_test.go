@@ -30,8 +30,17 @@ func TestViolations(t *testing.T) {
 		{"authhook knows registry", "authhook/hook.go", "mqttwarden/registry", ""},
 		{"authhook knows what is below registry", "authhook/hook.go", "mqttwarden/registry/acl", ""},
 		{"authhook does not know broker", "authhook/hook.go", "mqttwarden/broker", "authhook does not know broker"},
+		{"its tests do", "authhook/hook_test.go", "mqttwarden/broker", ""},
+		{"but not adminapi", "authhook/hook_test.go", "mqttwarden/adminapi", "authhook does not know adminapi"},
 		{"broker does not know authhook", "broker/broker.go", "mqttwarden/authhook", "broker does not know authhook"},
 		{"broker does not know adminapi", "broker/broker.go", "mqttwarden/adminapi", "broker does not know adminapi"},
+		{"broker does not know registry", "broker/broker.go", "mqttwarden/registry", "broker does not know registry"},
+		{"nor what is below it", "broker/internal/keep/store.go", "mqttwarden/registry/acl", "broker does not know registry"},
+		{"but leaf packages", "broker/listener.go", "mqttwarden/registry/peer", ""},
+		{"a leaf knows nobody", "registry/peer/peer.go", "mqttwarden/registry", "registry/peer is a leaf"},
+		{"nor does its test, but itself", "registry/peer/peer_test.go", "mqttwarden/registry/acl", "registry/peer is a leaf"},
+		{"a leaf's test knows the leaf", "registry/peer/peer_test.go", "mqttwarden/registry/peer", ""},
+		{"what is below a leaf is none", "broker/listener.go", "mqttwarden/registry/peer/more", "broker does not know registry"},
 		{"adminapi does not know broker, deep down", "adminapi/compat/kura/kura.go", "mqttwarden/broker", "adminapi does not know broker"},
 		{"a name that only begins like a part is another one", "registry/user.go", "mqttwarden/registrytools", "registry does not know registrytools"},
 		{"nobody knows cmd", "adminapi/adminapi.go", "mqttwarden/cmd/mqttwarden", "adminapi does not know cmd"},
@@ -44,6 +53,10 @@ func TestViolations(t *testing.T) {
 		{"adminapi does not plug the store in", "adminapi/v1/users.go", "mqttwarden/registry/sqlstore", "may be imported here"},
 		{"a test of adminapi may use a store", "adminapi/v1/users_test.go", "mqttwarden/registry/sqlstore", ""},
 		{"the conformance suite is for tests", "registry/sqlstore/store.go", "mqttwarden/registry/storetest", "may be imported here"},
+		{"a log for tests is for tests", "broker/listener.go", "mqttwarden/registry/logtest", "may be imported here"},
+		{"all of them", "broker/listener_test.go", "mqttwarden/registry/logtest", ""},
+		{"the client for tests is for tests", "authhook/hook.go", "mqttwarden/broker/mqtttest", "authhook does not know broker"},
+		{"also where it could be reached", "cmd/mqttwarden/app.go", "mqttwarden/broker/mqtttest", "may be imported here"},
 		{"a store's test runs the suite", "registry/sqlstore/store_test.go", "mqttwarden/registry/storetest", ""},
 
 		{"broker holds mochi", "broker/broker.go", mochi, ""},
@@ -101,8 +114,8 @@ func TestViolationsAreAllReported(t *testing.T) {
 		{"registry/user.go", []string{"fmt", "mqttwarden/broker", "net/http"}},
 		{"broker/broker.go", []string{"mqttwarden/registry", "mqttwarden/adminapi"}},
 	})
-	if len(got) != 3 {
-		t.Errorf("got %d violations, want 3:\n%s", len(got), strings.Join(got, "\n"))
+	if len(got) != 4 {
+		t.Errorf("got %d violations, want 4:\n%s", len(got), strings.Join(got, "\n"))
 	}
 }
 

@@ -12,8 +12,8 @@
 //	err = checker.CheckHeader(h)        // too large, out of order, wrong flags
 //	… read h.Remaining bytes …
 //	err = checker.Check(h, body)        // everything else
-//	verdict := exchange.FromClient(h, body)
-//	h, body = checker.Normalize(h, body)
+//	verdict := exchange.FromClient(h, body, as) // as: the identifier to hand it on with
+//	h, body, changed := checker.Normalize(h, body)
 //
 // A packet that is refused yields a *Violation, which names the reason code of
 // MQTT 5 and the clause. Clauses are those of MQTT 5, or of 3.1.1 for a level 3

@@ -66,6 +66,9 @@ type Header struct {
 	Size      int  // bytes the header took on the wire, 2 to 5; 0 when made by hand
 }
 
+// MaxRemaining is the largest Remaining Length that there is (section 1.5.5).
+const MaxRemaining = 1<<28 - 1
+
 // ErrIncomplete says that a header goes on past the bytes at hand.
 var ErrIncomplete = errors.New("frame: incomplete header")
 

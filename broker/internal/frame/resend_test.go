@@ -56,7 +56,7 @@ func TestNothingNewIsSentBeforeWhatHasWaited(t *testing.T) {
 			t.Errorf("%d, again %t: %v, want %v", s.id, s.again, got, s.want)
 		}
 	}
-	e.Late(11)
+	e.Enqueue(11)
 	for _, id := range []uint16{1, 2, 3} {
 		e.FromClient(Header{Type: TypePuback, Remaining: 2}, binary.BigEndian.AppendUint16(nil, id), 0)
 	}

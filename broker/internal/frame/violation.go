@@ -23,7 +23,7 @@ const (
 // closed ([MQTT-4.13.1-1]; 3.1.1: [MQTT-4.8.0-1]).
 type Violation struct {
 	// Code is the reason code of MQTT 5, for CONNACK or DISCONNECT. A client of
-	// level 3 or 4 can be told two of them, in CONNACK: 0x84 as 1 and 0x85 as 2.
+	// level 3 or 4 can be told two of them, 0x84 and 0x85, in CONNACK (ReturnCode).
 	Code byte
 	// Clause is the rule that was broken: "MQTT-3.1.2-3" for a numbered
 	// statement, "section 3.14.2.1" for one without a number.

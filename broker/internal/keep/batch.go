@@ -1,14 +1,16 @@
 package keep
 
+import "mqttwarden/broker/message"
+
 // batch is what was recorded since the last commit.
 type batch struct {
 	sessions map[string]*changes // by client ID
-	retained map[string]change[Publication]
+	retained map[string]change[message.Message]
 	bytes    int // waiting to be written
 }
 
 func newBatch() *batch {
-	return &batch{sessions: make(map[string]*changes), retained: make(map[string]change[Publication])}
+	return &batch{sessions: make(map[string]*changes), retained: make(map[string]change[message.Message])}
 }
 
 // empty reports whether there is nothing to be written: what was recorded and
@@ -23,7 +25,7 @@ func (b *batch) empty() bool {
 }
 
 func (c *changes) empty() bool {
-	return !c.wiped && c.session == nil && len(c.subscriptions)+len(c.messages)+len(c.received) == 0
+	return !c.wiped && c.session == nil && len(c.subscriptions)+len(c.deliveries)+len(c.received) == 0
 }
 
 // changes are what becomes of a session.
@@ -31,7 +33,7 @@ type changes struct {
 	wiped         bool // what the file has of it goes first
 	session       *Session
 	subscriptions map[string]change[Subscription]
-	messages      map[uint16]change[Message]
+	deliveries    map[uint16]change[Delivery]
 	received      map[uint16]change[struct{}]
 }
 
@@ -106,7 +108,7 @@ func (c *changes) bytes() int {
 	if c.session != nil {
 		n += c.session.size()
 	}
-	return n + sizes(c.subscriptions) + sizes(c.messages) + sizes(c.received)
+	return n + sizes(c.subscriptions) + sizes(c.deliveries) + sizes(c.received)
 }
 
 func sizes[K comparable, T any](m map[K]change[T]) int {
@@ -135,7 +137,7 @@ func (b *batch) after(before *batch) {
 			c.session = old.session
 		}
 		merge(&c.subscriptions, old.subscriptions)
-		merge(&c.messages, old.messages)
+		merge(&c.deliveries, old.deliveries)
 		merge(&c.received, old.received)
 	}
 	merge(&b.retained, before.retained)

@@ -5,10 +5,15 @@ import (
 	"errors"
 	"hash/crc32"
 	"time"
+
+	"mqttwarden/broker/message"
 )
 
-// format is the version of the values that are written.
-const format = 1
+// The versions of the values that are written. Older ones are read.
+const (
+	format        = 1
+	sessionFormat = 2 // with the will; see session1.go for the one before
+)
 
 var (
 	errFormat  = errors.New("keep: a version that is not known")
@@ -18,25 +23,26 @@ var (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // seal returns the value for a key: version, body, checksum.
-func seal(key []byte, body func([]byte) []byte) []byte {
-	v := body([]byte{format})
+func seal(key []byte, version byte, body func([]byte) []byte) []byte {
+	v := body([]byte{version})
 	return binary.BigEndian.AppendUint32(v, checksum(key, v))
 }
 
-// unseal returns the body of the value of a key.
-func unseal(key, value []byte) ([]byte, error) {
+// unseal returns the body of the value of a key, and its version, which is newest
+// at most.
+func unseal(key, value []byte, newest byte) (body []byte, version byte, err error) {
 	const sum = 4
 	if len(value) < 1+sum {
-		return nil, errCorrupt
+		return nil, 0, errCorrupt
 	}
 	v, want := value[:len(value)-sum], binary.BigEndian.Uint32(value[len(value)-sum:])
 	if checksum(key, v) != want {
-		return nil, errCorrupt
+		return nil, 0, errCorrupt
 	}
-	if v[0] != format {
-		return nil, errFormat
+	if v[0] == 0 || v[0] > newest {
+		return nil, 0, errFormat
 	}
-	return v[1:], nil
+	return v[1:], v[0], nil
 }
 
 func checksum(key, value []byte) uint32 {
@@ -45,28 +51,45 @@ func checksum(key, value []byte) uint32 {
 
 func (s *Session) encode(b []byte) []byte {
 	b = appendText(b, s.User)
-	b = appendText(b, s.Owner)
+	b = appendText(b, s.Proof)
 	b = append(b, s.Version)
 	b = appendBool(b, s.Clean)
 	b = binary.AppendUvarint(b, uint64(s.Expiry))
-	var until int64
-	if !s.Until.IsZero() {
-		until = s.Until.UnixNano()
+	b = appendTime(b, s.Until)
+	b = appendBool(b, s.Will != nil)
+	if s.Will != nil {
+		b = appendTime(appendMessage(appendText(b, s.Will.Topic), s.Will), s.WillDue)
 	}
-	return binary.AppendVarint(b, until)
+	return b
 }
 
-func (s *Session) decode(b []byte) error {
+func (s *Session) decode(b []byte, version byte) error {
 	d := decoder{b: b}
 	s.User = d.text()
-	s.Owner = d.bytes()
+	s.Proof = d.bytes()
 	s.Version = d.byte()
 	s.Clean = d.bool()
 	s.Expiry = uint32(d.uvarint(1<<32 - 1)) // #nosec G115 -- bounded
-	if until := d.varint(); until != 0 {
-		s.Until = time.Unix(0, until)
+	s.Until = d.time()
+	if version == 1 {
+		s.Will, s.WillDue = willOfProof(s.Proof)
+		return d.end()
+	}
+	if d.bool() {
+		s.Will = &message.Message{Topic: d.text()}
+		d.message(s.Will)
+		s.WillDue = d.time()
 	}
 	return d.end()
+}
+
+// read reads a session, whose ID is k.
+func (s *Session) read(k, value []byte) error {
+	body, version, err := unseal(k, value, sessionFormat)
+	if err != nil {
+		return err
+	}
+	return s.decode(body, version)
 }
 
 func (s *Subscription) encode(b []byte) []byte {
@@ -86,47 +109,58 @@ func (s *Subscription) decode(b []byte) error {
 	return d.end()
 }
 
-// encode leaves out what a message that is released has said.
-func (m *Message) encode(b []byte) []byte {
-	b = binary.AppendUvarint(b, m.Order)
-	b = append(b, byte(m.Stage))
-	if m.Stage == Released {
+// encode leaves out the message of a delivery that is released.
+func (d *Delivery) encode(b []byte) []byte {
+	b = binary.AppendUvarint(b, d.Order)
+	b = append(b, byte(d.Stage))
+	if d.Stage == Released {
 		return b
 	}
-	return m.Publication.encode(appendText(b, m.Topic))
+	return appendMessage(appendText(b, d.Topic), &d.Message)
 }
 
-func (m *Message) decode(b []byte) error {
-	d := decoder{b: b}
-	m.Order = d.uvarint(1<<64 - 1)
-	m.Stage = Stage(d.byte())
-	switch m.Stage {
+func (d *Delivery) decode(b []byte) error {
+	from := decoder{b: b}
+	d.Order = from.uvarint(1<<64 - 1)
+	d.Stage = Stage(from.byte())
+	switch d.Stage {
 	case Released:
-		return d.end()
+		return from.end()
 	case Queued, Sent:
-		m.Topic = d.text()
-		m.decodeFrom(&d)
-		return d.end()
+		d.Topic = from.text()
+		from.message(&d.Message)
+		return from.end()
 	default:
 		return errCorrupt
 	}
 }
 
-// encode leaves out the topic, which is the key of a retained message.
-func (p *Publication) encode(b []byte) []byte {
-	b = appendText(b, p.Payload)
-	b = append(b, p.QoS)
-	b = appendBool(b, p.Retain)
-	b = append(b, p.Version)
-	b = appendText(b, p.Origin)
-	b = binary.AppendVarint(b, p.Created)
-	b = binary.AppendVarint(b, p.Expires)
+// decodeRetained reads what is retained under the topic that m has.
+func decodeRetained(m *message.Message, b []byte) error {
+	d := decoder{b: b}
+	d.message(m)
+	return d.end()
+}
+
+// appendMessage leaves out the topic, which is the key of a retained message.
+func appendMessage(b []byte, m *message.Message) []byte {
+	p := m.Properties
+	if p == nil {
+		p = new(message.Properties)
+	}
+	b = appendText(b, m.Payload)
+	b = append(b, m.QoS)
+	b = appendBool(b, m.Retain)
+	b = append(b, m.Version)
+	b = appendText(b, m.Origin)
+	b = binary.AppendVarint(b, m.Created)
+	b = binary.AppendVarint(b, m.Expires)
 	b = appendText(b, p.ContentType)
 	b = appendText(b, p.ResponseTopic)
 	b = appendText(b, p.CorrelationData)
 	b = appendBool(b, p.HasFormat)
 	b = append(b, p.Format)
-	b = binary.AppendUvarint(b, uint64(p.ExpiryInterval))
+	b = binary.AppendUvarint(b, uint64(m.ExpiryInterval))
 	b = binary.AppendUvarint(b, uint64(len(p.SubscriptionIDs)))
 	for _, id := range p.SubscriptionIDs {
 		b = binary.AppendUvarint(b, uint64(max(0, id))) // #nosec G115 -- not negative
@@ -138,36 +172,41 @@ func (p *Publication) encode(b []byte) []byte {
 	return b
 }
 
-func (p *Publication) decode(b []byte) error {
-	d := decoder{b: b}
-	p.decodeFrom(&d)
-	return d.end()
-}
-
-func (p *Publication) decodeFrom(d *decoder) {
-	p.Payload = d.bytes()
-	p.QoS = d.byte()
-	p.Retain = d.bool()
-	p.Version = d.byte()
-	p.Origin = d.text()
-	p.Created = d.varint()
-	p.Expires = d.varint()
+// message is the inverse of appendMessage.
+func (d *decoder) message(m *message.Message) {
+	var p message.Properties
+	m.Payload = d.bytes()
+	m.QoS = d.byte()
+	m.Retain = d.bool()
+	m.Version = d.byte()
+	m.Origin = d.text()
+	m.Created = d.varint()
+	m.Expires = d.varint()
 	p.ContentType = d.text()
 	p.ResponseTopic = d.text()
 	p.CorrelationData = d.bytes()
 	p.HasFormat = d.bool()
 	p.Format = d.byte()
-	p.ExpiryInterval = uint32(d.uvarint(1<<32 - 1)) // #nosec G115 -- bounded
+	m.ExpiryInterval = uint32(d.uvarint(1<<32 - 1)) // #nosec G115 -- bounded
 	for range d.count(1) {
 		p.SubscriptionIDs = append(p.SubscriptionIDs, d.integer())
 	}
 	for range d.count(2) {
-		p.User = append(p.User, Property{d.text(), d.text()})
+		p.User = append(p.User, message.Property{Key: d.text(), Value: d.text()})
 	}
+	m.Properties = p.OrNil()
 }
 
 func appendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// appendTime appends a time, zero as such.
+func appendTime(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return binary.AppendVarint(b, 0)
+	}
+	return binary.AppendVarint(b, t.UnixNano())
 }
 
 func appendBool(b []byte, v bool) []byte {
@@ -232,6 +271,14 @@ func (d *decoder) varint() int64 {
 	}
 	d.b = d.b[n:]
 	return v
+}
+
+// time reads what appendTime wrote.
+func (d *decoder) time() time.Time {
+	if ns := d.varint(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
 }
 
 // integer reads a number that fits a subscription identifier, which has 28 bits.

@@ -131,8 +131,8 @@ func (s *Store) write(b *batch) (n int, err error) {
 		}
 		retained := tx.Bucket(bucketRetained)
 		for _, topic := range sorted(b.retained) {
-			p := b.retained[topic].value
-			w.set(retained, []byte(topic), p != nil, func(v []byte) []byte { return p.encode(v) })
+			m := b.retained[topic].value
+			w.set(retained, []byte(topic), m != nil, func(v []byte) []byte { return appendMessage(v, m) })
 		}
 		n = w.n
 		return w.err
@@ -160,10 +160,10 @@ func (w *writer) session(id string, c *changes) {
 		v := c.subscriptions[filter].value
 		w.set(subscriptions, key(id, filter), v != nil, func(b []byte) []byte { return v.encode(b) })
 	}
-	messages := w.tx.Bucket(bucketMessages)
-	for _, packet := range sorted(c.messages) {
-		v := c.messages[packet].value
-		w.set(messages, packetKey(id, packet), v != nil, func(b []byte) []byte { return v.encode(b) })
+	deliveries := w.tx.Bucket(bucketDeliveries)
+	for _, packet := range sorted(c.deliveries) {
+		v := c.deliveries[packet].value
+		w.set(deliveries, packetKey(id, packet), v != nil, func(b []byte) []byte { return v.encode(b) })
 	}
 	received := w.tx.Bucket(bucketReceived)
 	for _, packet := range sorted(c.received) {
@@ -175,19 +175,16 @@ func (w *writer) session(id string, c *changes) {
 func (w *writer) owner(id string, v *Session) {
 	w.disown(id, v.User)
 	w.set(w.tx.Bucket(bucketUsers), key(v.User, id), true, nothing)
-	w.set(w.tx.Bucket(bucketSessions), []byte(id), true, v.encode)
+	k := []byte(id)
+	w.put(w.tx.Bucket(bucketSessions), k, seal(k, sessionFormat, v.encode))
 }
 
 // disown takes a session from the user that it belongs to in the file, unless
 // that is user.
 func (w *writer) disown(id, user string) {
 	k := []byte(id)
-	body, err := unseal(k, w.tx.Bucket(bucketSessions).Get(k))
-	if err != nil {
-		return // there is none
-	}
 	var before Session
-	if before.decode(body) == nil && before.User != user {
+	if before.read(k, w.tx.Bucket(bucketSessions).Get(k)) == nil && before.User != user {
 		w.set(w.tx.Bucket(bucketUsers), key(before.User, id), false, nil)
 	}
 }
@@ -197,7 +194,7 @@ func (w *writer) wipe(id string) {
 	w.disown(id, "")
 	w.set(w.tx.Bucket(bucketSessions), []byte(id), false, nil)
 	all := prefix(id)
-	for _, name := range [][]byte{bucketSubscriptions, bucketMessages, bucketReceived} {
+	for _, name := range [][]byte{bucketSubscriptions, bucketDeliveries, bucketReceived} {
 		bucket := w.tx.Bucket(name)
 		var keys [][]byte // a cursor loses its place over a deletion
 		c := bucket.Cursor()
@@ -210,14 +207,23 @@ func (w *writer) wipe(id string) {
 	}
 }
 
-// set writes or deletes one record.
+// set writes or deletes one record, which is none of a session itself.
 func (w *writer) set(bucket *bbolt.Bucket, k []byte, there bool, body func([]byte) []byte) {
+	if there {
+		w.put(bucket, k, seal(k, format, body))
+	} else {
+		w.put(bucket, k, nil)
+	}
+}
+
+// put writes one record, or deletes it if there is no value.
+func (w *writer) put(bucket *bbolt.Bucket, k, value []byte) {
 	if w.err != nil {
 		return
 	}
 	w.n++
-	if there {
-		w.err = bucket.Put(k, seal(k, body))
+	if value != nil {
+		w.err = bucket.Put(k, value)
 	} else {
 		w.err = bucket.Delete(k)
 	}

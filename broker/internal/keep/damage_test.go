@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
+
+	"mqttwarden/broker/message"
 )
 
 // written makes a file with some hundred records.
@@ -21,11 +23,11 @@ func written(t *testing.T) (file string, c content) {
 		id := fmt.Sprint("client-", i)
 		r.PutSession(Session{ClientID: id, User: fmt.Sprint("user-", i%4)})
 		for j := range uint16(15) {
-			r.PutMessage(id, &Message{PacketID: j, Order: uint64(j), Stage: Sent, Publication: Publication{Topic: "t", Payload: make([]byte, 100)}}, true)
+			r.PutDelivery(id, &Delivery{PacketID: j, Order: uint64(j), Stage: Sent, Message: message.Message{Topic: "t", Payload: make([]byte, 100)}}, true)
 		}
 	}
-	r.PutRetained(&Publication{Topic: "t"})
-	r.flush()
+	r.PutRetained(&message.Message{Topic: "t"})
+	r.commit()
 	c = r.content()
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
@@ -43,11 +45,11 @@ func TestARecordThatCantBeUsedIsLeftOut(t *testing.T) {
 	err = db.Update(func(tx *bbolt.Tx) error {
 		newer := append([]byte{format + 1}, "what we will think of"...)
 		k := packetKey("client-0", 3)
-		one := tx.Bucket(bucketMessages).Put(k, seal(k, func([]byte) []byte { return newer }))
+		one := tx.Bucket(bucketDeliveries).Put(k, seal(k, format, func([]byte) []byte { return newer }))
 		k = packetKey("client-0", 4)
-		two := tx.Bucket(bucketMessages).Put(k, []byte("what nobody can read"))
+		two := tx.Bucket(bucketDeliveries).Put(k, []byte("what nobody can read"))
 		k = packetKey("a stranger", 1)
-		three := tx.Bucket(bucketMessages).Put(k, seal(k, (&Message{Stage: Released}).encode))
+		three := tx.Bucket(bucketDeliveries).Put(k, seal(k, format, (&Delivery{Stage: Released}).encode))
 		four := tx.Bucket(bucketSessions).Put([]byte("client-1"), []byte{1})
 		return join(one, two, three, four)
 	})
@@ -57,7 +59,7 @@ func TestARecordThatCantBeUsedIsLeftOut(t *testing.T) {
 	r := openFile(t, file)
 	for i, s := range want.Sessions {
 		if s.ClientID == "client-0" {
-			want.Sessions[i].Messages = append(s.Messages[:3:3], s.Messages[5:]...)
+			want.Sessions[i].Deliveries = append(s.Deliveries[:3:3], s.Deliveries[5:]...)
 		}
 	}
 	for i, s := range want.Sessions {
@@ -70,8 +72,8 @@ func TestARecordThatCantBeUsedIsLeftOut(t *testing.T) {
 		t.Error(diff)
 	}
 	const orphans = 15
-	if st := r.Stats(); st.Skipped != 4+orphans || r.log.count("can't be used") != 1 {
-		t.Errorf("%d skipped, %d lines in the log; want %d, and one line", st.Skipped, r.log.count("can't be used"), 4+orphans)
+	if st := r.Stats(); st.Skipped != 4+orphans || r.log.Count("can't be used") != 1 {
+		t.Errorf("%d skipped, %d lines in the log; want %d, and one line", st.Skipped, r.log.Count("can't be used"), 4+orphans)
 	}
 	if r = r.again(); r.Stats().Skipped != 0 {
 		t.Error("they were not left out of the new file")
@@ -127,7 +129,7 @@ func TestNoDamageStopsTheStart(t *testing.T) {
 			if kept, err := os.ReadFile(moved[0]); err != nil || !bytes.Equal(kept, spoilt) {
 				t.Error("what was moved aside is not what was there")
 			}
-			if r.log.count("starting without") != 1 {
+			if r.log.Count("starting without") != 1 {
 				t.Error("the log does not tell")
 			}
 		}
@@ -168,10 +170,10 @@ func TestACrashAtAnyPointOfACommitLosesThatCommitAtMost(t *testing.T) {
 				r.DropSession(id)
 			default:
 				p := uint16(chance.IntN(20))
-				r.PutMessage(id, &Message{PacketID: p, Order: uint64(p), Stage: Sent, Publication: Publication{Topic: "t", Payload: make([]byte, chance.IntN(6000))}}, false)
+				r.PutDelivery(id, &Delivery{PacketID: p, Order: uint64(p), Stage: Sent, Message: message.Message{Topic: "t", Payload: make([]byte, chance.IntN(6000))}}, false)
 			}
 		}
-		r.flush()
+		r.commit()
 		after, has := r.snapshot()
 		for range 6 {
 			torn := make([]byte, len(after))
@@ -218,7 +220,7 @@ func opensWith(t *testing.T, file []byte, want content) {
 	r := openFile(t, path)
 	defer r.Close()
 	if diff := cmp.Diff(want, r.content()); diff != "" {
-		t.Fatalf("%s\n%s", diff, r.log.buf.String())
+		t.Fatalf("%s\n%s", diff, r.log)
 	}
 }
 

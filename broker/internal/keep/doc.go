@@ -19,9 +19,9 @@
 //	sessions       client ID                          Session
 //	users          length, user, client ID            nothing: the sessions of a user
 //	subscriptions  length, client ID, filter          Subscription
-//	messages       length, client ID, packet ID       Message
+//	messages       length, client ID, packet ID       Delivery
 //	received       length, client ID, packet ID       nothing
-//	retained       topic                              Publication
+//	retained       topic                              Message
 //
 // Every value begins with a version and ends with a checksum of key and value.
 // The file is copied at every start: that leaves out what can't be read or

@@ -12,14 +12,14 @@ var (
 	bucketSessions      = []byte("sessions")
 	bucketUsers         = []byte("users")
 	bucketSubscriptions = []byte("subscriptions")
-	bucketMessages      = []byte("messages")
+	bucketDeliveries    = []byte("messages")
 	bucketReceived      = []byte("received")
 	bucketRetained      = []byte("retained")
 )
 
 // buckets is all of them, sessions first: a copy leaves out what belongs to none.
 var buckets = [][]byte{
-	bucketSessions, bucketUsers, bucketSubscriptions, bucketMessages, bucketReceived, bucketRetained,
+	bucketSessions, bucketUsers, bucketSubscriptions, bucketDeliveries, bucketReceived, bucketRetained,
 }
 
 // longest is what fits into a key together.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"mqttwarden/broker/message"
 )
 
 // renew makes a new file with all that the old one, if there is one, has that can
@@ -177,10 +179,9 @@ func (c *copier) record(bucket, k, v []byte) error {
 	if bytes.Equal(bucket, bucketSessions) {
 		c.store.known[string(k)] = true
 		var s Session
-		body, _ := unseal(k, v)
-		_ = s.decode(body)
+		_ = s.read(k, v)
 		owner := key(s.User, string(k))
-		if err := c.tx.Bucket(bucketUsers).Put(owner, seal(owner, nothing)); err != nil {
+		if err := c.tx.Bucket(bucketUsers).Put(owner, seal(owner, format, nothing)); err != nil {
 			return err
 		}
 	}
@@ -214,14 +215,15 @@ func (c *copier) abandon() {
 
 // usable reports whether a record can be read and belongs to a session.
 func (c *copier) usable(bucket, k, v []byte) bool {
-	body, err := unseal(k, v)
+	if bytes.Equal(bucket, bucketSessions) {
+		return len(k) > 0 && new(Session).read(k, v) == nil
+	}
+	body, _, err := unseal(k, v, format)
 	if err != nil {
 		return false
 	}
 	owned := func(id string, ok bool) bool { return ok && c.store.known[id] }
 	switch string(bucket) {
-	case "sessions":
-		return len(k) > 0 && new(Session).decode(body) == nil
 	case "users":
 		return true
 	case "subscriptions":
@@ -229,18 +231,18 @@ func (c *copier) usable(bucket, k, v []byte) bool {
 		return owned(id, ok) && new(Subscription).decode(body) == nil
 	case "messages":
 		id, ok := splitPacket(k)
-		return owned(id, ok) && new(Message).decode(body) == nil
+		return owned(id, ok) && new(Delivery).decode(body) == nil
 	case "received":
 		id, ok := splitPacket(k)
 		return owned(id, ok)
 	default:
-		return new(Publication).decode(body) == nil
+		return decodeRetained(new(message.Message), body) == nil
 	}
 }
 
 // Load reads what the file has: the sessions user by user, then the retained
 // messages. It is for the start: what is recorded meanwhile may be in it or not.
-func (s *Store) Load(session func(Stored), retained func(Publication)) (err error) {
+func (s *Store) Load(session func(Stored), retained func(message.Message)) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
@@ -257,24 +259,14 @@ func (s *Store) Load(session func(Stored), retained func(Publication)) (err erro
 			return err
 		}
 		return tx.Bucket(bucketRetained).ForEach(func(k, v []byte) error {
-			p := Publication{Topic: string(k)}
-			body, err := unseal(k, v)
-			if err == nil && p.decode(body) == nil {
-				retained(p)
+			m := message.Message{Topic: string(k)}
+			body, _, err := unseal(k, v, format)
+			if err == nil && decodeRetained(&m, body) == nil {
+				retained(m)
 			}
 			return nil
 		})
 	})
-}
-
-// ofUser returns the client IDs of the sessions of a user.
-func (s *Store) ofUser(user string) (ids []string, err error) {
-	all := prefix(user)
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		each(tx, bucketUsers, all, func(k, _ []byte) { ids = append(ids, string(k[len(all):])) })
-		return nil
-	})
-	return ids, err
 }
 
 // read returns a session. The file is a copy that was made at the start: there is
@@ -282,9 +274,7 @@ func (s *Store) ofUser(user string) (ids []string, err error) {
 func read(tx *bbolt.Tx, id string) Stored {
 	st := Stored{Session: Session{ClientID: id}}
 	k := []byte(id)
-	if body, err := unseal(k, tx.Bucket(bucketSessions).Get(k)); err == nil {
-		_ = st.decode(body)
-	}
+	_ = st.read(k, tx.Bucket(bucketSessions).Get(k))
 	all := prefix(id)
 	each(tx, bucketSubscriptions, all, func(k, body []byte) {
 		v := Subscription{Filter: string(k[len(all):])}
@@ -292,16 +282,16 @@ func read(tx *bbolt.Tx, id string) Stored {
 			st.Subscriptions = append(st.Subscriptions, v)
 		}
 	})
-	each(tx, bucketMessages, all, func(k, body []byte) {
-		v := Message{PacketID: binary.BigEndian.Uint16(k[len(all):])}
+	each(tx, bucketDeliveries, all, func(k, body []byte) {
+		v := Delivery{PacketID: binary.BigEndian.Uint16(k[len(all):])}
 		if v.decode(body) == nil {
-			st.Messages = append(st.Messages, v)
+			st.Deliveries = append(st.Deliveries, v)
 		}
 	})
 	each(tx, bucketReceived, all, func(k, _ []byte) {
 		st.Received = append(st.Received, binary.BigEndian.Uint16(k[len(all):]))
 	})
-	slices.SortFunc(st.Messages, func(a, b Message) int { return cmp.Compare(a.Order, b.Order) })
+	slices.SortFunc(st.Deliveries, func(a, b Delivery) int { return cmp.Compare(a.Order, b.Order) })
 	return st
 }
 
@@ -309,7 +299,7 @@ func read(tx *bbolt.Tx, id string) Stored {
 func each(tx *bbolt.Tx, bucket, all []byte, f func(k, body []byte)) {
 	c := tx.Bucket(bucket).Cursor()
 	for k, v := c.Seek(all); bytes.HasPrefix(k, all); k, v = c.Next() {
-		if body, err := unseal(k, v); err == nil {
+		if body, _, err := unseal(k, v, format); err == nil {
 			f(k, body)
 		}
 	}

@@ -1,14 +1,15 @@
 package keep
 
 import (
-	"bytes"
-	"log/slog"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
 	"go.uber.org/goleak"
+
+	"mqttwarden/broker/message"
+	"mqttwarden/registry/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -18,7 +19,7 @@ type rig struct {
 	*Store
 	tb   testing.TB
 	file string
-	log  *lines
+	log  *logtest.Buffer
 }
 
 func open(tb testing.TB) *rig {
@@ -33,14 +34,14 @@ func openFile(tb testing.TB, file string) *rig {
 
 func openWith(tb testing.TB, cfg Config) *rig {
 	tb.Helper()
-	log := new(lines)
-	cfg.Now, cfg.Log = time.Now, slog.New(slog.NewTextHandler(log, nil))
+	log, buf := logtest.New()
+	cfg.Now, cfg.Log = time.Now, log
 	s, err := Open(cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = s.Close() })
-	return &rig{s, tb, cfg.File, log}
+	return &rig{s, tb, cfg.File, buf}
 }
 
 // again closes the store and opens it once more.
@@ -52,10 +53,10 @@ func (r *rig) again() *rig {
 	return openFile(r.tb, r.file)
 }
 
-// flush commits.
-func (r *rig) flush() {
+// commit has all that was recorded committed.
+func (r *rig) commit() {
 	r.tb.Helper()
-	if err := r.Flush(r.tb.Context()); err != nil {
+	if err := r.flush(r.tb.Context()); err != nil {
 		r.tb.Fatal(err)
 	}
 }
@@ -63,32 +64,28 @@ func (r *rig) flush() {
 // content is all that a store has in its file.
 type content struct {
 	Sessions []Stored
-	Retained []Publication
+	Retained []message.Message
 }
 
 func (r *rig) content() (c content) {
 	r.tb.Helper()
-	err := r.Load(func(s Stored) { c.Sessions = append(c.Sessions, s) }, func(p Publication) { c.Retained = append(c.Retained, p) })
+	err := r.Load(func(s Stored) { c.Sessions = append(c.Sessions, s) }, func(p message.Message) { c.Retained = append(c.Retained, p) })
 	if err != nil {
 		r.tb.Fatal(err)
 	}
 	return c
 }
 
-// lines is what a log wrote.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Count(l.buf.Bytes(), []byte(text))
+// ofUser returns the client IDs of the sessions that the file has of a user.
+func (r *rig) ofUser(user string) (ids []string) {
+	r.tb.Helper()
+	all := prefix(user)
+	err := r.db.View(func(tx *bbolt.Tx) error {
+		each(tx, bucketUsers, all, func(k, _ []byte) { ids = append(ids, string(k[len(all):])) })
+		return nil
+	})
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	return ids
 }

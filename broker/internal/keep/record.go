@@ -1,16 +1,23 @@
 package keep
 
-import "time"
+import (
+	"time"
+
+	"mqttwarden/broker/message"
+)
 
 // Session is what outlives the connection of a client.
 type Session struct {
 	ClientID string
 	User     string    // whose it is, by id
-	Owner    []byte    // what the owner of the store wants to know of that; not looked into
+	Proof    []byte    // what the user signed in with; not looked into
 	Version  byte      // of the protocol
 	Clean    bool      // the clean session or clean start flag of its CONNECT
 	Expiry   uint32    // seconds that it outlives a connection, as the client said
 	Until    time.Time // it ends then; zero while it is connected
+
+	Will    *message.Message // nil: none is delayed
+	WillDue time.Time        // when it is to be sent; zero without one
 }
 
 // Subscription is one that was granted.
@@ -23,67 +30,49 @@ type Subscription struct {
 	RetainAsPublished bool
 }
 
-// Stage is how far a message to a client has come.
+// Stage is how far a delivery has come.
 type Stage byte
 
-// The stages of a message.
+// The stages of a delivery.
 const (
 	Queued   Stage = iota + 1 // it was not sent yet
 	Sent                      // it was sent, and not acknowledged
 	Released                  // PUBREC has come: what it said is not needed any more
 )
 
-// Message is one of QoS 1 or 2 for a client.
-type Message struct {
+// Delivery is a message of QoS 1 or 2 on its way to a client.
+type Delivery struct {
 	PacketID uint16
-	Order    uint64 // among the messages of the session
+	Order    uint64 // among the deliveries of the session
 	Stage    Stage
-	Publication
+	message.Message
 }
-
-// Publication is what was published (MQTT 5 section 3.3).
-type Publication struct {
-	Topic   string
-	Payload []byte
-	QoS     byte
-	Retain  bool
-	Version byte   // of the publisher's protocol
-	Origin  string // client ID of the publisher
-	Created int64  // Unix seconds
-	Expires int64  // Unix seconds; 0: never
-
-	ContentType     string
-	ResponseTopic   string
-	CorrelationData []byte
-	HasFormat       bool // Format was given
-	Format          byte // payload format indicator
-	ExpiryInterval  uint32
-	SubscriptionIDs []int
-	User            []Property
-}
-
-// Property is a user property.
-type Property struct{ Key, Value string }
 
 // Stored is a session with all that belongs to it.
 type Stored struct {
 	Session
 	Subscriptions []Subscription
-	Messages      []Message // by their order
-	Received      []uint16  // packet IDs of QoS 2 messages from the client that it has not released
+	Deliveries    []Delivery // by their order
+	Received      []uint16   // packet IDs of QoS 2 messages from the client that it has not released
 }
 
 // The sizes say how much memory waits to be written, not how much exactly.
 const overhead = 200
 
-func (s *Session) size() int      { return overhead + len(s.ClientID) + len(s.User) + len(s.Owner) }
+func (s *Session) size() int {
+	n := overhead + len(s.ClientID) + len(s.User) + len(s.Proof)
+	if s.Will != nil {
+		n += size(s.Will)
+	}
+	return n
+}
+
 func (s *Subscription) size() int { return overhead + len(s.Filter) }
 
-func (p *Publication) size() int {
-	n := overhead + len(p.Topic) + len(p.Payload) + len(p.Origin) + len(p.ContentType) + len(p.ResponseTopic) +
-		len(p.CorrelationData) + 8*len(p.SubscriptionIDs)
-	for _, u := range p.User {
-		n += 32 + len(u.Key) + len(u.Value)
+func size(m *message.Message) int {
+	n := overhead + len(m.Origin) + m.Size()
+	if m.Properties != nil {
+		n += 8 * len(m.Properties.SubscriptionIDs)
 	}
 	return n
 }

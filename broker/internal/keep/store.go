@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"mqttwarden/broker/message"
 )
 
 // Config says how a store works.
@@ -135,12 +137,12 @@ func (s *Store) DropSubscription(clientID, filter string) {
 	s.record(clientID, 0, func(b *batch, c *changes) { drop(b, &c.subscriptions, filter, c.wiped) })
 }
 
-// PutMessage records a message of a session. fresh says that none with its packet
-// ID is there: either there never was, or it was dropped.
-func (s *Store) PutMessage(clientID string, v *Message, fresh bool) {
-	size := overhead
+// PutDelivery records a delivery of a session. fresh says that none with its
+// packet ID is there: either there never was, or it was dropped.
+func (s *Store) PutDelivery(clientID string, v *Delivery, fresh bool) {
+	bytes := overhead
 	if v.Stage != Released {
-		size = v.size()
+		bytes = size(&v.Message)
 	}
 	if s == nil || !fits(clientID, "") {
 		return
@@ -148,19 +150,19 @@ func (s *Store) PutMessage(clientID string, v *Message, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// One that is released takes less than what it replaces.
-	if c := s.session(clientID); c != nil && (v.Stage == Released || s.room(size)) {
-		put(s.next, &c.messages, v.PacketID, v, size, fresh || c.wiped)
+	if c := s.session(clientID); c != nil && (v.Stage == Released || s.room(bytes)) {
+		put(s.next, &c.deliveries, v.PacketID, v, bytes, fresh || c.wiped)
 		s.signal()
 	}
 }
 
-// DropMessage records that a message of a session is done with.
-func (s *Store) DropMessage(clientID string, packetID uint16) {
-	s.record(clientID, 0, func(b *batch, c *changes) { drop(b, &c.messages, packetID, c.wiped) })
+// DropDelivery records that a delivery of a session is done with.
+func (s *Store) DropDelivery(clientID string, packetID uint16) {
+	s.record(clientID, 0, func(b *batch, c *changes) { drop(b, &c.deliveries, packetID, c.wiped) })
 }
 
 // PutReceived records that a message of QoS 2 was received from the client of a
-// session. fresh is that of PutMessage.
+// session. fresh is that of PutDelivery.
 func (s *Store) PutReceived(clientID string, packetID uint16, fresh bool) {
 	s.record(clientID, tombstone, func(b *batch, c *changes) {
 		put(b, &c.received, packetID, &struct{}{}, tombstone, fresh || c.wiped)
@@ -174,7 +176,7 @@ func (s *Store) DropReceived(clientID string, packetID uint16) {
 
 // PutRetained records the retained message of a topic. If it does not fit, the
 // topic has none, rather than the one before it.
-func (s *Store) PutRetained(v *Publication) {
+func (s *Store) PutRetained(v *message.Message) {
 	if s == nil || v.Topic == "" || !fits(v.Topic, "") {
 		return
 	}
@@ -184,8 +186,8 @@ func (s *Store) PutRetained(v *Publication) {
 	switch {
 	case s.closed:
 		return
-	case s.room(v.size()):
-		put(s.next, &s.next.retained, v.Topic, v, v.size(), !there)
+	case s.room(size(v)):
+		put(s.next, &s.next.retained, v.Topic, v, size(v), !there)
 	default:
 		drop(s.next, &s.next.retained, v.Topic, !there)
 	}
@@ -266,17 +268,17 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
-// ErrClosed is what Flush returns after Close.
-var ErrClosed = errors.New("keep: the store is closed")
+// errClosed is what flush returns after Close.
+var errClosed = errors.New("keep: the store is closed")
 
-// Flush commits all that was recorded before, or says why that failed; then it
-// is tried again.
-func (s *Store) Flush(ctx context.Context) error {
+// flush commits all that was recorded before, or says why that failed; then it
+// is tried again. Tests do not wait for the interval.
+func (s *Store) flush(ctx context.Context) error {
 	done := make(chan error, 1)
 	select {
 	case s.flushes <- done:
 	case <-s.stopped:
-		return ErrClosed
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}

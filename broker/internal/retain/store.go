@@ -11,6 +11,8 @@ import (
 	"container/heap"
 	"strings"
 	"sync"
+
+	"mqttwarden/broker/message"
 )
 
 // Limits bound a store; 0 is no limit.
@@ -36,16 +38,17 @@ type node struct {
 	parent  *node // nil for the root
 	level   string
 	below   map[string]*node
-	message *Message // nil: none at this very topic
-	at      int      // its place in expiring, if it is there
+	message *message.Message // nil: none at this very topic
+	at      int              // its place in expiring, if it is there
 }
 
 // New returns an empty store.
 func New(limits Limits) *Store { return &Store{limits: limits} }
 
 // Put makes m the message of its topic, unless that would go over a limit. In
-// place of an earlier message one that is not larger always fits.
-func (s *Store) Put(m *Message) bool {
+// place of an earlier message one that is not larger always fits. The strings of
+// m must not be parts of something larger, which would live as long.
+func (s *Store) Put(m *message.Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	more, larger := 1, int64(m.Size())
@@ -63,7 +66,7 @@ func (s *Store) Put(m *Message) bool {
 
 // Restore is Put for a message from before a restart, which is kept whatever the
 // limits are now.
-func (s *Store) Restore(m *Message) {
+func (s *Store) Restore(m *message.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.set(m)
@@ -82,7 +85,7 @@ func (s *Store) Delete(topic string) bool {
 }
 
 // Get returns the message of a topic, nil if there is none.
-func (s *Store) Get(topic string) *Message {
+func (s *Store) Get(topic string) *message.Message {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if n := s.seek(topic); n != nil {
@@ -93,7 +96,7 @@ func (s *Store) Get(topic string) *Message {
 
 // Match returns the messages whose topics a filter matches (MQTT 5 section 4.7),
 // without those that have expired at the time now, in any order.
-func (s *Store) Match(filter string, now int64) []*Message {
+func (s *Store) Match(filter string, now int64) []*message.Message {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	f := finder{now: now}
@@ -142,7 +145,7 @@ func (s *Store) seek(topic string) *node {
 }
 
 // set makes m the message of its topic.
-func (s *Store) set(m *Message) {
+func (s *Store) set(m *message.Message) {
 	n := &s.root
 	for level := range strings.SplitSeq(m.Topic, "/") {
 		next := n.below[level]
@@ -191,7 +194,7 @@ func (s *Store) take(n *node) {
 // finder collects messages.
 type finder struct {
 	now   int64
-	found []*Message
+	found []*message.Message
 }
 
 // find collects what a filter finds below n.

@@ -8,12 +8,13 @@ import (
 	"sync"
 	"testing"
 
+	"mqttwarden/broker/message"
 	"mqttwarden/registry/acl"
 )
 
-func at(topic string) *Message { return &Message{Topic: topic, Payload: []byte("x")} }
+func at(topic string) *message.Message { return &message.Message{Topic: topic, Payload: []byte("x")} }
 
-func topics(messages []*Message) []string {
+func topics(messages []*message.Message) []string {
 	var out []string
 	for _, m := range messages {
 		out = append(out, m.Topic)
@@ -97,7 +98,7 @@ func TestLimits(t *testing.T) {
 	s := New(Limits{Messages: 2, Bytes: 10})
 	put := func(topic string, bytes int, want bool) {
 		t.Helper()
-		m := &Message{Topic: topic, Payload: make([]byte, bytes-len(topic))}
+		m := &message.Message{Topic: topic, Payload: make([]byte, bytes-len(topic))}
 		if got := s.Put(m); got != want {
 			t.Fatalf("%s with %d bytes: %v, want %v", topic, bytes, got, want)
 		}
@@ -132,9 +133,9 @@ func TestLimits(t *testing.T) {
 
 func TestSizeCountsProperties(t *testing.T) {
 	m := at("topic")
-	m.Properties = &Properties{
+	m.Properties = &message.Properties{
 		ContentType: "12", ResponseTopic: "123", CorrelationData: []byte("1234"),
-		User: []Property{{"12345", "123456"}, {"1", ""}},
+		User: []message.Property{{Key: "12345", Value: "123456"}, {Key: "1"}},
 	}
 	if got, want := m.Size(), 5+1+2+3+4+32+5+6+32+1; got != want {
 		t.Errorf("%d, want %d", got, want)
@@ -195,7 +196,7 @@ func TestCountsAreExactUnderConcurrency(t *testing.T) {
 				case 1:
 					s.Expire(int64(i))
 				default:
-					m := &Message{Topic: topic, Payload: make([]byte, 1+r.IntN(30))}
+					m := &message.Message{Topic: topic, Payload: make([]byte, 1+r.IntN(30))}
 					if r.IntN(2) == 0 {
 						m.Expires = int64(i + r.IntN(50))
 					}
@@ -230,7 +231,7 @@ func TestCountsAreExactUnderConcurrency(t *testing.T) {
 
 func BenchmarkPut(b *testing.B) {
 	s := New(Limits{Messages: 1 << 30, Bytes: 1 << 40})
-	all := make([]*Message, 100_000)
+	all := make([]*message.Message, 100_000)
 	for i := range all {
 		all[i] = at(fmt.Sprintf("site/%d/dev%d/temp", i%100, i))
 		s.Put(all[i])

@@ -13,7 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/cmd/mqttwarden/internal/rig"
 )
 
@@ -184,7 +184,7 @@ func TestTLSFilesAreReadAgain(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if !p.Log.Await(log, p.Done) {
+				if !p.Log.Await(log, p.Done, rig.Patience) {
 					t.Fatalf("the log does not tell %s:\n%s", log, p.Log)
 				}
 			}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/cmd/mqttwarden/internal/rig"
 )
 
@@ -44,7 +44,7 @@ func TestV12OneConnectionForEachClientID(t *testing.T) {
 		}
 		wg.Wait()
 		for _, c := range clients {
-			_, _ = c.Next(rig.Patience) // the CONNACK, or the end
+			_, _ = c.Next() // the CONNACK, or the end
 		}
 		served := 0
 		for _, c := range clients {
@@ -94,7 +94,7 @@ func TestV12ClientThatComesBackAtOnceIsKnown(t *testing.T) {
 func isServed(c *mqtttest.Client) bool {
 	_, _ = c.Write([]byte{packets.Pingreq << 4, 0})
 	for {
-		pk, err := c.Next(rig.Patience)
+		pk, err := c.Next()
 		if err != nil || pk.FixedHeader.Type == packets.Pingresp {
 			return err == nil
 		}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/cmd/mqttwarden/internal/rig"
 )
 
@@ -64,7 +64,7 @@ func TestMalformedTrafficHurtsNobodyElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			for { // a CONNACK or DISCONNECT may come first
-				if _, err := bad.Next(rig.Patience); err != nil {
+				if _, err := bad.Next(); err != nil {
 					break
 				}
 			}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/cmd/mqttwarden/internal/rig"
 )
 
@@ -194,7 +194,7 @@ func TestChangeReachesLiveSessionsInTime(t *testing.T) {
 		seen := make(chan time.Time, 1)
 		go func() { // takes the time when it happens, not when the answer is there
 			for {
-				if _, err := cl.Next(rig.Patience); err != nil {
+				if _, err := cl.Next(); err != nil {
 					break
 				}
 			}

@@ -8,7 +8,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/cmd/mqttwarden/internal/rig"
 )
 

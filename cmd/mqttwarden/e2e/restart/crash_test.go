@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/cmd/mqttwarden/internal/rig"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/cmd/mqttwarden/internal/rig"
 )
 
@@ -179,7 +179,7 @@ func TestADamagedFileOfSessionsDoesNotStopTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := rig.LaunchIn(t, dir)
-	if !p.Log.Await("file of sessions is damaged", p.Done) {
+	if !p.Log.Await("file of sessions is damaged", p.Done, rig.Patience) {
 		t.Error("the log does not tell")
 	}
 	if moved, _ := filepath.Glob(filepath.Join(dir, "sessions.db.broken-*")); len(moved) != 1 {

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/cmd/mqttwarden/internal/rig"
 )
 

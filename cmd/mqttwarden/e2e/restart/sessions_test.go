@@ -8,7 +8,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/cmd/mqttwarden/internal/rig"
 )
 
@@ -78,7 +78,7 @@ func TestAnExchangeGoesOnAfterARestart(t *testing.T) {
 			cl.Send(mine)
 			var own packets.Packet // it comes to the client itself, too
 			for range 2 {
-				if pk, err := cl.Next(rig.Patience); err != nil {
+				if pk, err := cl.Next(); err != nil {
 					t.Fatal(err)
 				} else if pk.FixedHeader.Type == packets.Publish {
 					own = pk
@@ -94,7 +94,7 @@ func TestAnExchangeGoesOnAfterARestart(t *testing.T) {
 			cl = back(p, 5, lasting("alice", "alice"))
 			var again, released []uint16
 			for range 4 {
-				pk, err := cl.Next(rig.Patience)
+				pk, err := cl.Next()
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -198,6 +198,10 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		MaxTopicLength:           c.limits.topicLength,
 		MaxTopicLevels:           c.limits.topicLevels,
 		MaxSubscriptions:         c.limits.subscriptions,
+		MaxClientID:              c.limits.clientID,
+		MaxUserConnections:       c.limits.connectionsPerUser,
+		MaxStoredSessions:        c.limits.storedSessions,
+		MaxKeepAlive:             c.limits.keepAlive,
 		Sessions: broker.Sessions{
 			File: c.sessionsFile, Flush: c.sessionsFlush, MaxPending: c.sessionsPending,
 		},
@@ -207,15 +211,12 @@ func (a *app) startBroker(_ context.Context, c config) error {
 	}
 	a.onStop("broker", a.broker.Shutdown)
 	a.hook = authhook.New(authhook.Config{
-		Host: a.broker, SignIn: a.register.SignIn, TokenAlive: a.register.Service.TokenAlive,
+		SignIn: a.register.SignIn, TokenAlive: a.register.Service.TokenAlive,
 		Certificate: func(chain []*x509.Certificate) *registry.Certificate {
 			return a.register.PKI.Trust().Certificate(chain, c.tlsClientName)
 		},
-		MaxClientID:       c.limits.clientID,
-		MaxConnections:    c.limits.connectionsPerUser,
-		MaxStoredSessions: c.limits.storedSessions,
-		MaxKeepAlive:      c.limits.keepAlive,
-		Now:               time.Now, Log: a.log,
+		Sessions: a.broker,
+		Now:      time.Now,
 	})
 	for _, l := range listeners {
 		a.listening = append(a.listening, endpoint{l.Name, a.broker.Addr(l.Name)})
@@ -229,9 +230,8 @@ func (a *app) startFollower(ctx context.Context, _ config) error {
 		return err
 	}
 	a.background("follower", a.register.Follower.Run)
-	a.background("expiry", a.hook.Run)
 	a.background("janitor", a.tidy)
-	if err := a.broker.Start(a.hook); err != nil {
+	if err := broker.Start(a.broker, a.hook); err != nil {
 		return err
 	}
 	a.serving.Store(true)

@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"mqttwarden/authhook"
 	"mqttwarden/registry/rediscache"
 	"mqttwarden/registry/secret"
 )
@@ -17,7 +16,6 @@ import (
 // each of them once.
 type snapshots struct {
 	broker     func() brokerFigures
-	hook       func() authhook.Stats
 	pool       func() secret.Stats
 	principals func() principalFigures
 	store      func() storeFigures
@@ -28,7 +26,6 @@ type snapshots struct {
 func (a *app) metrics() http.Handler {
 	from := snapshots{
 		broker:     func() brokerFigures { return brokerFigures{a.broker.Stats(), a.broker.Inflight()} },
-		hook:       a.hook.Stats,
 		pool:       a.register.Hashes.Stats,
 		principals: func() principalFigures { return principalsOf(a.register.Principals) },
 		store:      a.storeFigures,
@@ -46,7 +43,7 @@ func (a *app) metrics() http.Handler {
 func metricsOf(from snapshots) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
-		brokerPart(from.broker), hookPart(from.hook), poolPart(from.pool),
+		brokerPart(from.broker), poolPart(from.pool),
 		principalsPart(from.principals), storePart(from.store),
 	)
 	if from.cache != nil {

@@ -1,7 +1,8 @@
 package program
 
 import (
-	"mqttwarden/authhook"
+	"slices"
+
 	"mqttwarden/broker"
 )
 
@@ -13,7 +14,12 @@ type brokerFigures struct {
 
 // brokerPart are the metrics of the broker.
 func brokerPart(snapshot func() brokerFigures) part[brokerFigures] {
-	return part[brokerFigures]{snapshot, []series[brokerFigures]{
+	return part[brokerFigures]{snapshot, slices.Concat(trafficSeries(), sessionSeries())}
+}
+
+// trafficSeries are the metrics of connections, packets and what is kept of them.
+func trafficSeries() []series[brokerFigures] {
+	return []series[brokerFigures]{
 		gauge("mqttwarden_mqtt_connections", "Open MQTT connections, signed in or not.", func(s brokerFigures) float64 { return float64(s.Connections) }),
 		gauge("mqttwarden_mqtt_half_open", "MQTT connections not signed in.", func(s brokerFigures) float64 { return float64(s.HalfOpen) }),
 		gauge("mqttwarden_mqtt_clients", "MQTT clients signed in.", func(s brokerFigures) float64 { return float64(s.Clients) }),
@@ -51,25 +57,25 @@ func brokerPart(snapshot func() brokerFigures) part[brokerFigures] {
 		gauge("mqttwarden_sessions_flush_seconds", "How long the last write to disk took.", func(s brokerFigures) float64 { return s.Sessions.LastFlush.Seconds() }),
 		byCode("mqttwarden_mqtt_packets_refused_total", "Packets that were malformed, out of order or over a limit and ended a connection, by reason code of MQTT 5.",
 			func(s brokerFigures) map[byte]uint64 { return s.PacketsRefused }),
-	}}
+	}
 }
 
-// hookPart are the metrics of the hook.
-func hookPart(snapshot func() authhook.Stats) part[authhook.Stats] {
-	return part[authhook.Stats]{snapshot, []series[authhook.Stats]{
-		gauge("mqttwarden_mqtt_sessions_stored", "Sessions without a connection.", func(s authhook.Stats) float64 { return float64(s.Stored) }),
-		counter("mqttwarden_connects_accepted_total", "CONNECT packets accepted.", func(s authhook.Stats) float64 { return float64(s.Accepted) }),
-		counter("mqttwarden_client_ids_refused_total", "CONNECT packets refused because their client ID is too long.", func(s authhook.Stats) float64 { return float64(s.ClientIDsTooLong) }),
-		counter("mqttwarden_user_connections_refused_total", "CONNECT packets refused because their user had too many connections.", func(s authhook.Stats) float64 { return float64(s.ConnectionsRefused) }),
-		counter("mqttwarden_stored_sessions_refused_total", "CONNECT packets refused because their user had too many sessions that outlive their connection.", func(s authhook.Stats) float64 { return float64(s.StoredSessionsRefused) }),
-		counter("mqttwarden_keep_alives_set_total", "CONNECT packets whose keep alive the server set, because it was too long or none.", func(s authhook.Stats) float64 { return float64(s.KeepAlivesSet) }),
-		counter("mqttwarden_session_expiries_lowered_total", "CONNECT packets whose session expiry the server lowered.", func(s authhook.Stats) float64 { return float64(s.ExpiriesLowered) }),
-		counter("mqttwarden_publishes_denied_total", "Publishes refused by a policy.", func(s authhook.Stats) float64 { return float64(s.DeniedPublishes) }),
-		counter("mqttwarden_subscribes_denied_total", "Filters refused by a policy.", func(s authhook.Stats) float64 { return float64(s.DeniedSubscribes) }),
-		counter("mqttwarden_deliveries_denied_total", "Deliveries refused by a policy.", func(s authhook.Stats) float64 { return float64(s.DeniedDeliveries) }),
-		counter("mqttwarden_sessions_ended_total", "Sessions ended because their user or credential no longer held.", func(s authhook.Stats) float64 { return float64(s.Ended) }),
-		counter("mqttwarden_wills_dropped_total", "Wills not sent because they were no longer allowed.", func(s authhook.Stats) float64 { return float64(s.WillsDropped) }),
+// sessionSeries are the metrics of sign-ins, and of what sessions may.
+func sessionSeries() []series[brokerFigures] {
+	return []series[brokerFigures]{
+		gauge("mqttwarden_mqtt_sessions_stored", "Sessions without a connection.", func(s brokerFigures) float64 { return float64(s.SessionsStored) }),
+		counter("mqttwarden_connects_accepted_total", "CONNECT packets accepted.", func(s brokerFigures) float64 { return float64(s.ConnectsAccepted) }),
+		counter("mqttwarden_client_ids_refused_total", "CONNECT packets refused because their client ID is too long.", func(s brokerFigures) float64 { return float64(s.ClientIDsTooLong) }),
+		counter("mqttwarden_user_connections_refused_total", "CONNECT packets refused because their user had too many connections.", func(s brokerFigures) float64 { return float64(s.UserConnectionsRefused) }),
+		counter("mqttwarden_stored_sessions_refused_total", "CONNECT packets refused because their user had too many sessions that outlive their connection.", func(s brokerFigures) float64 { return float64(s.StoredSessionsRefused) }),
+		counter("mqttwarden_keep_alives_set_total", "CONNECT packets whose keep alive the server set, because it was too long or none.", func(s brokerFigures) float64 { return float64(s.KeepAlivesSet) }),
+		counter("mqttwarden_session_expiries_lowered_total", "CONNECT packets whose session expiry the server lowered.", func(s brokerFigures) float64 { return float64(s.ExpiriesLowered) }),
+		counter("mqttwarden_publishes_denied_total", "Publishes refused by a policy.", func(s brokerFigures) float64 { return float64(s.PublishesDenied) }),
+		counter("mqttwarden_subscribes_denied_total", "Filters refused by a policy.", func(s brokerFigures) float64 { return float64(s.SubscribesDenied) }),
+		counter("mqttwarden_deliveries_denied_total", "Deliveries refused by a policy.", func(s brokerFigures) float64 { return float64(s.DeliveriesDenied) }),
+		counter("mqttwarden_sessions_ended_total", "Sessions ended because their user or credential no longer held.", func(s brokerFigures) float64 { return float64(s.SessionsEnded) }),
+		counter("mqttwarden_wills_dropped_total", "Wills not sent because they were no longer allowed.", func(s brokerFigures) float64 { return float64(s.WillsDropped) }),
 		byCode("mqttwarden_connects_refused_total", "CONNECT packets refused, by reason code of MQTT 5.",
-			func(s authhook.Stats) map[byte]uint64 { return s.Refused }),
-	}}
+			func(s brokerFigures) map[byte]uint64 { return s.ConnectsRefused }),
+	}
 }

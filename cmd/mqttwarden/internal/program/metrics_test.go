@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"mqttwarden/authhook"
 	"mqttwarden/broker"
 	"mqttwarden/registry/rediscache"
 	"mqttwarden/registry/secret"
@@ -16,7 +15,7 @@ import (
 // parts counts how often each part was asked for a snapshot. They are asked side
 // by side.
 type parts struct {
-	broker, hook, pool, principals, store, cache atomic.Int64
+	broker, pool, principals, store, cache atomic.Int64
 }
 
 // snapshots are without figures, but for one refusal of each kind.
@@ -25,9 +24,8 @@ func (p *parts) snapshots() snapshots {
 	return snapshots{
 		broker: func() brokerFigures {
 			p.broker.Add(1)
-			return brokerFigures{Stats: broker.Stats{PacketsRefused: refused}}
+			return brokerFigures{Stats: broker.Stats{PacketsRefused: refused, ConnectsRefused: refused}}
 		},
-		hook:       func() authhook.Stats { p.hook.Add(1); return authhook.Stats{Refused: refused} },
 		pool:       func() secret.Stats { p.pool.Add(1); return secret.Stats{} },
 		principals: func() principalFigures { p.principals.Add(1); return principalFigures{} },
 		store:      func() storeFigures { p.store.Add(1); return storeFigures{} },
@@ -43,7 +41,7 @@ func TestAScrapeAsksEachPartOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, part := range map[string]*atomic.Int64{
-			"broker": &asked.broker, "hook": &asked.hook, "pool": &asked.pool,
+			"broker": &asked.broker, "pool": &asked.pool,
 			"principals": &asked.principals, "store": &asked.store, "cache": &asked.cache,
 		} {
 			if got := part.Load(); got != scrape {

@@ -1,16 +1,16 @@
 package program
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"mqttwarden/registry/logtest"
 )
 
 func TestWhatCountsAsAChangeOfFiles(t *testing.T) {
@@ -67,8 +67,8 @@ func TestWhatCountsAsAChangeOfFiles(t *testing.T) {
 func TestFilesThatCannotBeUsedAreToldOnce(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	reads, broken := 0, true
-	var out bytes.Buffer
-	r := &reloads{log: slog.New(slog.NewTextHandler(&out, nil))}
+	log, out := logtest.New()
+	r := &reloads{log: log}
 	r.add("tls-cert", watch(file), func(context.Context) error {
 		if reads++; broken {
 			return errors.New("no certificate in it")
@@ -108,10 +108,10 @@ func TestChoresAreDoneInTheirTime(t *testing.T) {
 	does := func(name string, every time.Duration, err error) chore {
 		return chore{name, every, func(context.Context) error { did = append(did, name); return err }}
 	}
-	var out bytes.Buffer
+	log, out := logtest.New()
 	j := &janitor{
 		chores: []chore{does("often", time.Second, nil), does("seldom", time.Hour, errors.New("no luck"))},
-		now:    func() time.Time { return now }, log: slog.New(slog.NewTextHandler(&out, nil)), due: make(map[string]time.Time),
+		now:    func() time.Time { return now }, log: log, due: make(map[string]time.Time),
 	}
 	for _, tt := range []struct {
 		name string

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"mqttwarden/authhook/mqtttest"
+	"mqttwarden/broker/mqtttest"
 )
 
 // PKI makes certificates as an operator would: with openssl.

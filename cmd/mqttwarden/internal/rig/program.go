@@ -1,7 +1,6 @@
 package rig
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"mqttwarden/cmd/mqttwarden/internal/program"
+	"mqttwarden/registry/logtest"
 )
 
 const (
@@ -39,7 +39,7 @@ var cheap = []string{
 type Program struct {
 	TB       testing.TB
 	Dir      string
-	Out, Log *Capture
+	Out, Log *logtest.Buffer
 	URLs     map[string]string // host:port by scheme
 	Client   *http.Client
 	Token    string // of admin; see AsAdmin
@@ -124,7 +124,7 @@ func (p *Program) At(tb testing.TB) *Program {
 
 func newProgram(tb testing.TB, dir string) *Program {
 	return &Program{
-		TB: tb, Dir: dir, Out: NewCapture(), Log: NewCapture(), Done: make(chan struct{}),
+		TB: tb, Dir: dir, Out: new(logtest.Buffer), Log: new(logtest.Buffer), Done: make(chan struct{}),
 		Client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: Patience},
 	}
 }
@@ -132,7 +132,7 @@ func newProgram(tb testing.TB, dir string) *Program {
 // started waits for the program to say where it listens.
 func (p *Program) started() {
 	p.TB.Helper()
-	if !p.Log.Await("msg=running", p.Done) {
+	if !p.Log.Await("msg=running", p.Done, Patience) {
 		_ = p.Stop()
 		p.TB.Fatalf("the program does not start: %v\n%s", p.err, p.Log)
 	}
@@ -190,7 +190,7 @@ func Attempt(tb testing.TB, environ []string, stdin string, args ...string) (out
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
 	defer cancel()
-	o, l := NewCapture(), NewCapture()
+	o, l := new(logtest.Buffer), new(logtest.Buffer)
 	err = program.Run(ctx, args, environ, strings.NewReader(stdin), o, l)
 	if ctx.Err() != nil {
 		tb.Fatalf("%q went on running:\n%s", args, l)
@@ -221,60 +221,15 @@ var firstStart = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(scratch, "used")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*Patience)
 	defer cancel()
-	log := NewCapture()
+	log := new(logtest.Buffer)
 	go func() {
-		if log.Await("msg=running", ctx.Done()) {
+		if log.Await("msg=running", ctx.Done(), 2*Patience) {
 			cancel()
 		}
 	}()
-	err := program.Run(ctx, ServeArgs(dir, "--admin-password", AdminPassword), nil, strings.NewReader(""), NewCapture(), log)
+	err := program.Run(ctx, ServeArgs(dir, "--admin-password", AdminPassword), nil, strings.NewReader(""), new(logtest.Buffer), log)
 	if !errors.Is(ctx.Err(), context.Canceled) {
 		err = fmt.Errorf("first start: %w\n%s", err, log)
 	}
 	return dir, err
 })
-
-// Capture keeps what is written to it, and lets wait for it.
-type Capture struct {
-	mu    sync.Mutex
-	buf   bytes.Buffer
-	grown chan struct{}
-}
-
-// NewCapture returns an empty one.
-func NewCapture() *Capture { return &Capture{grown: make(chan struct{})} }
-
-func (c *Capture) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	close(c.grown)
-	c.grown = make(chan struct{})
-	return c.buf.Write(b)
-}
-
-func (c *Capture) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.buf.String()
-}
-
-// Await reports whether text was written before done is closed or patience ends.
-func (c *Capture) Await(text string, done <-chan struct{}) bool {
-	late := time.NewTimer(Patience)
-	defer late.Stop()
-	for {
-		c.mu.Lock()
-		found, grown := strings.Contains(c.buf.String(), text), c.grown
-		c.mu.Unlock()
-		if found {
-			return true
-		}
-		select {
-		case <-grown:
-		case <-done:
-			return strings.Contains(c.String(), text)
-		case <-late.C:
-			return false
-		}
-	}
-}
