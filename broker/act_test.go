@@ -105,27 +105,30 @@ func TestKickOfAClientThatGoesOnSending(t *testing.T) {
 // goroutine is in the middle of writing to it.
 func TestKickOfAClientThatDoesNotRead(t *testing.T) {
 	for _, version := range []byte{4, 5} {
-		b := start(t, new(open), func(cfg *broker.Config) { cfg.FinalTimeout, cfg.MaxQueued = 100*time.Millisecond, 8 })
-		c := dial(t, b, version)
-		if err := c.Conn.(*net.TCPConn).SetReadBuffer(1 << 10); err != nil {
-			t.Fatal(err)
-		}
-		c.connect("c", nil)
-		c.Subscribe("a", 0)
-		pub := dial(t, b, 5)
-		pub.connect("pub", nil)
-		eventually(t, "messages for it are dropped", func() bool {
-			pub.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "a", Payload: make([]byte, 100_000)})
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
+			t.Parallel() // it waits for a time-out
+			b := start(t, new(open), func(cfg *broker.Config) { cfg.FinalTimeout, cfg.MaxQueued = 100*time.Millisecond, 8 })
+			c := dial(t, b, version)
+			if err := c.Conn.(*net.TCPConn).SetReadBuffer(1 << 10); err != nil {
+				t.Fatal(err)
+			}
+			c.connect("c", nil)
+			c.Subscribe("a", 0)
+			pub := dial(t, b, 5)
+			pub.connect("pub", nil)
+			eventually(t, "messages for it are dropped", func() bool {
+				pub.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "a", Payload: make([]byte, 100_000)})
+				pub.Ping()
+				return b.Stats().MessagesDropped > 0
+			})
+			before := time.Now()
+			b.Kick(b.Client("c"), packets.ErrAdministrativeAction)
+			if took := time.Since(before); took > 3*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			eventually(t, "it is gone", func() bool { return b.Stats().Connections == 1 })
 			pub.Ping()
-			return b.Stats().MessagesDropped > 0
 		})
-		before := time.Now()
-		b.Kick(b.Client("c"), packets.ErrAdministrativeAction)
-		if took := time.Since(before); took > 3*time.Second {
-			t.Errorf("version %d: it took %v", version, took)
-		}
-		eventually(t, "it is gone", func() bool { return b.Stats().Connections == 1 })
-		pub.Ping()
 	}
 }
 
