@@ -153,7 +153,7 @@ func TestClientsThatDoNotReadAreCut(t *testing.T) {
 		if n := b.Stats().WriteTimeouts; n != 0 {
 			t.Errorf("%d were cut before the time", n)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if st := b.Stats(); st.WriteTimeouts != 1 || st.Clients != 1 {
 			t.Errorf("%d were cut, %d clients are left; want 1 and 1", st.WriteTimeouts, st.Clients)
