@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -79,6 +80,7 @@ func (g *guard) judgePublish(h frame.Header, packet []byte, n int) error {
 	prefix, ok := g.session.mayPublish(text(topic))
 	if !ok {
 		g.b.count.publishesDenied.Add(1)
+		g.b.countReceived(len(packet))
 		if g.b.cfg.CloseDenied && g.checker.Version() != frame.Level5 {
 			return errDenied
 		}
@@ -88,6 +90,15 @@ func (g *guard) judgePublish(h frame.Header, packet []byte, n int) error {
 		return &frame.Violation{Code: packets.ErrPacketTooLarge.Code, Clause: "MQTT-3.2.2-15", Text: "the packet is too large with its prefix"}
 	}
 	return g.carryOut(g.exchange.Load().FromClient(h, body, g.identifier(h)), h, packet, n, prefix)
+}
+
+// countReceived counts a message that mochi is not given among those that it has
+// received, which $SYS tells.
+func (b *Broker) countReceived(size int) {
+	info := b.srv.Info
+	atomic.AddInt64(&info.PacketsReceived, 1)
+	atomic.AddInt64(&info.MessagesReceived, 1)
+	atomic.AddInt64(&info.BytesReceived, int64(size))
 }
 
 // text returns a part of a packet as a string, which shares its memory and is good
