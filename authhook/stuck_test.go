@@ -10,6 +10,10 @@ import (
 	"mqttwarden/broker/mqtttest"
 )
 
+// waiting is how many messages wait for the client of stuck: more than the buffers
+// of a socket hold.
+const waiting = 80
+
 // stuck returns a rig and a client that does not read, so that mochi is stuck in
 // the middle of its CONNECT, resending what has waited for it.
 func stuck(t *testing.T, change func(*settings)) (*rig, mqtttest.Connect, *mqtttest.Client) {
@@ -26,7 +30,7 @@ func stuck(t *testing.T, change func(*settings)) (*rig, mqtttest.Connect, *mqttt
 	r.settle(0, 1)
 	pub := r.connect(5, "pub", "pub")
 	payload := strings.Repeat("x", 200_000)
-	for i := range 80 {
+	for i := range waiting {
 		pub.Publish(fmt.Sprintf("a/%d", i), payload, 1, false)
 	}
 	pub.Ping()
@@ -45,7 +49,9 @@ func TestTakeoverOfAConnectThatDoesNotEnd(t *testing.T) {
 	if ack := c.MustConnect(o); !ack.SessionPresent {
 		t.Error("the session is gone")
 	}
-	c.Message()
+	for i := range waiting {
+		c.ExpectMessage(fmt.Sprintf("a/%d", i))
+	}
 	r.settle(2, 0)
 }
 

@@ -16,7 +16,8 @@ import (
 	messages "mqttwarden/broker/message"
 )
 
-func keep(pk *packets.Packet) {
+// persistent makes a CONNECT one that goes on with a session, and leaves one behind.
+func persistent(pk *packets.Packet) {
 	pk.Connect.Clean = false
 	pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 600, true
 }
@@ -43,7 +44,7 @@ func TestRefuse(t *testing.T) {
 
 func TestEmptyClientIDWithASessionToKeepIsRefused(t *testing.T) {
 	b := start(t, new(open), nil)
-	if code := dial(t, b, 4).connect("", keep); code != 2 {
+	if code := dial(t, b, 4).connect("", persistent); code != 2 {
 		t.Errorf("empty client ID with a session to keep: CONNACK %#02x, want 2", code)
 	}
 }
@@ -105,34 +106,37 @@ func TestKickOfAClientThatGoesOnSending(t *testing.T) {
 // goroutine is in the middle of writing to it.
 func TestKickOfAClientThatDoesNotRead(t *testing.T) {
 	for _, version := range []byte{4, 5} {
-		b := start(t, new(open), func(cfg *broker.Config) { cfg.FinalTimeout, cfg.MaxQueued = 100*time.Millisecond, 8 })
-		c := dial(t, b, version)
-		if err := c.Conn.(*net.TCPConn).SetReadBuffer(1 << 10); err != nil {
-			t.Fatal(err)
-		}
-		c.connect("c", nil)
-		c.Subscribe("a", 0)
-		pub := dial(t, b, 5)
-		pub.connect("pub", nil)
-		eventually(t, "messages for it are dropped", func() bool {
-			pub.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "a", Payload: make([]byte, 100_000)})
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
+			t.Parallel() // it waits for a time-out
+			b := start(t, new(open), func(cfg *broker.Config) { cfg.FinalTimeout, cfg.MaxQueued = 100*time.Millisecond, 8 })
+			c := dial(t, b, version)
+			if err := c.Conn.(*net.TCPConn).SetReadBuffer(1 << 10); err != nil {
+				t.Fatal(err)
+			}
+			c.connect("c", nil)
+			c.Subscribe("a", 0)
+			pub := dial(t, b, 5)
+			pub.connect("pub", nil)
+			eventually(t, "messages for it are dropped", func() bool {
+				pub.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "a", Payload: make([]byte, 100_000)})
+				pub.Ping()
+				return b.Stats().MessagesDropped > 0
+			})
+			before := time.Now()
+			b.Kick(b.Client("c"), packets.ErrAdministrativeAction)
+			if took := time.Since(before); took > 3*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			eventually(t, "it is gone", func() bool { return b.Stats().Connections == 1 })
 			pub.Ping()
-			return b.Stats().MessagesDropped > 0
 		})
-		before := time.Now()
-		b.Kick(b.Client("c"), packets.ErrAdministrativeAction)
-		if took := time.Since(before); took > 3*time.Second {
-			t.Errorf("version %d: it took %v", version, took)
-		}
-		eventually(t, "it is gone", func() bool { return b.Stats().Connections == 1 })
-		pub.Ping()
 	}
 }
 
 func TestPrune(t *testing.T) {
 	b := start(t, new(open), nil)
 	c := dial(t, b, 5)
-	c.connect("c", keep)
+	c.connect("c", persistent)
 	for _, filter := range []string{"a/#", "b", "$share/g/a/1", "$SHARE/g/b"} {
 		c.Subscribe(filter, 1)
 	}
@@ -154,7 +158,7 @@ func TestPrune(t *testing.T) {
 		t.Errorf("%d subscriptions and %d messages are left, want 2 and 1", st.Subscriptions, b.Inflight())
 	}
 	c = dial(t, b, 5)
-	c.connect("c", keep)
+	c.connect("c", persistent)
 	if pk := c.Expect(packets.Publish); pk.TopicName != "b" {
 		t.Errorf("resent: %s, want b", pk.TopicName)
 	}
@@ -164,7 +168,7 @@ func TestPrune(t *testing.T) {
 func TestPurge(t *testing.T) {
 	b := start(t, new(open), nil)
 	c := dial(t, b, 5)
-	c.connect("c", keep)
+	c.connect("c", persistent)
 	c.Subscribe("a", 1)
 	old := b.Client("c")
 	c.Close()
@@ -180,7 +184,7 @@ func TestPurge(t *testing.T) {
 		t.Errorf("%d subscriptions and %d messages are left", st.Subscriptions, b.Inflight())
 	}
 	c = dial(t, b, 5)
-	c.connect("c", keep)
+	c.connect("c", persistent)
 	c.Ping()
 	b.Purge(old) // its place is taken: nothing happens
 	c.Subscribe("a", 0)
@@ -218,7 +222,7 @@ func TestInflightIsCounted(t *testing.T) {
 	pub.connect("pub", nil)
 	for i := range 3 {
 		c := dial(t, b, 5)
-		c.connect("c", keep)
+		c.connect("c", persistent)
 		if i == 0 {
 			c.Subscribe("a", 1)
 		}

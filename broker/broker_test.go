@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
@@ -105,46 +106,60 @@ func TestV24ThereIsOneHook(t *testing.T) {
 }
 
 func TestV02SilentPeersAreCut(t *testing.T) {
-	b := start(t, new(open), func(cfg *broker.Config) { cfg.ConnectTimeout = 50 * time.Millisecond })
-	for name, first := range map[string][]byte{
-		"nothing":          nil,
-		"half a CONNECT":   {0x10, 0x20, 0, 4, 'M', 'Q'},
-		"a length for now": {0x10, 0x80},
-	} {
-		c := dial(t, b, 5)
-		if _, err := c.Write(first); err != nil {
-			t.Fatal(err)
+	const timeout = 5 * time.Second
+	inBubble(t, new(open), func(cfg *broker.Config) { cfg.ConnectTimeout = timeout }, func(t *testing.T, b *started) {
+		for name, first := range map[string][]byte{
+			"nothing":          nil,
+			"half a CONNECT":   {0x10, 0x20, 0, 4, 'M', 'Q'},
+			"a length for now": {0x10, 0x80},
+		} {
+			c := dialPipe(t, b, 5)
+			if len(first) > 0 {
+				c.SendBytes(first)
+			}
+			before := time.Now()
+			c.UntilEnd()
+			if took := time.Since(before); took != timeout {
+				t.Errorf("%s: cut after %v, want %v", name, took, timeout)
+			}
 		}
-		before := time.Now()
-		c.UntilEnd()
-		if took := time.Since(before); took > 5*time.Second {
-			t.Errorf("%s: cut after %v", name, took)
+		synctest.Wait()
+		if got := b.Stats().ConnectTimeouts; got != 3 {
+			t.Errorf("%d connections are counted as late, want 3", got)
 		}
-	}
-	eventually(t, "they are counted", func() bool { return b.Stats().ConnectTimeouts == 3 })
-	c := dial(t, b, 4)
-	c.connect("c", nil)
-	time.Sleep(60 * time.Millisecond) // the deadline must not act on those who are signed in
-	c.Ping()
-	c.Close()
-	eventually(t, "it is gone", func() bool { return b.Stats().Connections == 0 })
-	if got := b.Stats().ConnectTimeouts; got != 3 {
-		t.Errorf("%d connections counted as late, want 3: one had signed in", got)
-	}
+		c := dialPipe(t, b, 4)
+		c.connect("c", nil)
+		time.Sleep(2 * timeout) // the deadline must not act on those who are signed in
+		c.Ping()
+		c.Close()
+		synctest.Wait()
+		if st := b.Stats(); st.Connections != 0 || st.ConnectTimeouts != 3 {
+			t.Errorf("%d connections are left, and %d counted as late, want none and 3: one had signed in", st.Connections, st.ConnectTimeouts)
+		}
+	})
 }
 
 func TestClientsThatDoNotReadAreCut(t *testing.T) {
-	b := start(t, new(open), func(cfg *broker.Config) { cfg.WriteTimeout = 50 * time.Millisecond })
-	stuck := dial(t, b, 5)
-	stuck.connect("stuck", nil)
-	stuck.Subscribe("a", 0)
-	c := dial(t, b, 5)
-	c.connect("c", nil)
-	eventually(t, "it is cut and counted", func() bool {
-		c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: "a", Payload: make([]byte, 200_000)})
-		return b.Stats().WriteTimeouts == 1
+	inBubble(t, new(open), nil, func(t *testing.T, b *started) {
+		stuck := over(t, b.Pipe(broker.Listener{}, local), 5) // without a buffer
+		stuck.connect("stuck", nil)
+		stuck.Subscribe("a", 0)
+		c := dialPipe(t, b, 5)
+		c.connect("c", nil)
+		c.publish("a", 0)
+		c.Ping()
+		time.Sleep(10*time.Second - 1) // WriteTimeout
+		synctest.Wait()
+		if n := b.Stats().WriteTimeouts; n != 0 {
+			t.Errorf("%d were cut before the time", n)
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if st := b.Stats(); st.WriteTimeouts != 1 || st.Clients != 1 {
+			t.Errorf("%d were cut, %d clients are left; want 1 and 1", st.WriteTimeouts, st.Clients)
+		}
+		c.Ping()
 	})
-	c.Ping()
 }
 
 func TestConnectionsAreLimited(t *testing.T) {

@@ -80,7 +80,11 @@ func (d doors) through(tb testing.TB, kind string, nc net.Conn, cert *tls.Certif
 		if cert != nil {
 			cfg.Certificates = []tls.Certificate{*cert}
 		}
-		nc = tls.Client(nc, cfg)
+		secure := tls.Client(nc, cfg)
+		if err := secure.HandshakeContext(tb.Context()); err != nil {
+			tb.Fatal(err)
+		}
+		nc = secure
 	}
 	if strings.HasPrefix(kind, "w") {
 		ws, err := d.upgrade(tb, nc, "/mqtt", headers...)

@@ -2,10 +2,12 @@ package broker_test
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -51,38 +53,70 @@ func TestCertificateIsSeenOverEveryTLSListener(t *testing.T) {
 }
 
 func TestWhoeverIsSilentIsCut(t *testing.T) {
-	d := openDoors(t, new(open), func(cfg *broker.Config) {
-		cfg.ConnectTimeout = 50 * time.Millisecond
+	ca := newAuthority(t)
+	cert := ca.server(t)
+	secure := &broker.TLS{Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil }}
+	listeners := map[string]broker.Listener{
+		"mqtt": {}, "mqtts": {TLS: secure}, "ws": {WebSocket: new(broker.WebSocket)},
+		"wss": {TLS: secure, WebSocket: new(broker.WebSocket)}, "proxied": {ProxyProtocol: true},
+	}
+	const timeout, goodbye = 5 * time.Second, 400 * time.Millisecond // the latter for a close frame
+	settings := func(cfg *broker.Config) {
+		cfg.ConnectTimeout = timeout
 		cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-		cfg.Listeners = append(cfg.Listeners, broker.Listener{Name: "proxied", Address: "127.0.0.1:0", ProxyProtocol: true})
-	})
+	}
 	hello := []byte{22, 3, 1, 2, 0, 1} // of TLS, and it promises more
 	for _, tt := range []struct {
 		name, kind string
 		first      string
+		soon       bool // it need not be waited for
 	}{
-		{"TCP, nothing", "mqtt", ""},
-		{"TCP, half a CONNECT", "mqtt", "\x10\x20\x00\x04MQ"},
-		{"TLS, nothing", "mqtts", ""},
-		{"TLS, half a handshake", "mqtts", string(hello)},
-		{"WebSocket, nothing", "ws", ""},
-		{"WebSocket, half a request line", "ws", "GET /mq"},
-		{"WebSocket, half a request", "ws", "GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgr"},
-		{"secure WebSocket, nothing", "wss", ""},
-		{"secure WebSocket, half a handshake", "wss", string(hello)},
-		{"PROXY, nothing", "proxied", ""},
-		{"PROXY, a header of version 1 cut off", "proxied", "PROXY TCP4 192."},
-		{"PROXY, a header of version 2 cut off", "proxied", "\r\n\r\n\x00\r\nQUIT\n\x21\x11"},
-		{"PROXY, nothing after the header", "proxied", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"},
+		{"TCP, nothing", "mqtt", "", false},
+		{"TCP, half a CONNECT", "mqtt", "\x10\x20\x00\x04MQ", false},
+		{"TLS, nothing", "mqtts", "", false},
+		{"TLS, half a handshake", "mqtts", string(hello), false},
+		{"WebSocket, nothing", "ws", "", false},
+		{"WebSocket, half a request line", "ws", "GET /mq", false},
+		{"WebSocket, half a request", "ws", "GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgr", false},
+		{"secure WebSocket, nothing", "wss", "", false},
+		{"secure WebSocket, half a handshake", "wss", string(hello), false},
+		{"PROXY, nothing", "proxied", "", false},
+		{"PROXY, a header of version 1 cut off", "proxied", "PROXY TCP4 192.", true}, // which comes in one piece
+		{"PROXY, a header of version 2 cut off", "proxied", "\r\n\r\n\x00\r\nQUIT\n\x21\x11", false},
+		{"PROXY, nothing after the header", "proxied", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", false},
 	} {
-		if got := ended(t, d.socket(t, tt.kind, "", []byte(tt.first))); got != "" {
-			t.Errorf("%s: it was told %q", tt.name, got)
-		}
+		inBubble(t, new(open), settings, func(t *testing.T, b *started) {
+			nc := b.Pipe(listeners[tt.kind], local)
+			go func() { _, _ = nc.Write([]byte(tt.first)) }()
+			began := time.Now()
+			got, took := ended(t, nc), time.Since(began)
+			if got != "" || took < timeout && !tt.soon || took > timeout+goodbye {
+				t.Errorf("%s: it was told %q, and cut after %v", tt.name, got, took)
+			}
+			wantNobody(t, b)
+		})
 	}
 	for _, kind := range kinds[1:] { // silent where MQTT begins
-		d.through(t, kind, nil, nil).UntilEnd()
+		inBubble(t, new(open), settings, func(t *testing.T, b *started) {
+			began := time.Now()
+			doors{b, ca}.through(t, kind, b.Pipe(listeners[kind], local), nil).UntilEnd()
+			if took := time.Since(began); took < timeout || took > timeout+goodbye {
+				t.Errorf("%s: cut after %v", kind, took)
+			}
+			wantNobody(t, b)
+		})
 	}
-	eventually(t, "nothing is left", func() bool { st := d.Stats(); return st.Connections == 0 && st.HalfOpen == 0 })
+}
+
+// wantNobody waits for the broker to have nothing more to do, and ends the test
+// unless all connections are over then.
+func wantNobody(t *testing.T, b *started) {
+	t.Helper()
+	time.Sleep(time.Second) // what is still done about a closed connection is over
+	synctest.Wait()
+	if st := b.Stats(); st.Connections != 0 || st.HalfOpen != 0 {
+		t.Errorf("%d connections are left, %d half-open", st.Connections, st.HalfOpen)
+	}
 }
 
 func TestHalfOpenFlood(t *testing.T) {

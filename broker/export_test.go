@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"net"
+
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
@@ -69,3 +71,19 @@ func (b *Broker) ExpireInMochi(cl *mqtt.Client) {
 func (b *Broker) DisconnectByMochi(cl *mqtt.Client, code packets.Code) {
 	_ = b.srv.DisconnectClient(cl, code)
 }
+
+// Pipe returns a client's end of a connection to a listener with such settings,
+// which comes from an address. Unlike a socket, it may be waited for in a bubble
+// of synctest.
+func (b *Broker) Pipe(l Listener, from net.Addr) net.Conn {
+	ours, theirs := net.Pipe()
+	b.handle(newListener(nil, l), pipe{ours, from})
+	return theirs
+}
+
+type pipe struct {
+	net.Conn
+	from net.Addr
+}
+
+func (p pipe) RemoteAddr() net.Addr { return p.from }

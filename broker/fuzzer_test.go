@@ -203,7 +203,7 @@ func TestRandomPackets(t *testing.T) {
 	}
 	storm(0, connections/4) // so that sessions and retained messages are there
 	before := takeFootprint(b)
-	w := watch(t, b)
+	w := watch(t, dial(t, b, 5))
 	storm(connections/4, connections)
 	w.testify(patience / 2)
 	before.returns(t, 8<<20)

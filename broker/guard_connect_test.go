@@ -137,13 +137,13 @@ func TestMessagesDoNotComeBeforeConnack(t *testing.T) {
 			}
 			c, pub := dial(t, b, version), dial(t, b, 5)
 			pub.connect("pub", nil)
-			c.connect("c", keep)
+			c.connect("c", persistent)
 			c.Subscribe("a", qos)
 			c.Close()
 			eventually(t, "it is gone", func() bool { return b.Stats().Clients == 1 })
 			c = dial(t, b, version)
 			pk := connectAs("c")
-			keep(&pk)
+			persistent(&pk)
 			c.Send(pk)
 			<-resumes
 			for range 3 {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -25,9 +26,10 @@ func (g *guard) judge(h frame.Header, packet []byte, n int) error {
 	case frame.TypePublish:
 		return g.judgePublish(h, packet, n)
 	case frame.TypeDisconnect, frame.TypePingreq, frame.TypeAuth:
-		return g.carryOut(frame.Verdict{}, h, packet, n, "")
+		g.pass(h, packet, n, 0)
+		return nil
 	default:
-		return g.carryOut(g.exchange.Load().FromClient(h, packet[n:], g.identifier(h)), h, packet, n, "")
+		return g.carryOut(g.exchange.Load().FromClient(h, packet[n:], g.identifier(h)), h, packet, n)
 	}
 }
 
@@ -74,29 +76,46 @@ func (g *guard) judgePublish(h frame.Header, packet []byte, n int) error {
 	body := packet[n:]
 	topic := frame.Topic(h, body)
 	if code := g.b.topicCode(topic); code != 0 {
-		return g.carryOut(g.exchange.Load().Refuse(h, body, code), h, packet, n, "")
+		return g.carryOut(g.exchange.Load().Refuse(h, body, code), h, packet, n)
 	}
 	prefix, ok := g.session.mayPublish(text(topic))
 	if !ok {
 		g.b.count.publishesDenied.Add(1)
+		g.b.countReceived(len(packet))
 		if g.b.cfg.CloseDenied && g.checker.Version() != frame.Level5 {
 			return errDenied
 		}
-		return g.carryOut(g.exchange.Load().Refuse(h, body, packets.ErrNotAuthorized.Code), h, packet, n, "")
+		return g.carryOut(g.exchange.Load().Refuse(h, body, packets.ErrNotAuthorized.Code), h, packet, n)
 	}
 	if h.Remaining+len(prefix) > frame.MaxRemaining {
 		return &frame.Violation{Code: packets.ErrPacketTooLarge.Code, Clause: "MQTT-3.2.2-15", Text: "the packet is too large with its prefix"}
 	}
-	return g.carryOut(g.exchange.Load().FromClient(h, body, g.identifier(h)), h, packet, n, prefix)
+	var v frame.Verdict
+	if h.QoS() > 0 {
+		v = g.exchange.Load().FromClient(h, body, g.identifier(h))
+	}
+	if v.Action != frame.Pass {
+		return g.carryOut(v, h, packet, n)
+	}
+	g.passPublish(h, packet, n, v.ID, prefix)
+	return nil
+}
+
+// countReceived counts a message that mochi is not given among those that it has
+// received, which $SYS tells.
+func (b *Broker) countReceived(size int) {
+	info := b.srv.Info
+	atomic.AddInt64(&info.PacketsReceived, 1)
+	atomic.AddInt64(&info.MessagesReceived, 1)
+	atomic.AddInt64(&info.BytesReceived, int64(size))
 }
 
 // text returns a part of a packet as a string, which shares its memory and is good
 // until the next packet: the decision about a publish allocates nothing.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) } // #nosec G103 -- nobody keeps it
 
-// carryOut does what a verdict says about a packet; prefix goes in front of the
-// topic of a PUBLISH that passes.
-func (g *guard) carryOut(v frame.Verdict, h frame.Header, packet []byte, n int, prefix string) error {
+// carryOut does what a verdict says about a packet.
+func (g *guard) carryOut(v frame.Verdict, h frame.Header, packet []byte, n int) error {
 	body := packet[n:]
 	if v.Freed {
 		defer g.release()
@@ -106,7 +125,7 @@ func (g *guard) carryOut(v frame.Verdict, h frame.Header, packet []byte, n int, 
 		if endsExchange(h, body) {
 			g.session.queue.done(g.session, frame.PacketID(h, body))
 		}
-		g.pass(h, packet, n, v.ID, prefix)
+		g.pass(h, packet, n, v.ID)
 	case frame.Answer:
 		if h.Type == frame.TypePubrel {
 			g.session.queue.receivedAll(g.session, frame.PacketID(h, body))
@@ -161,31 +180,35 @@ func (g *guard) identifier(h frame.Header) uint16 {
 }
 
 // pass makes a packet ready for mochi, with another packet identifier if id is
-// not 0, and with a prefix in front of the topic of a PUBLISH.
-func (g *guard) pass(h frame.Header, packet []byte, n int, id uint16, prefix string) {
+// not 0.
+func (g *guard) pass(h frame.Header, packet []byte, n int, id uint16) {
 	body := packet[n:]
-	client := frame.PacketID(h, body)
 	if id != 0 {
 		frame.SetPacketID(h, body, id)
 	}
-	if h.Type == frame.TypePublish {
-		if h.Retain() && !g.current.retains {
-			g.current.retains = true
-			g.b.retaining.Add(1)
-		}
-		if h.QoS() == 2 {
-			g.current.received = client
-			g.toMochi.behind = frame.Ack{Type: frame.TypePubrel, PacketID: id}.Append(g.toMochi.pubrel[:0], frame.Level5)
-		}
-	}
 	g.toMochi.ready = packet
-	h, body, changed := g.checker.Normalize(h, body)
-	switch {
-	case prefix != "":
-		g.prefix(h, body, prefix)
-	case changed:
+	if h, body, changed := g.checker.Normalize(h, body); changed {
 		g.toMochi.ready = append(h.Append(nil), body...)
 	}
+}
+
+// passPublish is pass for a PUBLISH, whose topic gets a prefix in front.
+func (g *guard) passPublish(h frame.Header, packet []byte, n int, id uint16, prefix string) {
+	body := packet[n:]
+	if h.Retain() && !g.current.retains {
+		g.current.retains = true
+		g.b.retaining.Add(1)
+	}
+	if h.QoS() == 2 {
+		g.current.received = frame.PacketID(h, body)
+		g.toMochi.behind = frame.Ack{Type: frame.TypePubrel, PacketID: id}.Append(g.toMochi.pubrel[:0], frame.Level5)
+	}
+	if prefix == "" {
+		g.pass(h, packet, n, id)
+		return
+	}
+	frame.SetPacketID(h, body, id)
+	g.prefix(h, body, prefix)
 }
 
 // prefix makes a PUBLISH ready with a prefix in front of its topic. What comes
@@ -194,7 +217,7 @@ func (g *guard) prefix(h frame.Header, body []byte, prefix string) {
 	const size = 2
 	topic := int(binary.BigEndian.Uint16(body))
 	h.Remaining += len(prefix)
-	g.toMochi.head = binary.BigEndian.AppendUint16(h.Append(g.toMochi.head[:0]), uint16(len(prefix)+topic)) // #nosec G115 -- both are bounded
-	g.toMochi.head = append(g.toMochi.head, prefix...)
+	head := binary.BigEndian.AppendUint16(h.Append(g.toMochi.head[:0]), uint16(len(prefix)+topic)) // #nosec G115 -- both are bounded
+	g.toMochi.head = append(head, prefix...)
 	g.toMochi.ready, g.toMochi.rest = g.toMochi.head, body[size:]
 }

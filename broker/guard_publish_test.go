@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker"
@@ -75,6 +76,32 @@ func TestPrefix(t *testing.T) {
 				if pk := sub.ExpectMessage(prefix + "a"); string(pk.Payload) != payload {
 					t.Errorf("version %d, QoS %d: %d bytes came as %d", version, qos, size, len(pk.Payload))
 				}
+			}
+		}
+	}
+}
+
+// A publish that the hook denies is answered as its version and QoS want it, not
+// delivered, and counted: among the denied and among those received.
+func TestDeniedPublish(t *testing.T) {
+	for _, version := range []byte{4, 5} {
+		for qos := range byte(3) {
+			b := start(t, &open{acl: func(_ *mqtt.Client, _ string, write bool) bool { return !write }}, nil)
+			c := dial(t, b, version)
+			c.connect("c", nil)
+			c.MustSubscribe("#", 0)
+			want := byte(0)
+			if version == 5 && qos > 0 {
+				want = 0x87
+			}
+			for range 2 { // the identifier is free again
+				if code := c.Publish("a", "x", qos, false); code != want {
+					t.Errorf("version %d, QoS %d: answer %#02x, want %#02x", version, qos, code, want)
+				}
+			}
+			c.Ping()
+			if st := b.Stats(); st.PublishesDenied != 2 || st.MessagesReceived != 2 {
+				t.Errorf("version %d, QoS %d: %d denied and %d received are counted, want 2 and 2", version, qos, st.PublishesDenied, st.MessagesReceived)
 			}
 		}
 	}

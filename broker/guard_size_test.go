@@ -93,7 +93,7 @@ func TestPacketsComeInAnyPieces(t *testing.T) {
 func TestMessagesThatAreTooLargeForAClient(t *testing.T) {
 	b := start(t, new(open), nil)
 	sub, pub := dial(t, b, 5), dial(t, b, 5)
-	small := func(pk *packets.Packet) { keep(pk); pk.Properties.MaximumPacketSize = 100 }
+	small := func(pk *packets.Packet) { persistent(pk); pk.Properties.MaximumPacketSize = 100 }
 	sub.connect("sub", small)
 	sub.Subscribe("a", 1)
 	pub.connect("pub", nil)
@@ -117,7 +117,7 @@ func TestMessagesThatAreTooLargeForAClient(t *testing.T) {
 	// It takes more, goes, and comes back taking less.
 	sub.Close()
 	sub = dial(t, b, 5)
-	sub.connect("sub", keep)
+	sub.connect("sub", persistent)
 	sub.Close()
 	eventually(t, "it is gone", func() bool { return b.Stats().Clients == 1 })
 	send(200)

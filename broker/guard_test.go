@@ -52,52 +52,55 @@ func TestRefusedPackets(t *testing.T) {
 }
 
 func TestKeepAliveIsEnforced(t *testing.T) {
-	b := start(t, new(open), nil)
-	c := dial(t, b, 5)
-	began := time.Now()
-	c.connect("c", func(pk *packets.Packet) { pk.Connect.Keepalive = 1 })
-	c.UntilEnd()
-	if took := time.Since(began); took < 1500*time.Millisecond || took > 5*time.Second {
-		t.Errorf("a silent client with a keep alive of 1 s was cut after %v", took)
-	}
+	inBubble(t, new(open), nil, func(t *testing.T, b *started) {
+		c := dialPipe(t, b, 5)
+		c.connect("c", func(pk *packets.Packet) { pk.Connect.Keepalive = 1 })
+		began := time.Now()
+		c.UntilEnd()
+		if took := time.Since(began); took < 1500*time.Millisecond || took > 1600*time.Millisecond {
+			t.Errorf("a silent client with a keep alive of 1 s was cut after %v", took)
+		}
+	})
 }
 
 // Shared subscriptions whose filter begins with a wildcard get no topics of the
 // broker ([MQTT-4.7.2-1]; V7).
 func TestV07SharedWildcardGetsNoTopicsOfTheBroker(t *testing.T) {
-	b := start(t, new(open), func(c *broker.Config) { c.SysInterval = time.Second })
-	shared, own := dial(t, b, 5), dial(t, b, 5)
-	shared.connect("shared", nil)
-	shared.Subscribe("$share/g/#", 0)
-	shared.Subscribe("$SHARE/h/+/#", 0)
-	own.connect("own", nil)
-	own.Subscribe("$SYS/broker/uptime", 0)
-	own.Expect(packets.Publish) // retained
-	own.Expect(packets.Publish) // the next round
-	shared.Ping()
+	inBubble(t, new(open), func(c *broker.Config) { c.SysInterval = time.Second }, func(t *testing.T, b *started) {
+		shared, own := dialPipe(t, b, 5), dialPipe(t, b, 5)
+		shared.connect("shared", nil)
+		shared.Subscribe("$share/g/#", 0)
+		shared.Subscribe("$SHARE/h/+/#", 0)
+		own.connect("own", nil)
+		own.Subscribe("$SYS/broker/uptime", 0)
+		own.Expect(packets.Publish) // retained
+		own.Expect(packets.Publish) // the next round
+		shared.Ping()
+	})
 }
 
 // A PUBLISH that comes a byte at a time must be there in time: the keep alive
 // counts packets, not bytes ([MQTT-3.1.2-22]).
 func TestSlowLorisOnALargePublish(t *testing.T) {
-	b := start(t, new(open), nil)
-	before := takeFootprint(b)
-	w := watch(t, b)
-	var wg sync.WaitGroup
-	for i := range 50 {
-		c := dial(t, b, byte(4+i%2))
-		c.connect(fmt.Sprint("c", i), func(pk *packets.Packet) { pk.Connect.Keepalive = 1 })
-		wg.Go(func() {
-			pk := message("a", 0, 0)
-			pk.Payload = make([]byte, 100_000)
-			if n := drip(c, encode(c.Version, pk)[:600], 10*time.Millisecond); n == 600 {
-				t.Error("it is still waited for after 6 s")
-			}
-		})
-	}
-	wg.Wait()
-	w.testify(patience / 2)
-	before.returns(t, 4<<20)
+	inBubble(t, new(open), nil, func(t *testing.T, b *started) {
+		before := takeFootprint(b)
+		w := watch(t, dialPipe(t, b, 5))
+		var wg sync.WaitGroup
+		for i := range 50 {
+			c := dialPipe(t, b, byte(4+i%2))
+			c.connect(fmt.Sprint("c", i), func(pk *packets.Packet) { pk.Connect.Keepalive = 1 })
+			wg.Go(func() {
+				pk := message("a", 0, 0)
+				pk.Payload = make([]byte, 100_000)
+				if n := drip(c, encode(c.Version, pk)[:600], 10*time.Millisecond); n == 600 {
+					t.Error("it is still waited for after 6 s")
+				}
+			})
+		}
+		wg.Wait()
+		w.testify(0)
+		before.returns(t, 4<<20)
+	})
 }
 
 // A client that wants no reason strings still gets the user properties of

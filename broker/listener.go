@@ -32,6 +32,10 @@ func listen(l Listener) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: listener %s: %w", l.Name, err)
 	}
+	return newListener(ln, l), nil
+}
+
+func newListener(ln net.Listener, l Listener) *listener {
 	bound := &listener{Listener: ln, name: l.Name, proxied: l.ProxyProtocol, web: l.WebSocket.withDefaults()}
 	if l.TLS != nil {
 		bound.tls = l.TLS.config()
@@ -39,7 +43,7 @@ func listen(l Listener) (*listener, error) {
 			bound.tls.NextProtos = []string{"http/1.1"} // WebSocket is no part of HTTP/2 here
 		}
 	}
-	return bound, nil
+	return bound
 }
 
 // accept serves l until it is closed. An error of Accept, such as too many open

@@ -156,7 +156,7 @@ func TestQuirkV09ExpiredSessionsLeaveSubscriptions(t *testing.T) {
 	t.Parallel() // mochi looks once a second
 	b := newBare(t, func(caps *mqtt.Capabilities) { caps.MaximumSessionExpiryInterval = 0 }, new(open))
 	c := b.dial(4)
-	c.connect("c", keep)
+	c.connect("c", persistent)
 	c.Subscribe("a", 0)
 	c.Close()
 	eventually(t, "the session has expired", func() bool {
@@ -331,7 +331,7 @@ func TestQuirkOneDisconnectForEachConnection(t *testing.T) {
 		n++
 	}}})
 	for range 3 { // each takes over from the one before
-		b.dial(5).connect("c", keep)
+		b.dial(5).connect("c", persistent)
 	}
 	cl, _ := b.Clients.Get("c")
 	cl.Stop(nil)

@@ -133,7 +133,7 @@ func TestQuirkPacketIdentifiersBeginAnewWithEachConnection(t *testing.T) {
 	pub.connect("pub", nil)
 	for range 2 {
 		c := b.dial(5)
-		c.connect("c", keep)
+		c.connect("c", persistent)
 		c.Subscribe("a", 1)
 		for want := uint16(1); want <= 3; want++ {
 			pub.publish("a", 1)
@@ -192,7 +192,7 @@ func TestQuirkQoS2WaitsUnderOneIdentifier(t *testing.T) {
 func TestQuirkPubrelAndReceiptsAreSentAgain(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c, pub := b.dial(5), b.dial(5)
-	c.connect("c", keep)
+	c.connect("c", persistent)
 	c.Subscribe("a", 2)
 	pub.connect("pub", nil)
 	pub.publish("a", 2)
@@ -204,7 +204,7 @@ func TestQuirkPubrelAndReceiptsAreSentAgain(t *testing.T) {
 	c.Expect(packets.Pubrec)
 	c.Close()
 	c = b.dial(5)
-	c.connect("c", keep)
+	c.connect("c", persistent)
 	got := make(map[byte]uint16)
 	for range 2 {
 		pk, err := c.Next()
@@ -222,7 +222,7 @@ func TestQuirkPubrelAndReceiptsAreSentAgain(t *testing.T) {
 func TestQuirkResentMessagesAreAllDuplicates(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c, pub := b.dial(5), b.dial(5)
-	c.connect("c", keep)
+	c.connect("c", persistent)
 	c.Subscribe("a", 1)
 	c.Close()
 	eventually(t, "the client is gone", func() bool {
@@ -236,7 +236,7 @@ func TestQuirkResentMessagesAreAllDuplicates(t *testing.T) {
 	}
 	pub.Ping() // for PUBACK comes first
 	c = b.dial(5)
-	c.connect("c", keep)
+	c.connect("c", persistent)
 	for range 3 {
 		if !c.Expect(packets.Publish).FixedHeader.Dup {
 			t.Error("a message that the client gets for the first time is not marked any more")
@@ -345,7 +345,7 @@ func TestQuirkTooLargeMessagesWaitForEver(t *testing.T) {
 	pub.Expect(packets.Puback)
 	pub.Ping() // for PUBACK comes first
 	c := b.dial(5)
-	c.connect("c", func(pk *packets.Packet) { keep(pk); pk.Properties.MaximumPacketSize = 100 })
+	c.connect("c", func(pk *packets.Packet) { persistent(pk); pk.Properties.MaximumPacketSize = 100 })
 	c.Subscribe("a", 1)
 	c.Ping()
 	cl, _ := b.Clients.Get("c")

@@ -317,11 +317,11 @@ func TestQuirkPacketIdentifiersOfBothDirectionsCollide(t *testing.T) {
 func TestQuirkWhoeverBringsTheClientIDTakesTheSession(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c := b.dial(5)
-	c.connect("c", keep)
+	c.connect("c", persistent)
 	c.Subscribe("a", 1)
 	thief := b.dial(5)
 	thief.connect("c", func(pk *packets.Packet) {
-		keep(pk)
+		persistent(pk)
 		pk.Connect.UsernameFlag, pk.Connect.Username = true, []byte("mallory")
 	})
 	if code := c.UntilEnd(); code != 0x8E {

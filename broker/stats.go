@@ -78,7 +78,7 @@ type Stats struct {
 	SubscribesDenied       uint64          // filters, by the hook
 	DeliveriesDenied       uint64          // by the hook
 
-	MessagesReceived int64 // those aside that were denied
+	MessagesReceived int64
 	MessagesSent     int64
 	MessagesDropped  int64 // because a client read too slowly
 	BytesReceived    int64

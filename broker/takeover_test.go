@@ -33,7 +33,7 @@ func TestV09ExpiryByMochi(t *testing.T) {
 	setUp := func(t *testing.T) (b *started, expire func()) {
 		b = start(t, new(open), slowSweeps)
 		c := dial(t, b, 5)
-		c.connect("c", keep)
+		c.connect("c", persistent)
 		c.MustSubscribe("a/#", 0)
 		cl := b.Client("c")
 		c.Close()
@@ -54,7 +54,7 @@ func TestV09ExpiryByMochi(t *testing.T) {
 		expire()
 		c := dial(t, b, 5)
 		pk := connectAs("c")
-		keep(&pk)
+		persistent(&pk)
 		c.Send(pk)
 		if ack := c.Expect(packets.Connack); ack.SessionPresent {
 			t.Error("the session is still there")
@@ -70,7 +70,7 @@ func TestV09ExpiryByMochi(t *testing.T) {
 	t.Run("hits the one that came back", func(t *testing.T) {
 		b, expire := setUp(t)
 		c := dial(t, b, 5)
-		c.connect("c", keep)
+		c.connect("c", persistent)
 		c.Ping()
 		expire()
 		b.Sweep(t.Context(), time.Now())
@@ -245,7 +245,7 @@ func TestV19ConnectionThatBreaksDuringSignInLeavesNothing(t *testing.T) {
 func TestMessagesSurviveTakeovers(t *testing.T) {
 	b := start(t, new(open), nil)
 	c, pub := dial(t, b, 5), dial(t, b, 5)
-	c.connect("c", keep)
+	c.connect("c", persistent)
 	c.Subscribe("a", 1)
 	pub.connect("pub", nil)
 	const messages = 1000
@@ -294,7 +294,7 @@ func TestMessagesSurviveTakeovers(t *testing.T) {
 			}
 		}
 		next := dial(t, b, 5)
-		next.connect("c", keep)
+		next.connect("c", persistent)
 		_ = c.Close()
 		c = next
 		takeovers++

@@ -11,6 +11,7 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -45,7 +46,7 @@ func (a *authority) issue(tb testing.TB, template *x509.Certificate) *tls.Certif
 		tb.Fatal(err)
 	}
 	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.NotBefore = time.Now().Add(-time.Hour)
+	template.NotBefore = time.Unix(1, 0) // also for a clock of synctest
 	if template.NotAfter.IsZero() {
 		template.NotAfter = time.Now().Add(time.Hour)
 	}
@@ -222,16 +223,35 @@ func TestOldTLSIsRefused(t *testing.T) {
 }
 
 func TestHandshakeHasADeadline(t *testing.T) {
-	ca := newAuthority(t)
-	b, _ := secure(t, ca, nil)
-	silent := dial(t, b, 5) // connected by TCP
-	c, err := dialTLS(t, b, ca, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	silent.UntilEnd()
-	c.UntilEnd() // silent after the handshake
-	eventually(t, "it is counted", func() bool { return b.Stats().HandshakesFailed == 1 })
+	cert := newAuthority(t).server(t)
+	l := broker.Listener{TLS: &broker.TLS{Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil }}}
+	const timeout = 5 * time.Second
+	inBubble(t, new(open), func(cfg *broker.Config) { cfg.ConnectTimeout = timeout }, func(t *testing.T, b *started) {
+		began := time.Now()
+		over(t, b.Pipe(l, local), 5).UntilEnd() // silent from the start
+		if took := time.Since(began); took != timeout {
+			t.Errorf("cut after %v, want %v", took, timeout)
+		}
+		synctest.Wait()
+		if n := b.Stats().HandshakesFailed; n != 1 {
+			t.Errorf("%d are counted, want 1", n)
+		}
+	})
+	inBubble(t, new(open), func(cfg *broker.Config) { cfg.ConnectTimeout = timeout }, func(t *testing.T, b *started) {
+		began := time.Now()
+		secure := tls.Client(b.Pipe(l, local), &tls.Config{InsecureSkipVerify: true})
+		if err := secure.HandshakeContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		over(t, secure, 5).UntilEnd() // silent after the handshake
+		if took := time.Since(began); took != timeout {
+			t.Errorf("cut after %v, want %v", took, timeout)
+		}
+		synctest.Wait()
+		if st := b.Stats(); st.HandshakesFailed != 0 || st.ConnectTimeouts != 1 {
+			t.Errorf("%d handshakes and %d connections are counted, want 0 and 1", st.HandshakesFailed, st.ConnectTimeouts)
+		}
+	})
 }
 
 func TestKickOverTLS(t *testing.T) {

@@ -326,21 +326,27 @@ func TestGoodbyesOfAClient(t *testing.T) {
 // A write deadline that has passed while there was nothing to write must not
 // meet the answer to a ping.
 func TestPingIsAnsweredAfterALongSilence(t *testing.T) {
-	d := openDoors(t, new(open), func(cfg *broker.Config) { cfg.WriteTimeout = 20 * time.Millisecond })
-	ws := d.web(t)
-	if err := ws.Write(t.Context(), websocket.MessageBinary, connectPacket("c")); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := ws.Read(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(50 * time.Millisecond) // longer than the deadline
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	ws.CloseRead(ctx)
-	if err := ws.Ping(ctx); err != nil {
-		t.Error(err)
-	}
+	inBubble(t, new(open), nil, func(t *testing.T, b *started) {
+		d := doors{b, nil}
+		ws, err := d.upgrade(t, b.Pipe(broker.Listener{Name: "ws", WebSocket: new(broker.WebSocket)}, local), "/mqtt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ws.Write(t.Context(), websocket.MessageBinary, connectPacket("c")); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := ws.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // longer than WriteTimeout
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		ws.CloseRead(ctx)
+		if err := ws.Ping(ctx); err != nil {
+			t.Error(err)
+		}
+		_ = ws.CloseNow()
+	})
 }
 
 func TestTheStartOfMQTTMayComeWithTheRequest(t *testing.T) {

@@ -21,11 +21,10 @@ type witness struct {
 	max  time.Duration
 }
 
-// watch starts a witness. Its testimony is taken at the end of the test, or by
-// testify.
-func watch(tb testing.TB, b *started) *witness {
+// watch makes a client a witness. Its testimony is taken by testify.
+func watch(tb testing.TB, c *client) *witness {
 	tb.Helper()
-	w := &witness{client: dial(tb, b, 5), end: make(chan struct{}), done: make(chan error, 1)}
+	w := &witness{client: c, end: make(chan struct{}), done: make(chan error, 1)}
 	if code := w.connect("witness", nil); code != 0 {
 		tb.Fatalf("CONNACK %#02x", code)
 	}

@@ -294,11 +294,12 @@ func (c *Client) must(kind byte, pk packets.Packet, err error) packets.Packet {
 	return pk
 }
 
-// ExpectEnd waits for the broker to close and returns the code of the DISCONNECT
-// before that, 0 if there was none. Nothing else may come; MQTT 3 knows no
-// DISCONNECT from a server.
+// ExpectEnd waits for the broker to close, does the same, and returns the code of
+// the DISCONNECT before that, 0 if there was none. Nothing else may come; MQTT 3
+// knows no DISCONNECT from a server.
 func (c *Client) ExpectEnd() (code byte) {
 	c.TB.Helper()
+	defer c.Close()
 	pk, err := c.Next()
 	if err == nil && pk.FixedHeader.Type == packets.Disconnect && c.Version >= 5 {
 		code = pk.ReasonCode
@@ -313,11 +314,12 @@ func (c *Client) ExpectEnd() (code byte) {
 	return code
 }
 
-// UntilEnd waits for the broker to close, whatever comes before, and returns the
-// code of the last packet, which is that of a DISCONNECT if there was one; 0 if
-// nothing came.
+// UntilEnd waits for the broker to close, whatever comes before, and does the same.
+// It returns the code of the last packet, which is that of a DISCONNECT if there
+// was one; 0 if nothing came.
 func (c *Client) UntilEnd() (code byte) {
 	c.TB.Helper()
+	defer c.Close()
 	for {
 		pk, err := c.Next()
 		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
