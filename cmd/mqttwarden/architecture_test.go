@@ -44,8 +44,10 @@ var testsKnow = map[string][]string{
 // leaves are the packages that import nothing of ours, so that every part may
 // import them.
 var leaves = []string{
-	"registry/logtest", // a log for tests to read
-	"registry/peer",    // where a connection comes from
+	"registry/durable",  // files that survive a loss of power
+	"registry/logtest",  // a log for tests to read
+	"registry/peer",     // where a connection comes from
+	"registry/throttle", // how often something may be done
 }
 
 // home says where a package, with all packages below it, may be imported. A place

@@ -3,12 +3,14 @@ package enrol
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"mqttwarden/registry"
 	"mqttwarden/registry/pki"
+	"mqttwarden/registry/throttle"
 )
 
 // Config holds what the service works with.
@@ -56,13 +58,16 @@ type Certificates interface {
 	Record(ctx context.Context, e *registry.Edit, u *registry.User, cert pki.Signed, replaces string) (registry.IssuedCertificate, error)
 }
 
+// maxNetworks bounds how many networks the limit on requests keeps apart.
+const maxNetworks = 1 << 16
+
 // Service takes registrations, has them decided, and renews certificates.
 type Service struct {
 	cfg      Config
 	editor   *registry.Editor
 	store    Store
 	now      func() time.Time
-	throttle *throttle
+	throttle *throttle.Throttle[netip.Prefix]
 	loading  sync.Mutex
 	window   atomic.Pointer[registry.Window] // as it was last read
 }
@@ -72,7 +77,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	cfg.complete()
 	s := &Service{
 		cfg: cfg, editor: cfg.Editor, store: cfg.Store, now: cfg.Now,
-		throttle: newThrottle(cfg.Rate, cfg.Burst),
+		throttle: throttle.New[netip.Prefix](throttle.Limit{Rate: cfg.Rate, Burst: cfg.Burst}, maxNetworks),
 	}
 	return s, s.ReloadWindow(ctx)
 }

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"time"
 
+	"mqttwarden/registry/peer"
+
 	"mqttwarden/registry"
 )
 
@@ -21,7 +23,7 @@ const lastSeenStep = 5 * time.Second
 //   - Conflict when the name is a user's, in whatever case, or another client's
 //   - Busy when too many are pending, come from one network, or are being hashed
 func (s *Service) Register(ctx context.Context, req Request) (Answer, error) {
-	if !s.throttle.allow(req.Remote, s.now()) {
+	if !s.throttle.Allow(peer.Network(req.Remote), s.now()) {
 		return Answer{}, registry.Errorf(registry.Busy, "", "too many requests from this address: try again later")
 	}
 	if err := s.check(&req); err != nil {

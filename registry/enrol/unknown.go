@@ -4,6 +4,8 @@ import (
 	"context"
 	"unicode/utf8"
 
+	"mqttwarden/registry/peer"
+
 	"mqttwarden/registry"
 )
 
@@ -23,7 +25,7 @@ func (s *Service) UnknownUser(ctx context.Context, a registry.Attempt) {
 	if a.Remote.IsValid() {
 		req.Context += " from " + a.Remote.String()
 	}
-	if !s.throttle.allow(req.Remote, s.now()) || s.check(&req) != nil {
+	if !s.throttle.Allow(peer.Network(req.Remote), s.now()) || s.check(&req) != nil {
 		return
 	}
 	if _, err := s.register(ctx, &req); err != nil {

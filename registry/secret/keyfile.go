@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"mqttwarden/registry/durable"
 )
 
 // maxKeyFile is the longest master key file that is read, in bytes.
@@ -47,7 +48,7 @@ func CreateKeyFile(path string) (*KeyRing, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeNew(path, keyFileHead+keyLine(ring.keys[0])); err != nil {
+	if err := durable.WriteNew(path, []byte(keyFileHead+keyLine(ring.keys[0])), 0o600); err != nil {
 		return nil, fmt.Errorf("secret: create master key file: %w", err)
 	}
 	return ring, nil
@@ -130,31 +131,4 @@ func newKey() []byte {
 	b := make([]byte, keyLen)
 	_, _ = rand.Read(b) // never fails
 	return b
-}
-
-// writeNew makes a file, mode 0600, and returns when it is durable. It is there
-// with all of its text or not at all. The error is fs.ErrExist if path exists.
-func writeNew(path, text string) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // O_EXCL, 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // what stays is as private as the file itself
-	_, err = f.WriteString(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil { // unlike a rename, it fails when path exists
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"time"
+
+	"mqttwarden/registry/peer"
 )
 
 // Log surrounds all other handlers. It makes the Info of each request, writes
@@ -16,8 +17,8 @@ import (
 type Log struct {
 	Log     *slog.Logger
 	Now     func() time.Time
-	Trusted []netip.Prefix // networks of proxies whose X-Forwarded-For is believed
-	Quiet   []string       // routes whose successes are told at debug level: probes
+	Trusted peer.Proxies // whose X-Forwarded-For is believed
+	Quiet   []string     // routes whose successes are told at debug level: probes
 	// Dialect returns that of the API which a path, as it was sent, belongs to.
 	Dialect func(path string) Dialect
 }

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"time"
 
+	"mqttwarden/registry/durable"
+
 	"go.etcd.io/bbolt"
 
 	"mqttwarden/broker/message"
@@ -88,21 +90,12 @@ func (s *Store) install(from string) error {
 		err = os.Rename(from, s.cfg.File)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(s.cfg.File))
+		err = durable.SyncDir(filepath.Dir(s.cfg.File))
 	}
 	if err != nil {
 		_ = s.db.Close()
 	}
 	return err
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }
 
 func remove(path string) error {

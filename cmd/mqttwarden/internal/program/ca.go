@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"mqttwarden/registry/durable"
+
 	"mqttwarden/cmd/mqttwarden/internal/settings"
 	"mqttwarden/registry"
 	"mqttwarden/registry/ca"
@@ -78,7 +80,7 @@ func (c *caExportCmd) Run(ctx context.Context, s streams, given *settings.Reader
 			pem = n.PKI.Issuer().Current().RootPEM()
 		}
 		if c.Out != "" {
-			return writeFile(c.Out, []byte(pem), 0o644)
+			return durable.Write(c.Out, []byte(pem), 0o644)
 		}
 		_, err := fmt.Fprint(s.out, pem)
 		return err

@@ -23,6 +23,8 @@ import (
 	"strconv"
 	"time"
 
+	"mqttwarden/registry/durable"
+
 	"mqttwarden/cmd/mqttwarden/internal/settings"
 )
 
@@ -162,7 +164,7 @@ func (c *enrollCmd) request() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFile(c.path("key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+	if err := durable.Write(c.path("key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
 		return nil, err
 	}
 	der, err = x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: c.username}}, key)
@@ -170,7 +172,7 @@ func (c *enrollCmd) request() ([]byte, error) {
 		return nil, err
 	}
 	csr = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
-	return csr, writeFile(c.path("csr"), csr, 0o644)
+	return csr, durable.Write(c.path("csr"), csr, 0o644)
 }
 
 // ask sends the request once and returns the answer and when to ask again. A
@@ -221,10 +223,10 @@ func (c *enrollCmd) keep(s streams, answer registration) error {
 	if answer.Certificate == "" {
 		return errors.New("the server granted the registration without a certificate")
 	}
-	if err := writeFile(c.path("ca"), []byte(answer.CACertificates), 0o644); err != nil {
+	if err := durable.Write(c.path("ca"), []byte(answer.CACertificates), 0o644); err != nil {
 		return err
 	}
-	if err := writeFile(c.path("crt"), []byte(answer.Certificate), 0o644); err != nil {
+	if err := durable.Write(c.path("crt"), []byte(answer.Certificate), 0o644); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(s.out, "Granted. Key %s, certificate %s, CAs %s.\n", c.path("key"), c.path("crt"), c.path("ca"))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"mqttwarden/registry/durable"
 
 	"mqttwarden/broker"
 	"mqttwarden/registry/ca"
@@ -144,22 +145,10 @@ func (s *serverCertificate) issue() error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(s.keyFile, made.PrivateKeyPEM(), 0o600); err != nil {
+	if err := durable.Write(s.keyFile, made.PrivateKeyPEM(), 0o600); err != nil {
 		return err
 	}
-	return writeFile(s.certFile, []byte(made.FullPEM), 0o644)
-}
-
-// writeFile replaces a file as a whole.
-func writeFile(path string, b []byte, mode os.FileMode) error {
-	beside := path + ".new"
-	if err := os.Remove(beside); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := os.WriteFile(beside, b, mode); err != nil {
-		return err
-	}
-	return os.Rename(beside, path)
+	return durable.Write(s.certFile, []byte(made.FullPEM), 0o644)
 }
 
 // hostName matches the names of machines that fit into a certificate.
