@@ -30,7 +30,8 @@ type Hook[L Login] interface {
 }
 
 // Login is a client that has signed in. Its methods may be called at any time,
-// for as long as there is anything of the session that it opened.
+// for as long as there is anything of the session that it opened. None but Check
+// may wait.
 type Login interface {
 	// User returns whose login it is, by an ID that never changes. Client IDs and
 	// stored sessions belong to it, and limits count by it.
@@ -39,12 +40,12 @@ type Login interface {
 	Username() string
 	// Proof returns what Hook.Recall is to be given after a restart.
 	Proof() []byte
-	// MayPublish reports whether the client may publish to a topic now, and what
-	// goes in front of the topic then. It must not allocate, lock or wait, and
-	// must not keep the topic, which is a part of the packet.
+	// MayPublish reports whether the client may publish to a topic now, or leave a
+	// will there, and what goes in front of the topic then. It must not allocate
+	// or lock, and must not keep the topic, which is a part of the packet.
 	MayPublish(topic string) (prefix string, ok bool)
 	// MayRead reports whether the client may subscribe to a filter now, or be
-	// delivered a message with a topic. It must not allocate, lock or wait.
+	// delivered a message with a topic. It must not allocate or lock.
 	MayRead(name string) bool
 	// Check returns why the client could not sign in like that now, nil if it
 	// could. A stored session has no connection: it is no reason then that the
