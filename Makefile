@@ -97,11 +97,11 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s), one after another
 	echo "make fuzz: $$targets targets, no finding"
 
 .PHONY: golden
-golden: ## Rewrite the golden files; read the diff before you commit it
+golden: ## Rewrite the golden files and the settings in the manual; read the diff before you commit it
 	@set -e; for dir in $$(grep -rlE --include='*_test.go' --exclude-dir=node_modules 'flag\.Bool\("update"' . | xargs -r -n 1 dirname | sort -u); do \
 	  go test -count=1 "$$dir" -update; \
 	done
-	@git --no-pager diff --stat -- '*testdata*' 2>/dev/null || true
+	@git --no-pager diff --stat -- '*testdata*' deploy/docs 2>/dev/null || true
 
 ##@ Measure
 
