@@ -50,7 +50,7 @@ setup: ## Install the real servers and clients that the tests talk to
 # of these names.
 .PHONY: check
 check: ## Run the tests that need no server, and fewer rounds of the long ones
-	go test -short $$(go list ./... | grep -vE '/(servers|rediscache)$$')
+	go test -short -vet=off -p 4 $$(go list ./... | grep -vE '/(servers|rediscache)$$')
 
 # Without the cache of results: what the tests talk to is not part of its key.
 .PHONY: test
