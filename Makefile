@@ -50,7 +50,7 @@ setup: ## Install the real servers and clients that the tests talk to
 # of these names.
 .PHONY: check
 check: ## Run the tests that need no server, and fewer rounds of the long ones
-	go test -short $$(go list ./... | grep -vE '/(servers|rediscache)$$')
+	go test -short -vet=off -p 4 $$(go list ./... | grep -vE '/(servers|rediscache)$$')
 
 # Without the cache of results: what the tests talk to is not part of its key.
 .PHONY: test
@@ -97,11 +97,11 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s), one after another
 	echo "make fuzz: $$targets targets, no finding"
 
 .PHONY: golden
-golden: ## Rewrite the golden files; read the diff before you commit it
+golden: ## Rewrite the golden files and the settings in the manual; read the diff before you commit it
 	@set -e; for dir in $$(grep -rlE --include='*_test.go' --exclude-dir=node_modules 'flag\.Bool\("update"' . | xargs -r -n 1 dirname | sort -u); do \
 	  go test -count=1 "$$dir" -update; \
 	done
-	@git --no-pager diff --stat -- '*testdata*' 2>/dev/null || true
+	@git --no-pager diff --stat -- '*testdata*' deploy/docs 2>/dev/null || true
 
 ##@ Measure
 

@@ -63,7 +63,7 @@ func TestViolations(t *testing.T) {
 		{"authhook holds mochi, below the root package too", "authhook/hook.go", mochi + "/packets", ""},
 		{"registry does not", "registry/acl/policy.go", mochi, "may be imported here: broker, authhook, cmd/bench"},
 		{"cmd does not", "cmd/mqttwarden/serve.go", mochi, "may be imported here"},
-		{"a test in cmd may", "cmd/mqttwarden/e2e/live/live_test.go", mochi, ""},
+		{"a test in cmd may", "cmd/mqttwarden/e2e/policy/live_test.go", mochi, ""},
 		{"the benchmark may", "cmd/bench/main.go", mochi, ""},
 		{"the hook that allows everything is not linked", "broker/broker.go", allowAll, "may be imported here: cmd/bench"},
 		{"a broker's test may use it", "broker/guard_test.go", allowAll, ""},
@@ -80,7 +80,7 @@ func TestViolations(t *testing.T) {
 		{"cmd hands rediscache a URL, not a client", "cmd/mqttwarden/serve.go", redis, "may be imported here"},
 		{"a test in cmd may look into Redis", "cmd/mqttwarden/cluster_test.go", redis, ""},
 		{"a test among those with servers may start Redis", "cmd/mqttwarden/e2e/servers/redis_test.go", "mqttwarden/registry/rediscache/redistest", ""},
-		{"a test among those without may not", "cmd/mqttwarden/e2e/live/live_test.go", "mqttwarden/registry/rediscache/redistest", "may be imported here: cmd/mqttwarden/e2e/servers"},
+		{"a test among those without may not", "cmd/mqttwarden/e2e/policy/live_test.go", "mqttwarden/registry/rediscache/redistest", "may be imported here: cmd/mqttwarden/e2e/servers"},
 
 		{"adminapi answers HTTP", "adminapi/v1/users.go", "net/http", ""},
 		{"registry does not", "registry/signin.go", "net/http", "may be imported here"},
@@ -95,7 +95,7 @@ func TestViolations(t *testing.T) {
 		{"the rest of the standard library is free", "registry/user.go", "encoding/json", ""},
 		{"cgo is not", "registry/sqlstore/store.go", "C", "may be imported here: nowhere"},
 		{"an unlisted module is refused", "cmd/mqttwarden/serve.go", "github.com/spf13/viper", "without a home"},
-		{"in tests too", "cmd/mqttwarden/e2e/live/live_test.go", "github.com/stretchr/testify/assert", "without a home"},
+		{"in tests too", "cmd/mqttwarden/e2e/policy/live_test.go", "github.com/stretchr/testify/assert", "without a home"},
 		{"a module for tests stays in tests", "registry/acl/policy.go", "pgregory.net/rapid", "may be imported here: registry/storetest"},
 		{"and is free there", "registry/acl/policy_test.go", "pgregory.net/rapid", ""},
 	}

@@ -1,4 +1,5 @@
-// Package restart tests the whole program: what survives a restart, and what must not.
+// Package restart tests the whole program: how it starts, when it must not, and what
+// is there when it starts again.
 package restart
 
 import (

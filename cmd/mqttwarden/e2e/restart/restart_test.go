@@ -90,6 +90,14 @@ func written(p *rig.Program) {
 	p.Reaches("mqttwarden_sessions_pending_bytes", 0)
 }
 
+// some returns all ways to do a thing, or the last one when time is short.
+func some[T any](ways []T) []T {
+	if testing.Short() {
+		return ways[len(ways)-1:]
+	}
+	return ways
+}
+
 // restarts says how a program is started, ended and started again. Only a process
 // can be killed.
 var restarts = []struct {

@@ -11,7 +11,7 @@ import (
 
 func TestRetainedMessagesSurviveARestart(t *testing.T) {
 	t.Parallel()
-	for _, r := range restarts {
+	for _, r := range some(restarts) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			p := keeper(r.first(t, rig.UsedDir(t)))

@@ -11,7 +11,7 @@ import (
 // Mochi's own stores bring a denied subscription back as one that is active.
 func TestADeniedSubscriptionIsNotActiveAfterARestart(t *testing.T) {
 	t.Parallel()
-	for _, version := range []byte{4, 5} {
+	for _, version := range some([]byte{4, 5}) {
 		p := keeper(rig.Spawn(t, rig.UsedDir(t)))
 		id := p.User("alice", rig.Reads("a/#"))
 		cl := p.Dial(version)

@@ -14,8 +14,8 @@ import (
 
 func TestASessionGoesOnAfterARestart(t *testing.T) {
 	t.Parallel()
-	for _, r := range restarts {
-		for _, version := range []byte{4, 5} {
+	for _, r := range some(restarts) {
+		for _, version := range some([]byte{4, 5}) {
 			t.Run(fmt.Sprintf("%s, version %d", r.name, version), func(t *testing.T) {
 				t.Parallel()
 				p := keeper(r.first(t, rig.UsedDir(t)))
@@ -58,7 +58,7 @@ func TestWaitingMessagesComeInTheirOrderWithoutARestartToo(t *testing.T) {
 // The exchange of a message goes on where it was.
 func TestAnExchangeGoesOnAfterARestart(t *testing.T) {
 	t.Parallel()
-	for _, r := range restarts {
+	for _, r := range some(restarts) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			p := keeper(r.first(t, rig.UsedDir(t)))

@@ -112,15 +112,27 @@ func (f *yamlFile) add(name string, e entry) {
 func (f *yamlFile) list(list *ast.SequenceNode) string {
 	items := make([]string, 0, len(list.Values))
 	for _, item := range list.Values {
-		switch item.(type) {
-		case *ast.MappingNode, *ast.SequenceNode, *ast.NullNode:
-			f.bad(item, "an item of a list must be text")
-			continue
+		if text, ok := f.item(item, where(list).column-1); ok {
+			items = append(items, text)
 		}
-		text, _ := f.scalar(item, where(list).column-1)
-		items = append(items, text)
 	}
 	return strings.Join(items, ",")
+}
+
+// item returns an item of a list, and false if it is none that is taken.
+func (f *yamlFile) item(item ast.Node, indent int) (text string, ok bool) {
+	switch item.(type) {
+	case *ast.MappingNode, *ast.SequenceNode:
+	default:
+		text, ok = f.scalar(item, indent)
+		if _, null := item.(*ast.NullNode); !null {
+			return text, ok
+		}
+	}
+	if !ok {
+		f.bad(item, "an item of a list must be text")
+	}
+	return text, ok
 }
 
 func (f *yamlFile) bad(at ast.Node, what string) {
@@ -139,6 +151,7 @@ func keyOf(key ast.MapKeyNode) (string, bool) {
 	}
 }
 
+// where returns the place of a node.
 func where(n ast.Node) position {
 	if m, ok := n.(*ast.MappingNode); ok && len(m.Values) > 0 {
 		n = m.Values[0].Key // its own token is the first colon

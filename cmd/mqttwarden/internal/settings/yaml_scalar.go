@@ -49,19 +49,27 @@ func (f *yamlFile) plain(value ast.Node) string {
 
 // quoted returns a value in quotes.
 func (f *yamlFile) quoted(value *ast.StringNode) string {
-	raw := f.quotes(where(value))
+	quote := `"`
+	if value.Token.Type == token.SingleQuoteType {
+		quote = "'"
+	}
+	raw, found := f.quotes(where(value), quote)
 	switch {
+	case !found:
+		f.lost(value)
+		return ""
 	case !strings.Contains(raw, "\n"):
 		return value.Value
-	case value.Token.Type == token.SingleQuoteType:
+	case quote == "'":
 		return f.sure(value, strings.ReplaceAll(fold(raw, false), "''", "'"), value.Value)
 	}
-	if tree, err := parse(`"` + fold(raw, true) + `"`); err == nil { // it knows the escapes
+	if tree, err := parse(quote + fold(raw, true) + quote); err == nil { // it knows the escapes
 		if line, ok := tree.Docs[0].Body.(*ast.StringNode); ok {
 			return f.sure(value, line.Value, value.Value)
 		}
 	}
-	return f.sure(value, "", value.Value)
+	f.lost(value)
+	return ""
 }
 
 // sure returns a text. The parser must have read the same, but for spaces: else
@@ -77,18 +85,18 @@ func (f *yamlFile) lost(at ast.Node) {
 	f.bad(at, `this value is not understood: write it on one line, and a tab in double quotes as \t`)
 }
 
-// quotes returns what stands between the quotes that begin at a place.
-func (f *yamlFile) quotes(at position) string {
-	text := []rune(f.from(at))
-	for i := 1; i < len(text); i++ {
+// quotes returns what stands between the quotes that begin at a place, if they do.
+func (f *yamlFile) quotes(at position, quote string) (text string, found bool) {
+	rest, found := strings.CutPrefix(f.from(at), quote)
+	for i := 0; i < len(rest); i++ {
 		switch {
-		case text[0] == '"' && text[i] == '\\', text[0] == '\'' && strings.HasPrefix(string(text[i:]), "''"):
+		case quote == "'" && strings.HasPrefix(rest[i:], "''"), quote == `"` && rest[i] == '\\':
 			i++
-		case text[i] == text[0]:
-			return string(text[1:i])
+		case rest[i] == quote[0]:
+			return rest[:i], found
 		}
 	}
-	return ""
+	return "", false
 }
 
 // from returns the text of the file from a place on; none if there is no such

@@ -90,13 +90,13 @@ func TestNothingGiven(t *testing.T) {
 }
 
 func TestSectionsAndLists(t *testing.T) {
-	f, err := readYAML([]byte("limits:\n  packet: 1\n  client:\n    id: 0x17\n\"flat-name\": {x: y}\nlist: [a, 'b c', 01]\nempty: []\nlong:\n- True\n- ::1\n1: one\n"))
+	f, err := readYAML([]byte("limits:\n  packet: 1\n  client:\n    id: 0x17\n\"flat-name\": {x: y}\nlist: [a, 'b c', 01, null]\nempty: []\nlong:\n- True\n- ::1\n1: one\n"))
 	if err != nil || len(f.problems) > 0 {
 		t.Fatal(err, f.problems)
 	}
 	want := map[string]entry{
 		"limits-packet": {"1", false, position{2, 3}}, "limits-client-id": {"0x17", false, position{4, 5}},
-		"flat-name-x": {"y", false, position{5, 15}}, "list": {"a,b c,01", true, position{6, 1}},
+		"flat-name-x": {"y", false, position{5, 15}}, "list": {"a,b c,01,null", true, position{6, 1}},
 		"empty": {"", true, position{7, 1}}, "long": {"True,::1", true, position{8, 1}}, "1": {"one", false, position{11, 1}},
 	}
 	for name, e := range want {

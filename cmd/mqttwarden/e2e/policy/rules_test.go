@@ -1,4 +1,4 @@
-package doors
+package policy
 
 import (
 	"net/http"

@@ -1,4 +1,4 @@
-package start
+package restart
 
 import (
 	"net/http"
