@@ -11,8 +11,6 @@ func Compile(src Source) *Policy {
 		user:      value{src.Username, usable(src.Username)},
 		clientIDs: compileClientIDs(src.ClientIDs, src.Username),
 		prefix:    prefix{text: src.Prefix, bad: ValidPrefix(src.Prefix) != nil},
-		number:    src.Number,
-		expires:   src.Expires,
 		sets:      src.Sets,
 	}
 	if len(src.Grants) > 0 {

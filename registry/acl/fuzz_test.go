@@ -77,7 +77,8 @@ func FuzzResource(f *testing.F) {
 		if got := p.MayPublish(&n, topic); got != matched {
 			t.Errorf("with %q MayPublish(%q) = %v, want %v", resource, topic, got, matched)
 		}
-		if p.MayRead(&n, filter) && ValidTopic(topic) == nil && Matches(filter, topic) && !matched {
+		inner, _, _ := Unshared(filter)
+		if p.MayRead(&n, filter) && ValidTopic(topic) == nil && oracleMatch(inner, topic) && !matched {
 			t.Errorf("%q may be read with %q, but not %q, which it matches", filter, resource, topic)
 		}
 		o.src.Grants = []Grant{may("#"), may(topic), {Context: MQTT, Operation: ReadWrite, Effect: Deny, Resource: resource}}

@@ -41,25 +41,6 @@ func (p *Policy) CoversAll(grants []Grant) bool {
 	return true
 }
 
-// CoversPolicy reports whether the holder of p may hand over all that other
-// rests on; see CoversGrant. Here ${username} is the name of other's user. A
-// nil other has no rights and is covered by every p that is not nil.
-func (p *Policy) CoversPolicy(other *Policy) bool {
-	if p == nil || p.all || other == nil {
-		return p != nil
-	}
-	for g := range other.Grants() {
-		resource, err := g.parse()
-		if err != nil {
-			return false
-		}
-		if resolve(resource, other.user) && !p.covers(g, resource) {
-			return false
-		}
-	}
-	return true
-}
-
 // covers reports whether p allows all of a resource, in the context and for
 // every operation of g, and forbids nothing of it.
 func (p *Policy) covers(g Grant, resource []piece) bool {

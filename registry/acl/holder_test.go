@@ -81,31 +81,3 @@ func TestCoversGrant(t *testing.T) {
 		})
 	}
 }
-
-func TestCoversPolicy(t *testing.T) {
-	bob := func(grants ...Grant) *Policy { return Compile(Source{Username: "bob", Grants: grants}) }
-	tests := []struct {
-		name  string
-		own   []Grant
-		other *Policy
-		want  bool
-	}{
-		{"no policy", nil, nil, true},
-		{"no grants", nil, bob(), true},
-		{"each grant must be covered", []Grant{may("a")}, bob(may("a"), may("b")), false},
-		{"and all are", []Grant{may("+")}, bob(may("a"), mustNot("b")), true},
-		{"the other's name is known", []Grant{may("bob/#")}, bob(may("${username}/x")), true},
-		{"the other's name is not one's own", []Grant{may("${username}/#")}, bob(may("${username}/x")), false},
-		{"the other's client ID is not", []Grant{may("bob/#")}, bob(may("${clientid}/x")), false},
-		{"a grant that is not valid", []Grant{may("#")}, bob(may("a+")), false},
-		{"a grant that is not valid, by all rights", everything(), bob(may("a+")), true},
-		{"a name that matches nothing", nil, Compile(Source{Username: "#", Grants: []Grant{may("${username}")}}), true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := Compile(Source{Username: "ann", Grants: tt.own}).CoversPolicy(tt.other); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-		})
-	}
-}

@@ -1,19 +1,15 @@
 package acl
 
-import (
-	"iter"
-	"time"
-)
+import "iter"
 
 // Source is what a policy is compiled from: the facts about one principal.
 type Source struct {
 	Username  string
-	ClientIDs []string  // see ValidClientIDPattern; empty: any client ID
-	Prefix    string    // the publish prefix, see ValidPrefix
-	Number    uint64    // the change that made these facts
-	Expires   time.Time // when they end; zero: they do not
-	Sets      []*Set    // what the principal holds together with others
-	Grants    []Grant   // and what it holds alone
+	ClientIDs []string // see ValidClientIDPattern; empty: any client ID
+	Prefix    string   // the publish prefix, see ValidPrefix
+	Number    uint64   // the change that made these facts
+	Sets      []*Set   // what the principal holds together with others
+	Grants    []Grant  // and what it holds alone
 }
 
 // Policy is the compiled form of a Source. It never changes, so sessions and
@@ -22,8 +18,6 @@ type Policy struct {
 	user      value // what ${username} stands for
 	clientIDs clientIDs
 	prefix    prefix
-	number    uint64
-	expires   time.Time
 	sets      []*Set
 	all       bool // see AllRights
 }
@@ -50,23 +44,6 @@ func (p *Policy) Prefix() string {
 		return ""
 	}
 	return p.prefix.text
-}
-
-// Number returns the number of the change that the policy reflects.
-func (p *Policy) Number() uint64 {
-	if p == nil {
-		return 0
-	}
-	return p.number
-}
-
-// Expires returns when the policy ends; zero if it does not. Decisions do not
-// look at the clock: whoever holds the policy ends its use.
-func (p *Policy) Expires() time.Time {
-	if p == nil {
-		return time.Time{}
-	}
-	return p.expires
 }
 
 // MayUseClientID reports whether the user may connect as id: always without a

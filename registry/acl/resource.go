@@ -86,18 +86,3 @@ func placeholder(c Context, level string) (k kind, detail string) {
 func usable(value string) bool {
 	return value != "" && value[0] != '$' && !strings.ContainsAny(value, "/+#\x00")
 }
-
-// resolve puts the user's name in place of ${username}. It is false, and the
-// resource matches nothing, if the name is not usable.
-func resolve(resource []piece, user value) bool {
-	for i := range resource {
-		if resource[i].kind != username {
-			continue
-		}
-		if !user.live {
-			return false
-		}
-		resource[i] = piece{text: user.text}
-	}
-	return true
-}

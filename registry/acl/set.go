@@ -62,9 +62,6 @@ func (s *Set) forbid(g Grant, id ref) {
 	}
 }
 
-// Grants returns the grants, which must not be changed.
-func (s *Set) Grants() []Grant { return s.grants }
-
 // grant returns the grant that r names, nil for none.
 func (s *Set) grant(r ref) *Grant {
 	if r == none {

@@ -13,9 +13,11 @@ type Retained struct {
 
 // Retained implements v1.Retained.
 func (r *Retained) Retained(filter string, may func(string) bool, offset, limit int) ([]v1.RetainedMessage, int) {
+	// A policy with this one grant lets those topics be read that the filter matches.
+	policy := acl.Compile(acl.Source{Grants: []acl.Grant{{Context: acl.MQTT, Operation: acl.Read, Resource: filter}}})
 	var found []v1.RetainedMessage
 	for _, m := range r.Messages {
-		if acl.Matches(filter, m.Topic) && may(m.Topic) {
+		if policy.MayRead(nil, m.Topic) && may(m.Topic) {
 			found = append(found, m)
 		}
 	}
