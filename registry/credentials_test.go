@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,9 @@ func TestParseFingerprint(t *testing.T) {
 		"upper case with colons":    {colons, true},
 		"one digit short":           {plain[1:], false},
 		"one byte long":             {plain + "00", false},
+		"half a byte more":          {plain + "0", false},
+		"dashes":                    {strings.ReplaceAll(colons, ":", "-"), false},
+		"a look-alike digit":        {"\uff10" + plain[1:], false},
 		"not hexadecimal":           {strings.Repeat("xy", 32), false},
 		"empty":                     {"", false},
 		"very long":                 {strings.Repeat(":", 1<<20), false},
@@ -40,6 +44,24 @@ func TestParseFingerprint(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzParseFingerprint checks that what is accepted has one spelling.
+func FuzzParseFingerprint(f *testing.F) {
+	f.Add(strings.Repeat("AB:", 31) + "CD")
+	f.Add(strings.Repeat("0", 64))
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := registry.ParseFingerprint(s)
+		if err != nil {
+			return
+		}
+		if !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(got) {
+			t.Fatalf("%q became %q", s, got)
+		}
+		if again, err := registry.ParseFingerprint(got); err != nil || again != got {
+			t.Errorf("%q became %q, %v", got, again, err)
+		}
+	})
 }
 
 func TestTokensEndWhenTheirTimeIsUp(t *testing.T) {

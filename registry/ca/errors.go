@@ -16,7 +16,7 @@ var ErrExpired = errors.New("ca: the issuing certificate has expired")
 // came from its request is quoted and cut.
 type RequestError struct {
 	// Field is the part of the request at fault: "csr" (its form), "subject",
-	// "key", "signature", "extensions", "certificate" (on renewal) or "hosts".
+	// "key", "signature", "extensions" or "hosts".
 	Field  string
 	Detail string // what is wrong with it and what is accepted
 }

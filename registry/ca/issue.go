@@ -89,23 +89,3 @@ func (a *Authority) sign(tmpl *x509.Certificate, pub crypto.PublicKey, now time.
 		NotAfter:    cert.NotAfter,
 	}, nil
 }
-
-// RenewAllowed reports whether the holder of cert may have a new one for the
-// same user without being granted it again: cert must be a client certificate of
-// this authority and valid now. Whether it was revoked, and whether the caller
-// holds its key, is for the caller to know. The error is a [*RequestError].
-func (a *Authority) RenewAllowed(cert *x509.Certificate, now time.Time) error {
-	_, err := cert.Verify(x509.VerifyOptions{
-		Roots:         a.roots,
-		Intermediates: a.intermediates,
-		CurrentTime:   now,
-		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	switch {
-	case now.After(cert.NotAfter):
-		return requestError("certificate", "has expired on %s: register again", cert.NotAfter.UTC().Format(time.RFC3339))
-	case err != nil || cert.IsCA || cert.CheckSignatureFrom(a.chain[0]) != nil:
-		return requestError("certificate", "is not a client certificate of this authority")
-	}
-	return nil
-}

@@ -79,8 +79,8 @@ func TestIssueProfile(t *testing.T) {
 			}
 			out := mustOpenssl(t, dir, "x509", "-noout", "-fingerprint", "-sha256", "-serial", "-in", "leaf.pem")
 			_, printed, _ := strings.Cut(strings.Split(out, "\n")[0], "=")
-			if fp, err := NormalizeFingerprint(printed); err != nil || fp != issued.Fingerprint {
-				t.Errorf("openssl's fingerprint %q reads as %q, %v; want %q", printed, fp, err, issued.Fingerprint)
+			if fp := strings.ToLower(strings.ReplaceAll(printed, ":", "")); fp != issued.Fingerprint {
+				t.Errorf("openssl prints the fingerprint %q, want %q", printed, issued.Fingerprint)
 			}
 			if !strings.Contains(strings.ToLower(out), "serial="+issued.Serial+"\n") {
 				t.Errorf("openssl shows another serial number than %s:\n%s", issued.Serial, out)
@@ -174,59 +174,6 @@ func TestSerialsAreRandom(t *testing.T) {
 	}
 	if highest.BitLen() < 120 { // chance: 2^-512
 		t.Errorf("the highest of 64 has %d bits, want about 128", highest.BitLen())
-	}
-}
-
-func TestRenewAllowed(t *testing.T) {
-	a, other := newAuthorityAt(t, noon()), newAuthorityAt(t, noon())
-	_, cert := issue(t, a, "gw-1", noon())
-	_, foreign := issue(t, other, "gw-1", noon())
-	server, err := a.IssueServer([]string{"localhost"}, noon())
-	if err != nil {
-		t.Fatal(err)
-	}
-	// An imported authority below others: what those issue beside it is not its own.
-	root := newCA(t, "root", nil, nil, nil)
-	low := newCA(t, "low", &root, nil, nil)
-	imported, err := Import(Config{}, []byte(join([]testCA{low, root})), []byte(keyPEM(t, low.key)), noon())
-	if err != nil {
-		t.Fatal(err)
-	}
-	rootAuthority, err := Import(Config{}, []byte(root.pem()), []byte(keyPEM(t, root.key)), noon())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, above := issue(t, rootAuthority, "gw-1", noon())
-	for name, refused := range map[string]error{
-		"issued by the one above":    imported.RenewAllowed(above, noon()),
-		"a CA that it signed itself": rootAuthority.RenewAllowed(low.cert, noon()),
-	} {
-		if _, ok := errors.AsType[*RequestError](refused); !ok {
-			t.Errorf("%s: got %v, want a *RequestError", name, refused)
-		}
-	}
-	for _, tt := range []struct {
-		name string
-		cert *x509.Certificate
-		now  time.Time
-		want string // empty: allowed
-	}{
-		{"fresh", cert, noon(), ""},
-		{"in its last second", cert, cert.NotAfter, ""},
-		{"a second later", cert, cert.NotAfter.Add(time.Second), "has expired"},
-		{"before its time", cert, cert.NotBefore.Add(-time.Second), "is not a client certificate"},
-		{"of another authority", foreign, noon(), "is not a client certificate"},
-		{"a listener's", parsePEM(t, server.PEM), noon(), "is not a client certificate"},
-		{"the issuing certificate", a.chain[0], noon(), "is not a client certificate"},
-	} {
-		err := a.RenewAllowed(tt.cert, tt.now)
-		e, ok := errors.AsType[*RequestError](err)
-		switch {
-		case tt.want == "" && err != nil:
-			t.Errorf("%s: %v", tt.name, err)
-		case tt.want != "" && (!ok || e.Field != "certificate" || !strings.Contains(e.Detail, tt.want)):
-			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
-		}
 	}
 }
 

@@ -33,9 +33,6 @@ type Request struct {
 	ips      []net.IP
 }
 
-// Username returns the user for whom the request was checked.
-func (r *Request) Username() string { return r.username }
-
 // ParseRequest reads a PKCS#10 request (RFC 2986), as PEM or as the base64 of
 // PEM, that asks for a certificate for username. Blanks and line breaks around
 // and within the base64 are ignored. Which alternative names it may ask for says

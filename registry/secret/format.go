@@ -34,8 +34,7 @@ type format struct {
 	parse func(encoded string) (check func(password string) bool, err error)
 }
 
-// formats is the table of formats that are verified. The first is the one we
-// write; the others are upgraded to it at the next login, see Pool.Outdated.
+// formats returns the formats that are verified. Pool.Hash writes the first.
 func formats() []format {
 	return []format{
 		{"$argon2id$", checkArgon2id},

@@ -1,7 +1,6 @@
 package secret
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -26,8 +25,16 @@ const keyFileHead = `# mqttwarden master keys, one a line: the id, a space, the 
 // (mode & 077), one with anything else in it, and one without a key. Errors name
 // the line, never what is in it.
 func LoadKeyRing(path string) (*KeyRing, error) {
-	ring, _, err := readKeyFile(path)
-	return ring, err
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("secret: master key file: %w", err)
+	}
+	defer f.Close()
+	ring, err := readKeyFile(f)
+	if err != nil {
+		return nil, fmt.Errorf("secret: master key file %s: %w", path, err)
+	}
+	return ring, nil
 }
 
 // CreateKeyFile makes a master key file with one new key, mode 0600, and returns
@@ -40,72 +47,28 @@ func CreateKeyFile(path string) (*KeyRing, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = writeBeside(path, append([]byte(keyFileHead), keyLine(ring.keys[0])...), func(temp string) error {
-		return os.Link(temp, path) // unlike a rename, it fails when path exists
-	})
-	if err != nil {
+	if err := writeNew(path, keyFileHead+keyLine(ring.keys[0])); err != nil {
 		return nil, fmt.Errorf("secret: create master key file: %w", err)
 	}
 	return ring, nil
 }
 
-// RotateKeyFile puts a new key in front of those in the file and returns when
-// that is durable. The old keys stay, to open what they sealed; when everything
-// is sealed anew (see SealedBy) their lines may be removed.
-//
-// Only one may rotate a file at a time. Other nodes can not open what the new key
-// seals before they have loaded it: they stop first, or get the new key as their
-// last one before it becomes anyone's first.
-func RotateKeyFile(path string) (*KeyRing, error) {
-	path, err := filepath.EvalSymlinks(path) // replace the file, not a link to it
-	if err != nil {
-		return nil, fmt.Errorf("secret: rotate master key: %w", err)
-	}
-	_, old, err := readKeyFile(path)
-	if err != nil {
-		return nil, err
-	}
-	k, err := newMasterKey(newKey())
-	if err != nil {
-		return nil, err
-	}
-	text := append([]byte(keyLine(k)), old...)
-	ring, err := parseKeyFile(text)
-	if err != nil {
-		return nil, fmt.Errorf("secret: rotate master key: %w", err)
-	}
-	err = writeBeside(path, text, func(temp string) error { return os.Rename(temp, path) })
-	if err != nil {
-		return nil, fmt.Errorf("secret: rotate master key: %w", err)
-	}
-	return ring, nil
-}
-
-func readKeyFile(path string) (*KeyRing, []byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("secret: master key file: %w", err)
-	}
-	defer f.Close()
+// readKeyFile reads the keys in a file that only its owner may use.
+func readKeyFile(f *os.File) (*KeyRing, error) {
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, nil, fmt.Errorf("secret: master key file: %w", err)
+		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, nil, fmt.Errorf("secret: master key file %s: not a regular file", path)
+		return nil, errors.New("not a regular file")
 	case info.Mode().Perm()&0o077 != 0:
-		return nil, nil, fmt.Errorf("secret: master key file %s: mode %04o lets others use it: must be 0600 or less",
-			path, info.Mode().Perm())
+		return nil, fmt.Errorf("mode %04o lets others use it: must be 0600 or less", info.Mode().Perm())
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("secret: master key file: %w", err)
+		return nil, err
 	}
-	ring, err := parseKeyFile(text)
-	if err != nil {
-		return nil, nil, fmt.Errorf("secret: master key file %s: %w", path, err)
-	}
-	return ring, text, nil
+	return parseKeyFile(text)
 }
 
 func parseKeyFile(text []byte) (*KeyRing, error) {
@@ -169,20 +132,20 @@ func newKey() []byte {
 	return b
 }
 
-// writeBeside writes text to a temporary file in the directory of path, mode
-// 0600, lets publish give it its name, and returns when both are durable.
-func writeBeside(path string, text []byte, publish func(temp string) error) (err error) {
+// writeNew makes a file, mode 0600, and returns when it is durable. It is there
+// with all of its text or not at all. The error is fs.ErrExist if path exists.
+func writeNew(path, text string) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // O_EXCL, 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone already after a rename
-	_, err = io.Copy(f, bytes.NewReader(text))
+	defer os.Remove(f.Name()) //nolint:errcheck // what stays is as private as the file itself
+	_, err = f.WriteString(text)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := publish(f.Name()); err != nil {
+	if err := os.Link(f.Name(), path); err != nil { // unlike a rename, it fails when path exists
 		return err
 	}
 	return syncDir(dir)

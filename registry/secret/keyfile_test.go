@@ -182,65 +182,6 @@ func TestOfManyWhoCreateOneWinsAndAllAgree(t *testing.T) {
 	onlyFiles(t, filepath.Dir(path), "master.key")
 }
 
-func TestRotateKeyFile(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "master.key")
-	made, err := CreateKeyFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	link := filepath.Join(dir, "link")
-	if err := os.Symlink(path, link); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range []string{path, link} {
-		before, err := LoadKeyRing(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rotated, err := RotateKeyFile(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := rotated.IDs(); before.Has(rotated.ID()) || !slices.Equal(got[1:], before.IDs()) {
-			t.Errorf("got %v, had %v", got, before.IDs())
-		}
-		loaded, err := LoadKeyRing(path)
-		if err != nil || !slices.Equal(loaded.IDs(), rotated.IDs()) {
-			t.Errorf("loaded %v, %v, want %v", loaded, err, rotated)
-		}
-	}
-	if rotated, err := LoadKeyRing(path); err != nil || !rotated.Has(made.ID()) {
-		t.Errorf("the first key is lost: %v, %v", rotated, err)
-	}
-	onlyFiles(t, dir, "link", "master.key")
-
-	if _, err := RotateKeyFile(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("missing file: %v", err)
-	}
-	chmod(t, path, 0o644)
-	if _, err := RotateKeyFile(path); err == nil {
-		t.Error("rotated a file that others can read")
-	}
-}
-
-func TestRotateKeyFileStopsAtTheLimit(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "master.key")
-	var text strings.Builder
-	for i := range maxKeys {
-		text.WriteString(line(t, byte(i)))
-	}
-	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := RotateKeyFile(path); err == nil {
-		t.Error("one more than can be loaded")
-	}
-	if ring, err := LoadKeyRing(path); err != nil || len(ring.IDs()) != maxKeys {
-		t.Errorf("%v, %v", ring, err)
-	}
-}
-
 func chmod(t *testing.T, path string, mode fs.FileMode) {
 	t.Helper()
 	if err := os.Chmod(path, mode); err != nil {

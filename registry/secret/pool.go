@@ -109,8 +109,7 @@ func (p *Pool) Verify(ctx context.Context, encoded, password string) (ok bool, e
 }
 
 // Outdated reports whether encoded is anything else than what Hash would write
-// now: another format, other parameters, another length of salt or hash. Then the
-// password should be hashed anew when it is next known to be right.
+// now: another format, other parameters, another length of salt or hash.
 func (p *Pool) Outdated(encoded string) bool {
 	h, err := parseArgon2id(encoded)
 	return err != nil || h.params != p.params || len(h.salt) != saltLen || len(h.sum) != sumLen

@@ -2,7 +2,6 @@ package secret
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -65,15 +64,6 @@ func (k *KeyRing) Open(purpose string, sealed []byte, context ...string) ([]byte
 		return nil, ErrSealed
 	}
 	return plaintext, nil
-}
-
-// SealedBy returns the id of the key that sealed claims to be sealed with, not
-// verified: a rotation seals anew what is not under the first key.
-func SealedBy(sealed []byte) (id string, ok bool) {
-	if len(sealed) < Overhead || sealed[0] != sealVersion {
-		return "", false
-	}
-	return hex.EncodeToString(sealed[1:headerLen]), true
 }
 
 // additional returns the additional data of a sealed value.

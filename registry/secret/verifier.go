@@ -30,8 +30,7 @@ type VerifierConfig struct {
 //
 // A name that does not exist goes the way of a wrong password, see CheckNobody:
 // the time of an answer does not tell who exists. (A user whose stored hash has
-// other cost parameters than ours does take another time, until the hash is
-// upgraded.)
+// other cost parameters than ours takes another time, until a new password is set.)
 //
 // It does not know who may sign in: ask after the lock, the ban and the expiry
 // were looked at, as a right answer may be 24 hours old.
