@@ -87,19 +87,18 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Node == "" {
 		cfg.Node = "local"
 	}
-	router, err := mount(cfg)
-	if err != nil {
+	router := route.NewRouter(route.Config{
+		Access:  &access.Control{SignIn: cfg.SignIn, AllowQueryToken: cfg.AllowQueryToken, Certificate: cfg.Certificate},
+		MaxBody: cfg.MaxBody, Version: cfg.Version,
+	})
+	if err := mount(cfg, router); err != nil {
 		return nil, err
 	}
 	return around(cfg, router), nil
 }
 
-// mount returns the routes of all APIs.
-func mount(cfg Config) (*route.Router, error) {
-	router := route.NewRouter(route.Config{
-		Access:  &access.Control{SignIn: cfg.SignIn, AllowQueryToken: cfg.AllowQueryToken, Certificate: cfg.Certificate},
-		MaxBody: cfg.MaxBody, Version: cfg.Version,
-	})
+// mount adds the routes of all APIs.
+func mount(cfg Config, router *route.Router) error {
 	api := router.Table(v1.Dialect())
 	v1.New(v1.Config{
 		Service: cfg.Service, Registrations: cfg.Registrations, Certificates: cfg.Certificates, SignIn: cfg.SignIn, Node: cfg.Node,
@@ -107,7 +106,7 @@ func mount(cfg Config) (*route.Router, error) {
 	}).Mount(api)
 	pki.New(cfg.Certificates).Mount(api)
 	mountOwn(api, cfg)
-	return router, router.ServeDocuments()
+	return router.ServeDocuments()
 }
 
 // mountOwn adds what is about the program, not about the registry.

@@ -208,9 +208,6 @@ func (n *Node) changeAnchors(ctx context.Context, change func(context.Context) e
 	return nil
 }
 
-// Passwords returns what is done with passwords here.
-func (n *Node) Passwords() *registry.Passwords { return n.passwords }
-
 // Close ends the connections to Redis and the store. Nothing may run any more
 // that uses the node.
 func (n *Node) Close() error {

@@ -189,6 +189,15 @@ func (r *Rig) User(name string, roles ...registry.RoleID) registry.User {
 	return u
 }
 
+// Passwords returns what hashes and verifies passwords as the node does, with a
+// memory of its own.
+func (r *Rig) Passwords() *registry.Passwords {
+	return &registry.Passwords{
+		Policy: registry.DefaultPasswordPolicy(), Hasher: r.Hashes, Now: r.Now,
+		Verifier: secret.NewVerifier(r.Hashes, secret.VerifierConfig{Now: r.Now}),
+	}
+}
+
 // AdminRole returns the role that gives all rights.
 func (r *Rig) AdminRole() registry.RoleID {
 	r.T.Helper()

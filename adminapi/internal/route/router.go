@@ -17,8 +17,9 @@ import (
 // Config says how routes are mounted.
 type Config struct {
 	Access  *access.Control
-	MaxBody int64  // of a request, in bytes
-	Version string // of the program, for documents
+	MaxBody int64       // of a request, in bytes
+	Version string      // of the program, for documents
+	Added   func(Route) // is called with each route that is added; may be nil
 }
 
 // Router holds the routes of all dialects. Tables add to it; when it serves, it
@@ -28,7 +29,6 @@ type Router struct {
 	chi    chi.Router
 	tables []*Table
 	claims []claim // the longest prefix first
-	routes []Route
 }
 
 // claim is a prefix and the dialect that paths below it belong to.
@@ -49,6 +49,9 @@ func (r Route) String() string { return fmt.Sprintf("%s %s %s", r.Method, r.Path
 // NewRouter returns a router without routes.
 func NewRouter(cfg Config) *Router {
 	install()
+	if cfg.Added == nil {
+		cfg.Added = func(Route) {}
+	}
 	r := &Router{cfg: cfg, chi: chi.NewRouter()}
 	r.chi.Use(middleware.GetHead)
 	r.chi.NotFound(notFound)
@@ -85,16 +88,6 @@ func (r *Router) Dialect(path string) request.Dialect {
 func below(path, prefix string) bool {
 	rest, ok := strings.CutPrefix(path, prefix)
 	return ok && (rest == "" || rest[0] == '/') || prefix == "/"
-}
-
-// Routes returns all routes, those that no document has too, in the order of
-// their paths.
-func (r *Router) Routes() []Route {
-	routes := slices.Clone(r.routes)
-	slices.SortFunc(routes, func(a, b Route) int {
-		return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method)
-	})
-	return routes
 }
 
 // ServeHTTP implements http.Handler.

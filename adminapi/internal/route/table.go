@@ -69,7 +69,7 @@ func (t *Table) Handle(endpoint string, need access.Need, h http.Handler) {
 // has what it needs. From there on everything speaks the dialect of the table.
 func (t *Table) handle(method, path string, need access.Need, h http.Handler) {
 	protected := t.router.cfg.Access.Protect(need, h)
-	t.router.routes = append(t.router.routes, Route{method, path, need})
+	t.router.cfg.Added(Route{method, path, need})
 	t.router.chi.Method(method, path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := request.From(r.Context())
 		info.Dialect, info.Route = t.dialect, r.Pattern
