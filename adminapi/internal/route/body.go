@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/adminapi/internal/wire"
@@ -21,10 +20,6 @@ import (
 // content type is asked for without a body, too: a form that a foreign page
 // sends may be empty. A body of one of the other types that texts names reaches
 // next as the JSON string of its text.
-//
-// The deadline ends with the body. Were it left on the connection, net/http
-// would take its passing for a client that hung up, and cancel the context of a
-// handler that waits.
 func buffered(limit int64, next http.Handler, texts ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := readBody(w, r, limit, texts)
@@ -32,7 +27,6 @@ func buffered(limit int64, next http.Handler, texts ...string) http.Handler {
 			request.Fail(w, r, err)
 			return
 		}
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not every writer has one
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		r.Header.Set("Content-Type", "application/json") // in the one spelling that everybody knows
 		next.ServeHTTP(w, r)
