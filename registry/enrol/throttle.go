@@ -9,24 +9,24 @@ import (
 // maxThrottled bounds how many networks a throttle keeps apart.
 const maxThrottled = 1 << 16
 
-// throttle bounds how often one network may ask: so many requests at once, and
+// throttle bounds how often one network may ask: a burst of requests at once, and
 // then one for each interval (the generic cell rate algorithm, ITU-T I.371 annex
 // A.2). A network is an IPv4 address or an IPv6 /64.
 type throttle struct {
-	interval time.Duration
-	ahead    time.Duration // how far ahead of one for each interval a network may be
+	interval  time.Duration
+	tolerance time.Duration // how long before it is due a request may come
 
 	mu    sync.Mutex
-	due   map[netip.Prefix]time.Time // when the next request would be in time
+	due   map[netip.Prefix]time.Time // when the next request of a network is due
 	swept time.Time
 }
 
 func newThrottle(rate float64, burst int) *throttle {
 	interval := time.Duration(float64(time.Second) / rate)
 	return &throttle{
-		interval: interval,
-		ahead:    time.Duration(burst-1) * interval,
-		due:      make(map[netip.Prefix]time.Time),
+		interval:  interval,
+		tolerance: time.Duration(burst-1) * interval,
+		due:       make(map[netip.Prefix]time.Time),
 	}
 }
 
@@ -45,9 +45,9 @@ func (t *throttle) allow(addr netip.Addr, now time.Time) bool {
 		}
 	}
 	switch early := due.Sub(now); {
-	case early <= 0, early > t.ahead+t.interval: // the latter: the clock was set back
+	case early <= 0, early > t.tolerance+t.interval: // the latter: the clock was set back
 		due = now
-	case early > t.ahead:
+	case early > t.tolerance:
 		return false
 	}
 	t.due[key] = due.Add(t.interval)
