@@ -6,8 +6,8 @@ import (
 	"mqttwarden/adminapi/internal/route"
 )
 
-// Dialect returns how this API speaks. It has every path that no other dialect
-// claims.
+// Dialect returns the dialect of this API, which has every path that no other
+// dialect claims.
 func Dialect() *route.Dialect {
 	return &route.Dialect{
 		Name:     "api",

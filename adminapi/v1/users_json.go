@@ -178,7 +178,7 @@ func (c *newCertificateJSON) fingerprint() (registry.FingerprintSpec, error) {
 	return f, nil
 }
 
-// grantTypes keeps the difference between none given and none wanted.
+// grantTypes returns nil only for nil: an empty list means that there are none.
 func grantTypes(list []grantTypeJSON) []registry.GrantType {
 	if list == nil {
 		return nil

@@ -33,7 +33,8 @@ func remote(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return client
 }
 
-// plain returns addr as networks are written: IPv4 as such, and without a zone.
+// plain returns addr without its zone, and as IPv4 if it is IPv4 mapped to IPv6: so
+// are networks in the settings.
 func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
 func within(addr netip.Addr, nets []netip.Prefix) bool {

@@ -16,10 +16,10 @@ import (
 )
 
 // buffered reads the whole body of a request before next sees it: at most limit
-// bytes, JSON by its content type, under the server's read deadline. The
-// content type is asked for without a body, too: a form that a foreign page
-// sends may be empty. A body of one of the other types that texts names reaches
-// next as the JSON string of its text.
+// bytes, within the server's read deadline, and only if its content type is JSON.
+// The content type is checked without a body, too: a form that a page of another
+// origin sends may be empty. A body of one of the types in texts reaches next as a
+// JSON string.
 func buffered(limit int64, next http.Handler, texts ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := readBody(w, r, limit, texts)
@@ -28,7 +28,7 @@ func buffered(limit int64, next http.Handler, texts ...string) http.Handler {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		r.Header.Set("Content-Type", "application/json") // in the one spelling that everybody knows
+		r.Header.Set("Content-Type", "application/json") // in the usual spelling
 		next.ServeHTTP(w, r)
 	})
 }
