@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// ErrBusy says that as many hashes run and wait as may. It is neither "wrong" nor
-// "unavailable": the client may try again soon (MQTT 5 reason code 0x89).
+// ErrBusy says that as many hashes run and wait as may. It says nothing about the
+// password: the client may try again soon (MQTT 5 reason code 0x89).
 var ErrBusy = errors.New("secret: too many passwords are being hashed")
 
 // PoolConfig says how a Pool hashes. The zero value of each field is its default.
@@ -39,7 +39,7 @@ type Pool struct {
 
 // Stats are the figures of a Pool for metrics. Done and Refused only grow.
 type Stats struct {
-	Workers int    // hashes that may run at once: no use in offering more
+	Workers int    // hashes that may run at once
 	Running int    // hashes that run
 	Waiting int    // calls that wait for a worker
 	Done    uint64 // hashes computed, right and wrong
