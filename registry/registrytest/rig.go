@@ -27,8 +27,8 @@ const AdminPassword = "admin-secret"
 // Cheap are hash parameters that keep the tests quick.
 var Cheap = secret.Params{Memory: 64, Time: 1, Threads: 1} //nolint:gochecknoglobals // a constant
 
-// Rig is a node for a test. Nothing follows the changes, so nothing is answered
-// from memory: what is tested are the rules.
+// Rig is a node for a test. Until Follow is called nothing follows the changes, so
+// nothing is answered from memory.
 type Rig struct {
 	*node.Node
 
