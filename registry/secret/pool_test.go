@@ -84,7 +84,7 @@ func TestPoolWaitEndsWithTheContext(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		if got, want := pool.Stats(), (Stats{Workers: 1, Running: 1}); got != want {
-			t.Errorf("got %+v, want %+v: the seat is not free again", got, want)
+			t.Errorf("got %+v, want %+v: the call is still counted", got, want)
 		}
 		if _, err := pool.Hash(ctx, "pw"); !errors.Is(err, context.Canceled) {
 			t.Errorf("Hash: %v, want context.Canceled", err)
