@@ -1,18 +1,18 @@
-// Package adminapi is the register's HTTP side. This file mounts everything that
-// it serves, and no other does:
+// Package adminapi serves the register over HTTP. Everything that it serves is
+// mounted in this file, and nowhere else:
 //
 //	/api/…                      v1: the Auth API
-//	/pki/…                      pki: what others judge our certificates by, open
-//	/healthz, /readyz           for probes, open
-//	/metrics                    when it is given, behind a permission on its path
-//	/openapi.json, /docs        the description of the API, open
+//	/pki/…                      pki: what others need to check our certificates; open
+//	/healthz, /readyz           for probes; open
+//	/metrics                    if configured; needs a permission on its path
+//	/openapi.json, /docs        the description of the API; open
 //
 // A request passes, in this order: the access log (internal/request); the headers
 // that every answer has; the check of its path (internal/access); the check that no
-// foreign page sent it; the router; the check of who sent it and whether they
-// may (internal/access); the reading of its body, decoding and validation
-// (internal/route); the handler (v1). How it is answered where it fails is for the
-// dialect to say of the API that it is for: see internal/route.
+// page of another origin sent it; the router; the check of who sent it and whether
+// they may (internal/access); the reading of its body, decoding and validation
+// (internal/route); the handler (v1). A failure at any of these is shown in the way
+// of the API that the request is for, its dialect: see internal/route.
 package adminapi
 
 import (
@@ -33,7 +33,7 @@ import (
 	"mqttwarden/registry"
 )
 
-// SignIn is the one way from a credential to a login; *registry.SignIn is it.
+// SignIn makes a login of a credential; *registry.SignIn implements it.
 type SignIn = access.SignIn
 
 // Config holds what the HTTP side works with.
@@ -42,8 +42,8 @@ type Config struct {
 	Registrations v1.Registrations // *enrol.Service
 	Certificates  Certificates     // *pki.Service
 	SignIn        SignIn
-	// Certificate returns what the client certificate of a TLS connection is
-	// worth as a credential. Nil: none is taken.
+	// Certificate returns the client certificate of a TLS connection as a
+	// credential. Nil: client certificates are ignored.
 	Certificate     func(*tls.ConnectionState) *registry.Certificate
 	Follower        Follower
 	Retained        v1.Retained                               // the broker's
@@ -65,7 +65,7 @@ type Certificates interface {
 	pki.Authority
 }
 
-// Follower tells how far changes are enforced; *registry.Follower is it.
+// Follower tells how far changes are enforced; *registry.Follower implements it.
 type Follower interface {
 	Enforced() uint64
 	WaitEnforced(ctx context.Context, n uint64) error
@@ -87,19 +87,18 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Node == "" {
 		cfg.Node = "local"
 	}
-	router, err := mount(cfg)
-	if err != nil {
+	router := route.NewRouter(route.Config{
+		Access:  &access.Control{SignIn: cfg.SignIn, AllowQueryToken: cfg.AllowQueryToken, Certificate: cfg.Certificate},
+		MaxBody: cfg.MaxBody, Version: cfg.Version,
+	})
+	if err := mount(cfg, router); err != nil {
 		return nil, err
 	}
 	return around(cfg, router), nil
 }
 
-// mount returns the routes of all APIs.
-func mount(cfg Config) (*route.Router, error) {
-	router := route.NewRouter(route.Config{
-		Access:  &access.Control{SignIn: cfg.SignIn, AllowQueryToken: cfg.AllowQueryToken, Certificate: cfg.Certificate},
-		MaxBody: cfg.MaxBody, Version: cfg.Version,
-	})
+// mount adds the routes of all APIs.
+func mount(cfg Config, router *route.Router) error {
 	api := router.Table(v1.Dialect())
 	v1.New(v1.Config{
 		Service: cfg.Service, Registrations: cfg.Registrations, Certificates: cfg.Certificates, SignIn: cfg.SignIn, Node: cfg.Node,
@@ -107,10 +106,10 @@ func mount(cfg Config) (*route.Router, error) {
 	}).Mount(api)
 	pki.New(cfg.Certificates).Mount(api)
 	mountOwn(api, cfg)
-	return router, router.ServeDocuments()
+	return router.ServeDocuments()
 }
 
-// mountOwn adds what is about the program, not about the registry.
+// mountOwn adds the routes that are about the program, not about the register.
 func mountOwn(t *route.Table, cfg Config) {
 	t.Handle("GET "+healthRoute, access.Open, http.HandlerFunc(healthy))
 	t.Handle("GET "+readyRoute, access.Open, ready(cfg.Ready))
@@ -122,7 +121,7 @@ func mountOwn(t *route.Table, cfg Config) {
 	}
 }
 
-// around returns the routes behind what every request passes.
+// around returns the routes behind the handlers that every request passes.
 func around(cfg Config, routes *route.Router) http.Handler {
 	origin := http.NewCrossOriginProtection()
 	origin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

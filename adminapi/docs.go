@@ -13,10 +13,10 @@ import (
 	"mqttwarden/adminapi/internal/route"
 )
 
-// docsRoutes serves an OpenAPI document as a page to read and to try. The page is the
-// same for everybody and has scripts and styles, so it has a policy of its own:
-// its scripts are the embedded files and those within the page, known by their
-// hashes, and nothing comes from elsewhere.
+// docsRoutes serves Swagger UI for an OpenAPI document. The page is the same for
+// everybody and needs scripts and styles, so it has a Content Security Policy of its
+// own: scripts are the embedded files and those within the page, known by their
+// hashes, and nothing comes from another host.
 func docsRoutes(document route.Document) map[string]http.Handler {
 	ui := v5emb.New(document.Title, document.Path, "/docs/")
 	page := newPage(ui)
@@ -46,13 +46,13 @@ func docsRoutes(document route.Document) map[string]http.Handler {
 	return routes
 }
 
-// page is a page as its handler wrote it once.
+// page is a page that was rendered once.
 type page struct {
 	header http.Header
 	body   bytes.Buffer
 }
 
-// newPage asks ui, which answers everybody the same, for its page.
+// newPage renders the page of ui, which is the same for every request.
 func newPage(ui http.Handler) *page {
 	p := &page{header: make(http.Header)}
 	ui.ServeHTTP(p, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/docs/"}})

@@ -1,12 +1,15 @@
 package adminapi
 
-import "mqttwarden/adminapi/internal/route"
+import (
+	"mqttwarden/adminapi/internal/access"
+	"mqttwarden/adminapi/internal/route"
+)
 
 // Routes returns every route that New serves.
-func Routes(cfg Config) ([]route.Route, error) {
-	router, err := mount(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return router.Routes(), nil
+func Routes(cfg Config) (all []route.Route, err error) {
+	err = mount(cfg, route.NewRouter(route.Config{
+		Access: &access.Control{},
+		Added:  func(r route.Route) { all = append(all, r) },
+	}))
+	return all, err
 }

@@ -11,7 +11,8 @@ import (
 	"mqttwarden/adminapi/internal/wire"
 )
 
-// Routes that probes ask, over and over.
+// Routes that probes ask for again and again: their successes are not worth a line
+// in the log.
 const (
 	healthRoute  = "/healthz"
 	readyRoute   = "/readyz"
@@ -25,7 +26,7 @@ type Part struct {
 	Err  error // why it is not ready; nil: it is. It is logged, not shown.
 }
 
-// Readiness is how all parts are.
+// Readiness is the state of all parts.
 type Readiness []Part
 
 // healthJSON says that the process is up.
@@ -44,7 +45,7 @@ type readyJSON struct {
 	Parts map[string]bool `json:"parts"` // by name, whether it is ready
 }
 
-// readyTimeout bounds the questions of one probe.
+// readyTimeout bounds how long one probe may take.
 const readyTimeout = 2 * time.Second
 
 // ready serves GET /readyz: 200, or 503 when a part is not ready.

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Limits of a connection. The time to read covers the header and the body; a
-// handler may then wait for as long as Prefer allows, and the time to write
-// covers that, too.
+// Limits of a connection. The time to read covers the header and the body. The time
+// to write covers the handler, which may wait for as long as Prefer allows.
 const (
 	headerTimeout  = 10 * time.Second
 	readTimeout    = 30 * time.Second
@@ -16,8 +15,8 @@ const (
 	maxHeaderBytes = 16 << 10
 )
 
-// Server returns a server for h that gives no connection for ever to anybody.
-// Its address, listeners, TLS and log are the caller's to set.
+// Server returns a server for h with a deadline for everything that a client may
+// make it wait for. Its address, listeners, TLS and log are the caller's to set.
 func Server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,

@@ -14,8 +14,8 @@ import (
 	"mqttwarden/registry/ca"
 )
 
-// errorLength is the length of a response that holds nothing but why there is
-// none (RFC 6960 section 4.2.1).
+// errorLength is the length of a response that holds an error status and nothing
+// else (RFC 6960 section 4.2.1).
 const errorLength = 5
 
 // postOCSP serves POST /ocsp.
@@ -38,14 +38,14 @@ func (a *API) postOCSP(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// send answers with what no cache may keep.
+// send answers with a response that no cache may keep.
 func send(w http.ResponseWriter, response []byte) {
 	w.Header().Set("Content-Type", mediaResponse)
 	// #nosec G705 -- DER, and by its type and nosniff nothing that a browser shows
 	_, _ = w.Write(response) // a client that has gone does not read it
 }
 
-// getOCSP serves GET /ocsp/{request}, which CleanPath has made.
+// getOCSP serves GET /ocsp/{request}, in the form that CleanPath gives the path.
 func (a *API) getOCSP(w http.ResponseWriter, r *http.Request) error {
 	question, err := decode(r.PathValue("request"))
 	if err != nil {
@@ -63,8 +63,8 @@ func (a *API) getOCSP(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// respond returns the response to a question. A fault of ours is in it, and in
-// the log.
+// respond returns the response to a question. A fault of ours is told by its status,
+// and logged.
 func (a *API) respond(r *http.Request, question []byte) ([]byte, error) {
 	response, err := a.authority.OCSP(r.Context(), question)
 	if len(response) == 0 {
@@ -74,10 +74,10 @@ func (a *API) respond(r *http.Request, question []byte) ([]byte, error) {
 	return response, nil
 }
 
-// CleanPath brings the path of an OCSP request by GET into a form that every
-// reader reads alike. It is base64, of which each / is to be sent as %2F (RFC
-// 6960 appendix A.1), and often is not; the check of paths refuses either. What
-// cannot be decoded is left to it.
+// CleanPath rewrites the path of an OCSP request by GET to base64 without slashes.
+// Such a path has base64 in which each / is to be sent as %2F (RFC 6960 appendix
+// A.1), and often is not; access.Clean refuses either. What cannot be decoded is left
+// as it is.
 func CleanPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if text, ok := strings.CutPrefix(r.URL.EscapedPath(), root+"/ocsp/"); ok {

@@ -1,4 +1,4 @@
-// Package pki serves what others need to judge the certificates that are issued
+// Package pki serves what others need to check the certificates that are issued
 // here: the chain of the authority, its revocation lists (RFC 5280 section
 // 4.2.1.13) and its OCSP responder (RFC 6960). All of it is public and signed,
 // so it is open, and caches may keep it for a minute.
@@ -19,8 +19,10 @@ import (
 	"mqttwarden/registry"
 )
 
-// Authority is the certificate authority; *registry.Service is it. Its methods
-// return NotFound when there is none.
+// Authority is the certificate authority; the Service of registry/pki implements it.
+// AuthorityPEM and CRL take the number of a generation, 0 for the current one, and
+// return NotFound when there is none. The response of OCSP is fit to be sent whatever
+// the error, which is for the log.
 type Authority interface {
 	AuthorityPEM(generation uint64) (string, error)
 	CRL(ctx context.Context, generation uint64) ([]byte, error)
@@ -104,8 +106,7 @@ func (a *API) crl(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// serve answers with what anybody may keep for a while, or says that what the
-// client has is still good.
+// serve answers with a body that caches may keep, or with 304 if the client has it.
 func serve(w http.ResponseWriter, r *http.Request, media string, body []byte) {
 	sum := sha256.Sum256(body)
 	h := w.Header()

@@ -13,8 +13,8 @@ import (
 	"mqttwarden/registry"
 )
 
-// Certificates are the CAs that clients are trusted by, and the client
-// certificates of our own.
+// Certificates are the trust anchors, the CAs whose client certificates sign in, and
+// the client certificates that our own authority has issued.
 type Certificates interface {
 	Anchors(ctx context.Context) ([]registry.Anchor, error)
 	Anchor(ctx context.Context, id registry.AnchorID) (registry.Anchor, error)
@@ -24,7 +24,7 @@ type Certificates interface {
 	Issuances
 }
 
-// anchorJSON is a CA certificate that clients are trusted by.
+// anchorJSON is a trust anchor.
 type anchorJSON struct {
 	ID           string    `json:"id" doc:"SHA-256 of its DER form, in lower-case hexadecimal." example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
 	Subject      string    `json:"subject" example:"CN=Plant CA,O=Example"`

@@ -34,8 +34,8 @@ type whichTokens struct {
 	TokenID string `query:"tokenId" maxLength:"64" doc:"The id or the fingerprint of the token; missing: all tokens."`
 }
 
-// Resolve implements huma.Resolver. A tokenId that came to nothing on its way,
-// stands twice or is misspelt must not delete all.
+// Resolve implements huma.Resolver. A tokenId that is empty, stands twice or is
+// misspelt must not delete all tokens.
 func (t *whichTokens) Resolve(ctx huma.Context) []error {
 	u := ctx.URL()
 	for name, values := range u.Query() {

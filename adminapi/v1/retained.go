@@ -17,18 +17,19 @@ import (
 // Retained are the retained messages of the broker. Filters and topics are those
 // of MQTT; what matches no message is no error.
 type Retained interface {
-	// Retained returns messages by topic, from offset on and at most limit, and
-	// how many in all the filter matches and may says yes to.
+	// Retained returns the messages that the filter matches and may accepts, in the
+	// order of their topics, from offset on and at most limit, and how many there are
+	// in all.
 	Retained(filter string, may func(topic string) bool, offset, limit int) ([]RetainedMessage, int)
 	// ClearRetained removes the message of a topic and reports whether there was
 	// one.
 	ClearRetained(topic string) bool
-	// ClearAllRetained removes the messages that a filter matches and may says
-	// yes to, and returns how many.
+	// ClearAllRetained removes the messages that a filter matches and may accepts,
+	// and returns how many.
 	ClearAllRetained(filter string, may func(topic string) bool) int
 }
 
-// Audit is where it stands who cleared what.
+// Audit writes the audit log for what the registry does not do itself.
 type Audit interface {
 	ClearingRetained(ctx context.Context, by registry.Caller, filter string, n int) error
 }
@@ -112,7 +113,7 @@ func (w *WhichRetained) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// clearedJSON says what became of many.
+// clearedJSON says how many messages were cleared.
 type clearedJSON struct {
 	Cleared int `json:"cleared" doc:"Messages that were cleared."`
 }
@@ -125,8 +126,8 @@ type retainedCleared struct {
 }
 
 // clearRetained serves DELETE /retained. As with GET, the permission on the path is
-// not enough: the caller clears what they might clear by publishing an empty
-// message, behind their publish prefix. Unlike then, no subscriber hears of it.
+// not enough: callers clear what they might clear by publishing an empty message,
+// behind their publish prefix. But subscribers get no message.
 func (a *API) clearRetained(ctx context.Context, in *struct{ WhichRetained }) (*retainedCleared, error) {
 	may := mayWrite(ctx)
 	if in.Filter == "" {
@@ -148,7 +149,8 @@ func (a *API) clearRetained(ctx context.Context, in *struct{ WhichRetained }) (*
 	return &retainedCleared{Status: http.StatusOK, Body: &clearedJSON{Cleared: n}}, nil
 }
 
-// clearTopic clears one message. Who may not learns nothing of what there is.
+// clearTopic clears one message. Whether there is one is told only to callers who
+// may publish to the topic.
 func (a *API) clearTopic(ctx context.Context, topic string, may func(topic string) bool) error {
 	if err := acl.ValidTopic(topic); err != nil {
 		return registry.Errorf(registry.Invalid, "", "%s", err)
@@ -169,14 +171,15 @@ func (a *API) clearTopic(ctx context.Context, topic string, may func(topic strin
 	return nil
 }
 
-// mayRead returns whether the caller may subscribe to a topic.
+// mayRead returns the function that tells whether the caller may subscribe to a
+// topic.
 func mayRead(ctx context.Context) func(topic string) bool {
 	policy := access.Who(ctx).Principal.Policy
 	return func(topic string) bool { return policy.MayRead(nil, topic) }
 }
 
-// mayWrite returns whether the caller may publish to a topic, which has to begin
-// with their prefix then.
+// mayWrite returns the function that tells whether the caller may publish to a
+// topic, which must begin with their publish prefix.
 func mayWrite(ctx context.Context) func(topic string) bool {
 	policy := access.Who(ctx).Principal.Policy
 	return func(topic string) bool {
@@ -185,8 +188,8 @@ func mayWrite(ctx context.Context) func(topic string) bool {
 	}
 }
 
-// validFilter returns the error for a filter that is none. Nothing is retained
-// for shared ones (MQTT 5 section 4.8.2).
+// validFilter returns Invalid for what is no filter, and for the filter of a shared
+// subscription, which gets no retained messages (MQTT 5 section 4.8.2).
 func validFilter(filter string) error {
 	if err := acl.ValidFilter(filter); err != nil {
 		return registry.Errorf(registry.Invalid, "", "%s", err)

@@ -79,8 +79,8 @@ func TestRightsOnPaths(t *testing.T) {
 	}
 }
 
-// Rule 8 over HTTP: nobody climbs by what they may change.
-func TestNoLadder(t *testing.T) {
+// Nobody gains rights by what they may change.
+func TestNoEscalation(t *testing.T) {
 	api := apitest.New(t)
 	admin := apitest.Fields(t, api.Must(http.StatusOK, "GET", "/api/session", "").Body)["user"].(map[string]any)["id"].(string)
 	adminRole, weakRole := api.RoleID("connectware-admin"), api.RoleID("minimum-access")

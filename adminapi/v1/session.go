@@ -13,12 +13,12 @@ import (
 	"mqttwarden/registry"
 )
 
-// SignIn is the one way from a name and password to a login.
+// SignIn makes a login of a name and password.
 type SignIn interface {
 	In(ctx context.Context, a registry.Attempt) (registry.Login, error)
 }
 
-// Sessions are made of tokens.
+// Sessions makes and ends the tokens that stand for a login over HTTP.
 type Sessions interface {
 	IssueToken(ctx context.Context, login registry.Login, life time.Duration, label string) (string, registry.Token, error)
 	Logout(ctx context.Context, token string) (uint64, error)
@@ -62,9 +62,9 @@ func (a *API) login(ctx context.Context, in *struct{ Body loginJSON }) (*struct{
 	}}, nil
 }
 
-// lifetime returns a number of hours as a duration, zero when none was asked
-// for. A token counts in seconds, so it is rounded up to one; what no duration
-// can hold becomes the longest there is, which the register refuses.
+// lifetime returns a number of hours as a duration, zero when none was asked for. It
+// is rounded up to a second, which is how exact a token is. What no duration can hold
+// becomes the longest there is, which the registry refuses.
 func lifetime(hours *float64) time.Duration {
 	if hours == nil {
 		return 0
@@ -106,8 +106,8 @@ func (a *API) ownPermissions(ctx context.Context, _ *struct{}) (*struct{ Body []
 	return &struct{ Body []permissionJSON }{each(access.Who(ctx).Principal.Grants, showGrant)}, nil
 }
 
-// logout serves POST /logout. The token in the body is the proof that its bearer
-// asks.
+// logout serves POST /logout. It needs no other credential than the token in the
+// body.
 func (a *API) logout(ctx context.Context, in *struct {
 	Preference
 	Body struct {

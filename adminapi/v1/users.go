@@ -47,8 +47,8 @@ func (a *API) createUser(ctx context.Context, in *struct {
 	return &userChanged{a.receipt(ctx, in.Preference, change), body}, nil
 }
 
-// newUser returns a user that was just made, with permissions of its own or
-// without: then there is no private role to look for.
+// newUser returns a user that was just made. Without permissions of its own it has
+// no private role to look for.
 func (a *API) newUser(ctx context.Context, u registry.User, hasOwn bool) (userJSON, error) {
 	body := showUser(u)
 	body.Tokens, body.Permissions = []tokenJSON{}, []permissionJSON{}

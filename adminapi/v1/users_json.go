@@ -82,8 +82,8 @@ type userChangeJSON struct {
 	IdentityProvider  *string         `json:"identityProvider,omitempty" enum:"local,ldap,msentraid" doc:"Another one drops the password and ends tokens and sessions."`
 	GrantTypes        []grantTypeJSON `json:"grantTypes,omitempty" maxItems:"4" doc:"How it may sign in; []: not at all."`
 	Roles             []string        `json:"roles,omitempty" maxItems:"256" doc:"The ids of all its roles. Its private role stays."`
-	// DisableMFA is taken and changes nothing: nobody is enrolled yet.
-	DisableMFA           bool  `json:"disableMfa,omitempty" doc:"Ends its enrolment."`
+	// DisableMFA is accepted because clients send it.
+	DisableMFA           bool  `json:"disableMfa,omitempty" doc:"Without effect: no user is enrolled in MFA."`
 	EnforceMFAEnrollment *bool `json:"enforceMFAEnrollment,omitempty"`
 }
 
@@ -178,7 +178,7 @@ func (c *newCertificateJSON) fingerprint() (registry.FingerprintSpec, error) {
 	return f, nil
 }
 
-// grantTypes keeps the difference between none given and none wanted.
+// grantTypes returns nil only for nil: an empty list means that there are none.
 func grantTypes(list []grantTypeJSON) []registry.GrantType {
 	if list == nil {
 		return nil

@@ -1,14 +1,14 @@
 // Package v1 is the Auth API: users, their credentials, roles, permissions,
-// sessions. Its names, shapes and statuses are a contract with clients that
-// exist; what the rules are is for package registry to say.
+// sessions. Its names, shapes and statuses are a contract with existing clients; the
+// rules are those of package registry.
 //
-// A handler decodes, calls the register, answers. Who may call it stands beside
+// A handler decodes, calls the registry, and answers. Who may call it stands beside
 // its path in routes.go and is decided before it runs.
 package v1
 
 import "mqttwarden/registry"
 
-// Service is users and roles as this API uses them; *registry.Service is it.
+// Service is users and roles as this API uses them; *registry.Service implements it.
 type Service interface {
 	Users
 	Credentials

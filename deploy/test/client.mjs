@@ -45,7 +45,7 @@ async function hear(n) {
 
 const open = (id, more = {}) => mqtt.connectAsync(url, { ...base, clientId: prefix + id, ...more })
 
-// Retained first: who hears it is subscribed.
+// The retained message first: when it has come, the subscription is in force.
 const pub = await open('pub')
 await pub.publishAsync('t/kept', 'kept', { qos: 1, retain: true })
 
@@ -99,7 +99,7 @@ await pub.publishAsync('t/kept', '', { qos: 1, retain: true })
 await back.endAsync()
 await (await open('sub')).endAsync() // and its session
 
-// Nobody may go where there is no right.
+// Publishing without the right is refused.
 if (v5) {
   const denied = await pub.publishAsync('elsewhere', 'x', { qos: 1 }).then(() => 'allowed', (e) => `code ${e.code}`)
   console.log('elsewhere', denied)

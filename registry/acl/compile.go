@@ -2,10 +2,10 @@ package acl
 
 import "slices"
 
-// Compile makes a policy of a source. It never fails: see NewSet for grants that
-// are not valid. An entry of the client ID list that is not valid matches no ID,
-// and under such a prefix nothing may be published. Of the sets it keeps the
-// slice.
+// Compile makes a policy of a source. It never fails: see NewSet for grants that are
+// not valid. An entry of the client ID list that is not valid matches no ID, and under
+// a prefix that is not valid nothing may be published. src.Sets must not be changed
+// afterwards.
 func Compile(src Source) *Policy {
 	p := &Policy{
 		user:      value{src.Username, usable(src.Username)},
@@ -33,8 +33,9 @@ func place(c Context, op Operation) int {
 	return i
 }
 
-// concerns reports whether g is about the right at place i. What it names that
-// does not exist counts as everything, for a deny that is not understood.
+// concerns reports whether g is about the right at place i. A context or operation
+// that does not exist counts as all of them, so that a deny which is not understood
+// forbids everything.
 func (g Grant) concerns(i int) bool {
 	c, op := g.Context, g.Operation
 	if c != MQTT && c != HTTP {

@@ -19,8 +19,8 @@ func (p *Policy) MayPublish(n *Names, topic string) bool {
 
 // MayRead reports whether the user may subscribe to a filter, shared or not, or
 // be delivered a message with a topic. One grant must cover the whole filter. A
-// deny that covers all of it refuses; one that merely overlaps does not, so
-// this suits brokers only that ask again about every delivery.
+// deny that covers all of it refuses; one that merely overlaps it does not, so this
+// is for a broker that asks again about every delivery.
 func (p *Policy) MayRead(n *Names, name string) bool {
 	return p.decide(n, Question{Context: MQTT, Operation: Read, Name: name}).reason == Granted
 }

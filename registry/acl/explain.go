@@ -93,8 +93,8 @@ func copied(g *Grant) *Grant {
 	return new(*g)
 }
 
-// hint asks again as if the client ID could be trusted, and names the grant
-// that would decide otherwise then.
+// hint asks again as if the list of client IDs covered the one in use, and names the
+// grant that would decide otherwise then.
 func (p *Policy) hint(n *Names, q Question, v verdict) string {
 	if p == nil || !usable(n.clientID.text) {
 		return ""

@@ -51,10 +51,10 @@ func isShare(level string) bool {
 	return strings.EqualFold(level, "$share")
 }
 
-// spellOutRoot returns a filter that matches the same topics. The parents of "#"
-// and "/#", no level and one empty level, are not topics. With these two written
-// as what they match, a filter covers another exactly if it does so level by
-// level.
+// spellOutRoot returns a filter that matches the same topics, such that one filter
+// covers another exactly if it does so level by level. "a/#" matches its parent "a",
+// too; but the parents of "#" and "/#", which are no level and one empty level, are not
+// topics, so that these two match what "+/#" and "/+/#" match.
 func spellOutRoot(filter string) string {
 	switch filter {
 	case "#":

@@ -1,9 +1,9 @@
 package acl
 
-// Names are the values that placeholders stand for in one session. They are
-// checked once, by Policy.Names, and belong to that policy; asked with another
-// policy they are checked again for it, each time, so keep both together. A nil
-// *Names stands for no session: ${clientid} and ${cert.cn} match nothing.
+// Names are the values that placeholders stand for in one session. Policy.Names checks
+// them once, for that policy; another policy that is asked with them checks them again
+// each time, so keep the two together. A nil *Names stands for no session: ${clientid}
+// and ${cert.cn} match nothing.
 //
 // Names are read only and may be shared.
 type Names struct {
@@ -29,8 +29,8 @@ func (p *Policy) Names(clientID, certCN string) Names {
 	}
 }
 
-// trusts reports whether ${clientid} may stand for id: only a list says so, for
-// without one a client could be whoever it says.
+// trusts reports whether ${clientid} may stand for id: only if a list of client IDs
+// covers it, since without a list a client may use any.
 func (p *Policy) trusts(id string) bool {
 	return p != nil && usable(id) && p.clientIDs.cover(id)
 }

@@ -8,8 +8,8 @@ type Source struct {
 	ClientIDs []string // see ValidClientIDPattern; empty: any client ID
 	Prefix    string   // the publish prefix, see ValidPrefix
 	Number    uint64   // the change that made these facts
-	Sets      []*Set   // what the principal holds together with others
-	Grants    []Grant  // and what it holds alone
+	Sets      []*Set   // grants that it holds together with other principals
+	Grants    []Grant  // grants of its own
 }
 
 // Policy is the compiled form of a Source. It never changes, so sessions and

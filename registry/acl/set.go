@@ -5,7 +5,8 @@ import "cmp"
 // Set is grants that are held together, such as those of a role, compiled once
 // for all who hold them. It never changes, so policies share it freely.
 //
-// A Set keeps ${username} as it is written: who asks says what it stands for.
+// Placeholders stay in it as they are written: what they stand for is part of each
+// question.
 type Set struct {
 	grants []Grant
 	rights [4]right // see place
@@ -19,10 +20,10 @@ type right struct {
 	never ref // a deny that is not understood: it forbids everything
 }
 
-// NewSet compiles grants, of which it keeps the slice. It never fails. What is not
-// valid is refused: an allow allows nothing; a deny forbids everything in its
-// context and operation, or in all of them where it names none; an effect that is
-// neither counts as deny.
+// NewSet compiles grants, which must not be changed afterwards. It never fails. A grant
+// that is not valid never gives a right: an allow allows nothing; a deny forbids
+// everything in its context and operation, or in all of them where it names none; an
+// effect that is neither counts as deny.
 func NewSet(grants []Grant) *Set {
 	s := &Set{grants: grants}
 	var allow, deny [len(s.rights)][]entry
@@ -53,7 +54,8 @@ func NewSet(grants []Grant) *Set {
 	return s
 }
 
-// forbid has a deny that is not understood forbid everything that it is about.
+// forbid records a deny that is not understood: it forbids everything in its context
+// and operation.
 func (s *Set) forbid(g Grant, id ref) {
 	for j := range s.rights {
 		if g.concerns(j) {

@@ -1,6 +1,6 @@
-// Package bearer signs and verifies the JWTs that stand for registered tokens
-// (RFC 7519, RS256 of RFC 7518). That a token verifies says only that we made
-// it; whether it still counts is for the register to say.
+// Package bearer signs and verifies the JWTs that stand for registered tokens (RFC
+// 7519, RS256 of RFC 7518). That a token verifies says only that we made it; whether it
+// has been revoked is for the registry to say.
 package bearer
 
 import (
@@ -18,17 +18,17 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// MaxLength bounds the tokens that Verify looks at, in bytes.
+// MaxLength is the length of the longest token that Verify accepts, in bytes.
 const MaxLength = 4096
 
 // keyBits is the size of a new signing key (RFC 7518 section 3.3 asks for 2048
 // or more).
 const keyBits = 2048
 
-// ErrToken is returned for every token that is not one of ours, or not in time.
+// ErrToken is returned for every token that is not one of ours or has expired.
 var ErrToken = errors.New("bearer: not a valid token")
 
-// Claims are what a token says.
+// Claims are the claims of a token.
 type Claims struct {
 	ID      string // jti
 	Subject string // sub: the user's id
@@ -55,7 +55,7 @@ type Signer struct {
 	public *rsa.PublicKey
 }
 
-// NewSigner returns a signer with the key der, as NewKey made it, that names
+// NewSigner returns a signer with the key der, which NewKey made. Its tokens name
 // issuer as issuer and audience.
 func NewSigner(der []byte, issuer string) (*Signer, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
@@ -74,7 +74,7 @@ func NewSigner(der []byte, issuer string) (*Signer, error) {
 	return &Signer{issuer: issuer, signer: s, public: &key.PublicKey}, nil
 }
 
-// Sign returns the token that says c. Times count in whole seconds.
+// Sign returns a token with the claims c. Times are cut to whole seconds.
 func (s *Signer) Sign(c Claims) (string, error) {
 	raw, err := jwt.Signed(s.signer).Claims(jwt.Claims{
 		ID:       c.ID,
@@ -90,8 +90,8 @@ func (s *Signer) Sign(c Claims) (string, error) {
 	return raw, nil
 }
 
-// Verify returns what the token says if it is ours and in time at now, else
-// ErrToken. No other algorithm than RS256 is looked at.
+// Verify returns the claims of a token if it is ours and has not expired at now, else
+// ErrToken. It accepts no other algorithm than RS256.
 func (s *Signer) Verify(token string, now time.Time) (Claims, error) {
 	if len(token) > MaxLength {
 		return Claims{}, ErrToken
@@ -111,7 +111,7 @@ func (s *Signer) Verify(token string, now time.Time) (Claims, error) {
 	return Claims{ID: c.ID, Subject: c.Subject, Issued: c.IssuedAt.Time(), Expires: c.Expiry.Time()}, nil
 }
 
-// Fingerprint names a token without giving it away: its SHA-256 in lower-case
+// Fingerprint names a token without revealing it: its SHA-256 in lower-case
 // hexadecimal.
 func Fingerprint(token string) string {
 	sum := sha256.Sum256([]byte(token))

@@ -1,14 +1,14 @@
-// Package ca is the certificate authority of the product: it signs the
-// certificates with which devices sign in and those of the product's own TLS
-// listeners, and says which of them are revoked (CRL, OCSP).
+// Package ca is a certificate authority: it signs the certificates with which devices
+// sign in and those of our own TLS listeners, and says which of them are revoked (CRL,
+// OCSP).
 //
-// The package computes and keeps nothing: storing certificates, sealing keys,
-// recording serial numbers and serving CRL and OCSP are the caller's. Time is
-// handed in. Randomness is crypto/rand's: since Go 1.26 the standard library
-// ignores any other source for keys and signatures.
+// The package stores nothing: storing certificates, sealing keys, recording serial
+// numbers and serving CRL and OCSP are the caller's part. Time is handed in.
+// Randomness is crypto/rand's: since Go 1.26 the standard library ignores any other
+// source for keys and signatures.
 //
-// The certificates follow RFC 5280; names in them come from the caller, who
-// vouches for them, and never from a request alone.
+// The certificates follow RFC 5280. A name in a request reaches the certificate only
+// if the caller allows it.
 package ca
 
 import (
@@ -39,14 +39,14 @@ type Authority struct {
 	chain []*x509.Certificate // issuing certificate first, root last
 	key   crypto.Signer       // of chain[0]
 
-	roots, intermediates *x509.CertPool // chain, as Verify wants it
+	roots, intermediates *x509.CertPool // chain, in the form that Verify takes
 }
 
 // Create makes a root (ECDSA P-256, ten years, path length 1) and an issuing
 // certificate below it (ECDSA P-256, five years, path length 0).
 //
-// rootKeyPEM is the root's private key (PKCS#8). The Authority does not need and
-// does not keep it; only [NewIssuing] asks for it, so it may be kept off line.
+// rootKeyPEM is the root's private key (PKCS#8). The Authority does not keep it; only
+// [NewIssuing] needs it.
 func Create(cfg Config, now time.Time) (a *Authority, rootKeyPEM []byte, err error) {
 	cfg, err = cfg.complete()
 	if err != nil {
@@ -76,10 +76,10 @@ func Create(cfg Config, now time.Time) (a *Authority, rootKeyPEM []byte, err err
 	return a, rootKeyPEM, nil
 }
 
-// NewIssuing makes another issuing certificate, with a key of its own, below a
-// root that [Create] made: in time before the old one expires, or when its key
-// may be known to others. Devices that trust the root need no change. The old
-// Authority stays in use for the CRL and OCSP of what it issued.
+// NewIssuing makes another issuing certificate, with a key of its own, below a root
+// that [Create] made: before the old one expires, or when its key may be known to
+// others. Devices that trust the root need no change. The old Authority goes on
+// signing the CRL and OCSP responses about what it issued.
 //
 // It returns a [*CertificateError] if the root cannot sign, does not fit the
 // key, or has expired.
@@ -123,9 +123,9 @@ func newAuthority(cfg Config, chain []*x509.Certificate, key crypto.Signer) *Aut
 	return a
 }
 
-// Certificates returns the issuing certificate first and the root last. The
-// listener that trusts all of them also accepts a device that presents its own
-// certificate only.
+// Certificates returns the chain, the issuing certificate first and the root last. A
+// listener that trusts all of them accepts a device that presents its own certificate
+// without the chain.
 func (a *Authority) Certificates() []*x509.Certificate {
 	return slices.Clone(a.chain)
 }
@@ -154,9 +154,9 @@ func (a *Authority) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "ca: %s", a.chain[0].Subject)
 }
 
-// caTemplate is what root and issuing certificate have in common. The name ends
-// in a piece of the key's identifier: two authorities of one name would confuse
-// those who look up an issuer by name.
+// caTemplate returns what root and issuing certificate have in common. The name ends
+// in a piece of the key's identifier, because programs that look up an issuer by its
+// name would confuse two authorities of one name.
 func caTemplate(name, organization string, pub crypto.PublicKey) (*x509.Certificate, error) {
 	id, err := keyID(pub)
 	if err != nil {

@@ -71,8 +71,8 @@ func (c Config) complete() (Config, error) {
 	return c, errors.Join(errs...)
 }
 
-// validURL reports whether s may stand in a certificate, where it is an
-// IA5String.
+// validURL reports whether s is a URL that may stand in a certificate, where it is an
+// IA5String: ASCII.
 func validURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && isASCII(s)

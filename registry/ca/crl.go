@@ -52,19 +52,18 @@ func (r Reason) valid() bool {
 	}
 }
 
-// Revoked is a certificate that no longer counts.
+// Revoked is an entry of a CRL.
 type Revoked struct {
 	Serial *big.Int
 	At     time.Time
 	Reason Reason
 }
 
-// CRL returns a certificate revocation list (DER, RFC 5280 section 5) of all
-// certificates of this authority in revoked, in any order; of a serial number
-// that is there twice the earlier revocation counts. number must grow with each
-// list. It is valid from five minutes before now for Config.CRLLife after now;
-// what was revoked within these minutes is dated to their beginning, as no entry
-// may be younger than its list.
+// CRL returns a certificate revocation list (DER, RFC 5280 section 5) with the
+// entries revoked, which may be in any order; of a serial number that is there twice
+// the earlier revocation counts. number must grow with each list. The list is valid
+// from five minutes before now until Config.CRLLife after now; what was revoked within
+// these minutes is dated to their beginning, as no entry may be younger than its list.
 //
 // The caller may leave out a certificate once a list issued after its expiry has
 // named it (section 3.3). An authority that has expired still signs.

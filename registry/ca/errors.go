@@ -11,9 +11,9 @@ import (
 // [Authority.NotAfter].
 var ErrExpired = errors.New("ca: the issuing certificate has expired")
 
-// RequestError says why a certificate was refused to the one who asked for it.
-// Both texts are written for the caller and may be shown to a device; text that
-// came from its request is quoted and cut.
+// RequestError says why a request for a certificate was refused. Its texts may be
+// shown to whoever sent the request; text that came from the request is quoted and
+// cut.
 type RequestError struct {
 	// Field is the part of the request at fault: "csr" (its form), "subject",
 	// "key", "signature", "extensions" or "hosts".
@@ -28,8 +28,8 @@ func requestError(field, format string, args ...any) *RequestError {
 	return &RequestError{Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
-// CertificateError says what is wrong with a certificate that an operator wants
-// trusted or taken over. The texts may be shown to the operator.
+// CertificateError says what is wrong with a certificate that an operator wants to
+// trust or to import. Its texts may be shown to the operator.
 type CertificateError struct {
 	Position int    // of the certificate in what was handed in, from 1; 0 for the whole of it
 	Subject  string // of the certificate (RFC 2253); empty if it could not be read
@@ -57,7 +57,7 @@ func certificateError(position int, c *x509.Certificate, detail string) *Certifi
 	return e
 }
 
-// quote makes foreign text fit for a message: cut, and with control characters
+// quote makes text from outside fit for a message: cut, and with control characters
 // escaped.
 func quote(s string) string {
 	const limit = 100 // bytes

@@ -69,8 +69,8 @@ func checkChain(chain []*x509.Certificate) error {
 			return certificateError(i+1, c, fmt.Sprintf("allows %d CAs below it, and has %d", c.MaxPathLen, i))
 		}
 		if i == len(chain)-1 {
-			// Not CheckSignatureFrom: it refuses SHA-1, and a root is trusted for
-			// being known, not for its signature.
+			// Not CheckSignatureFrom: it refuses SHA-1, and the trust in a root does not
+			// rest on its signature.
 			if !bytes.Equal(c.RawIssuer, c.RawSubject) || c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil {
 				return certificateError(i+1, c, "is not self-signed: its issuer must follow, up to the root")
 			}

@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// Issued is a certificate as it is handed out and recorded.
+// Issued is a certificate that was issued, in the forms that are handed out and
+// recorded.
 type Issued struct {
 	PEM         string    // the certificate
-	FullPEM     string    // the certificate and those above it without the root: what a TLS peer presents
+	FullPEM     string    // the certificate and those above it without the root, as a TLS peer presents them
 	ChainPEM    string    // the issuing certificate, those above it, and the root
 	Serial      string    // as [FormatSerial]
 	Fingerprint string    // as [Fingerprint]

@@ -78,8 +78,8 @@ func encodeKey(key crypto.Signer) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// parseKey reads one RSA or ECDSA private key. Its errors hold nothing of the
-// key, nor of what the parsers say about it.
+// parseKey reads one RSA or ECDSA private key. Its errors hold nothing of the key, and
+// no error of a parser, which might.
 func parseKey(keyPEM []byte) (crypto.Signer, error) {
 	block, rest := pem.Decode(keyPEM)
 	if block != nil && block.Type == "EC PARAMETERS" { // openssl ecparam -genkey writes it first

@@ -31,15 +31,16 @@ type Status struct {
 	Reason    Reason
 }
 
-// Respond answers an OCSP request (DER, RFC 6960). The response is always fit to
-// be sent; the error is for the log, and is not nil if it is our fault that the
-// response says less than it should.
+// Respond answers an OCSP request (DER, RFC 6960). The response is always fit to be
+// sent; the error is for the log, and is nil unless the response reports a failure of
+// ours.
 //
 //   - a request that cannot be read, is too long or is signed: malformedRequest
 //   - about a certificate of another issuer: unauthorized (RFC 5019 section 2.2.3)
 //   - lookup fails: tryLater, and its error
 //   - otherwise what lookup says, signed by the issuing certificate and valid for
-//     Config.OCSPLife. A number that cannot be ours is unknown without asking.
+//     Config.OCSPLife. A serial number that we can not have issued is unknown without
+//     asking lookup.
 //
 // lookup says what is known of a serial number that is positive and at most 20
 // bytes long.

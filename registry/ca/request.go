@@ -22,8 +22,8 @@ const (
 	maxCommonName = 64 // characters: ub-common-name, RFC 5280 appendix A.1
 )
 
-// Request is a certificate request that passed [ParseRequest]: who sent it holds
-// the private key, and every name in it is allowed for one user.
+// Request is a certificate request that passed [ParseRequest]: its sender holds the
+// private key, and every name in it is allowed for one user.
 type Request struct {
 	username string
 	key      crypto.PublicKey
@@ -33,15 +33,13 @@ type Request struct {
 	ips      []net.IP
 }
 
-// ParseRequest reads a PKCS#10 request (RFC 2986), as PEM or as the base64 of
-// PEM, that asks for a certificate for username. Blanks and line breaks around
-// and within the base64 are ignored. Which alternative names it may ask for says
-// allow; nil is [OwnNames].
+// ParseRequest reads a PKCS#10 request (RFC 2986) for a certificate for username, in
+// PEM or as the base64 of PEM. Blanks and line breaks around and within the base64 are
+// ignored. allow says which alternative names it may ask for; nil is [OwnNames].
 //
 // The common name must be there once and equal username. Other attributes of the
-// subject, and requested extensions other than alternative names, do not reach
-// the certificate; a request to become a CA is refused. Every error is a
-// [*RequestError].
+// subject, and requested extensions other than alternative names, do not reach the
+// certificate; a request to become a CA is refused. Every error is a [*RequestError].
 func ParseRequest(csr, username string, allow SANPolicy) (*Request, error) {
 	der, err := decodeRequest(csr)
 	if err != nil {
@@ -51,7 +49,7 @@ func ParseRequest(csr, username string, allow SANPolicy) (*Request, error) {
 	if err != nil {
 		return nil, requestError("csr", "cannot be parsed as PKCS#10: %s", quote(err.Error()))
 	}
-	// The key comes before the signature: its size bounds the work of verifying.
+	// The key is checked before the signature: its size bounds the work of verifying.
 	if problem := keyProblem(p.PublicKey); problem != "" {
 		return nil, requestError("key", "%s", problem)
 	}
@@ -82,7 +80,7 @@ func ParseRequest(csr, username string, allow SANPolicy) (*Request, error) {
 }
 
 // decodeRequest returns the DER in the one block that csr must hold. Blocks are
-// counted first: pem.Decode would skip, in silence, one that is damaged.
+// counted first, because pem.Decode skips a damaged one without an error.
 func decodeRequest(csr string) ([]byte, error) {
 	if len(csr) > MaxRequest {
 		return nil, requestError("csr", "is longer than %d bytes", MaxRequest)
@@ -142,8 +140,8 @@ func checkSubject(names []pkix.AttributeTypeAndValue, username string) error {
 }
 
 // refuseCA returns an error if the request asks for basic constraints other than
-// "not a CA". The certificate would not be one in any case; saying so here tells
-// a mistaken device, and a malicious one shows.
+// "not a CA". The certificate would not be a CA's in any case, but a request for one is
+// a mistake or an attack, and is told.
 func refuseCA(extensions []pkix.Extension) error {
 	basicConstraints := asn1.ObjectIdentifier{2, 5, 29, 19}
 	for _, e := range extensions {

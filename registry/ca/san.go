@@ -53,10 +53,9 @@ func OwnNames(username string, name SAN) bool {
 	}
 }
 
-// takeNames copies the alternative names that allow permits, and refuses the
-// request for any other. It reads the extension itself: crypto/x509 drops the
-// kinds it does not know, and a name that is asked for and not granted should be
-// told.
+// takeNames copies the alternative names that allow permits, and refuses the request
+// for any other. It reads the extension itself, because crypto/x509 drops the kinds
+// that it does not know, and those must be refused, too.
 func (r *Request) takeNames(extensions []pkix.Extension, allow SANPolicy) error {
 	subjectAltName := asn1.ObjectIdentifier{2, 5, 29, 17}
 	for _, e := range extensions {
@@ -116,7 +115,7 @@ func (r *Request) takeName(n asn1.RawValue, allow SANPolicy) error {
 		r.dns = append(r.dns, name.Value)
 	case SANURI:
 		u, err := url.Parse(name.Value)
-		if err != nil || u.String() != name.Value { // what is signed is what was judged
+		if err != nil || u.String() != name.Value { // what is signed must be what was allowed
 			return requestError("extensions", "URI %s is not in its normal form", quote(name.Value))
 		}
 		r.uris = append(r.uris, u)

@@ -36,9 +36,9 @@ func (s *Server) Format(f fmt.State, _ rune) {
 // and IP addresses. The certificate lives for Config.ServerLife, counted from
 // five minutes before now, and never longer than the authority.
 //
-// It names the CRL and no OCSP responder: nodes issue these for themselves, and
-// where nobody recorded the serial number OCSP would say "unknown", which
-// clients take for a no.
+// It names the CRL and no OCSP responder: nodes issue these certificates for
+// themselves without recording the serial number, so OCSP would answer "unknown", and
+// clients would refuse them.
 //
 // A bad host is a [*RequestError]; see [Authority.Issue] for other errors.
 func (a *Authority) IssueServer(hosts []string, now time.Time) (*Server, error) {

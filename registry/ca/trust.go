@@ -27,9 +27,9 @@ type TrustAnchor struct {
 // ParseTrustPEM reads one or more CA certificates; text between the blocks is
 // ignored and a certificate that is there twice counts once.
 //
-// It returns a [*CertificateError] that names the first certificate that is
-// damaged, is no CA, may not sign certificates, has a weak key or is outside its
-// validity: nothing is trusted by halves.
+// It returns a [*CertificateError] that names the first certificate that is damaged,
+// is no CA, may not sign certificates, has a weak key or is outside its validity. Then
+// none of them is to be trusted.
 func ParseTrustPEM(data []byte, now time.Time) ([]TrustAnchor, error) {
 	certs, err := parseCertificates(data)
 	if err != nil {

@@ -18,8 +18,8 @@ const (
 	maxClientID    = 256  // bytes that are kept
 )
 
-// check reports the first field that breaks its rule, as Invalid or
-// WeakPassword. It asks nobody.
+// check reports the first field that breaks its rule, as Invalid or WeakPassword. It
+// does not read the store.
 func (s *Service) check(req *Request) error {
 	if err := registry.ValidateNewUsername(req.Username); err != nil {
 		return err
@@ -70,8 +70,8 @@ func checkWishes(req *Request) error {
 	return nil
 }
 
-// checkText takes text for people: line breaks and tabs are the only control
-// characters in it.
+// checkText accepts text for people to read: line breaks and tabs are the only
+// control characters in it.
 func checkText(field registry.Field, text string, limit int) error {
 	bad := func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r) }
 	switch {
@@ -83,7 +83,7 @@ func checkText(field registry.Field, text string, limit int) error {
 	return nil
 }
 
-// newPairingCode returns six random characters that nobody takes for others.
+// newPairingCode returns six random characters, none of which looks like another.
 func newPairingCode() string {
 	const alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789" // 32, so a byte chooses evenly
 	code := make([]byte, 6)

@@ -29,17 +29,17 @@ func (s *Service) Pending(ctx context.Context) ([]registry.Registration, error) 
 	return pending, nil
 }
 
-// Confirm makes a user of a pending registration, with the rights that stand in
-// c. With a CSR its certificate is signed, recorded and registered, in the same
-// transaction: the client finds it whenever it asks. It returns
+// Confirm makes a user of a pending registration, with the rights that c says. With
+// a CSR, its certificate is signed before, and recorded and registered in the same
+// transaction: the client gets it with its next request. It returns
 //
-//   - NotFound when nothing is pending for the name: never asked, decided
-//     already (the second of two confirmations too), or the window is closed
+//   - NotFound when nothing is pending for the name: nobody asked, it is decided
+//     already (as for the second of two confirmations), or the window is closed
 //   - Conflict when the id or the pairing code is that of another registration,
 //     or when a user of that name was made meanwhile; the latter drops the
 //     registration
 //   - Invalid naming the field, and Forbidden when the user would have a right
-//     that the caller has not
+//     that the caller does not have
 func (s *Service) Confirm(ctx context.Context, caller registry.Caller, c Confirmation) (registry.User, uint64, error) {
 	r, err := s.undecided(ctx, s.store, c.Ref)
 	if err != nil {
@@ -85,7 +85,7 @@ type grant struct {
 	cert *pki.Signed
 }
 
-// grant makes the user of a registration.
+// grant makes the user of a registration, which it marks as granted.
 func (s *Service) grant(ctx context.Context, e *registry.Edit, r *registry.Registration, g grant) (registry.User, error) {
 	spec := registry.UserSpec{
 		Username: r.Username, Provider: registry.ProviderLocal, PublishPrefix: g.Prefix, Roles: g.Roles, Permissions: g.Permissions,
@@ -111,8 +111,8 @@ func (s *Service) grant(ctx context.Context, e *registry.Edit, r *registry.Regis
 	return u, e.UpdateRegistration(ctx, *r)
 }
 
-// Deny refuses a pending registration: until the window closes its client hears
-// so. It returns NotFound and Conflict as Confirm does.
+// Deny refuses a pending registration: its client is told so until the window
+// closes. It returns NotFound and Conflict as Confirm does.
 func (s *Service) Deny(ctx context.Context, caller registry.Caller, ref Ref) error {
 	_, err := s.editor.Do(ctx, caller, func(ctx context.Context, e *registry.Edit) error {
 		r, err := s.undecided(ctx, e, ref)

@@ -47,7 +47,7 @@ func TestTheRightEntryIsConfirmed(t *testing.T) {
 	registrytest.WantCode(t, "the second confirmation", err, registry.NotFound)
 }
 
-func TestConfirmIsNoLadder(t *testing.T) {
+func TestConfirmIsNoEscalation(t *testing.T) {
 	r := registrytest.New(t)
 	ctx := t.Context()
 	small := r.Role("small", registrytest.MQTT(acl.Write, "site1/#"))
@@ -60,8 +60,8 @@ func TestConfirmIsNoLadder(t *testing.T) {
 		code registry.Code
 	}{
 		{"a role with all rights", enrol.Confirmation{Roles: []registry.RoleID{r.AdminRole()}}, registry.Forbidden},
-		{"a permission he has not", enrol.Confirmation{Permissions: []registry.PermissionSpec{registrytest.MQTT(acl.Read, "site1/a")}}, registry.Forbidden},
-		{"his own role", enrol.Confirmation{Roles: []registry.RoleID{small}}, ""},
+		{"a permission that they lack", enrol.Confirmation{Permissions: []registry.PermissionSpec{registrytest.MQTT(acl.Read, "site1/a")}}, registry.Forbidden},
+		{"their own role", enrol.Confirmation{Roles: []registry.RoleID{small}}, ""},
 		{"nothing", enrol.Confirmation{}, ""},
 	} {
 		name := "dev-" + strings.ReplaceAll(tt.name, " ", "-")

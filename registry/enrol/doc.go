@@ -1,4 +1,4 @@
-// Package enrol lets devices become users without a secret being carried to them,
+// Package enrol lets devices become users without anybody carrying a secret to them,
 // and renews their certificates.
 //
 // A device that nobody knows sends a request with a password of its own, or with a
@@ -22,18 +22,18 @@
 //
 //	window  stored                     same secret            another secret
 //	closed  nothing                    locked                 locked
-//	closed  granted                    granted, collected     locked; counted as a guess
+//	closed  granted                    granted, collected     locked; Guessed is told
 //	open    nothing, no such user      pending (is made)      -
 //	open    nothing, a user            Conflict               Conflict
 //	open    pending                    pending                Conflict
 //	open    denied                     denied                 Conflict
-//	open    granted                    granted, collected     Conflict; counted as a guess
+//	open    granted                    granted, collected     Conflict; Guessed is told
 //
-// The secret is the password, or the CSR as it was sent. One that asked with a
-// password is forgotten when it is collected: its user can sign in. With a CSR it
-// may be collected again for a while (Config.Grace), in case the answer is lost.
-// Nothing here depends on a timer: what has ended by its time does not count, and
-// Sweep only removes it.
+// The secret is the password, or the CSR as it was sent. A registration with a
+// password is deleted when it is collected: its user can sign in. One with a CSR may
+// be collected again for a while (Settings.Grace), in case the answer is lost.
+// Nothing here depends on a timer: what has expired does not count, and Sweep only
+// removes it.
 //
 // # Files
 //

@@ -31,14 +31,14 @@ type Settings struct {
 	Max     int           // pending and denied registrations at once; 1000
 	Collect time.Duration // how long a granted one waits for its client; 10 min
 	// Grace is how long a client that asked with a CSR may collect again, should
-	// the first answer be lost; 30 s, and not at all if negative. Who asked with
-	// a password signs in with it instead.
+	// the first answer be lost; 30 s, and not at all if negative. A client that
+	// asked with a password signs in with it instead.
 	Grace   time.Duration
 	Overlap time.Duration // how long a renewed certificate goes on; 24 h
 	Rate    float64       // requests a second from one network; 5
 	Burst   int           // requests that it may make at once; 100
-	// Guessed is told of a request for a granted registration that brings
-	// another secret: it counts as a wrong password. May be nil.
+	// Guessed is told of a request for a granted registration that has another
+	// secret, so that it can be counted as a wrong password. May be nil.
 	Guessed func(ctx context.Context, a registry.Attempt)
 }
 
@@ -72,7 +72,7 @@ type Service struct {
 	window   atomic.Pointer[registry.Window] // as it was last read
 }
 
-// Open returns the service over a store, having read how its window stands.
+// Open returns the service over a store, with the window as it is stored.
 func Open(ctx context.Context, cfg Config) (*Service, error) {
 	cfg.complete()
 	s := &Service{
@@ -131,7 +131,7 @@ func target(r *registry.Registration) registry.Target {
 	return registry.Target{Kind: registry.TargetRegistration, ID: string(r.ID), Name: r.Username}
 }
 
-// pairingCode is what the audit log says of a registration besides.
+// pairingCode returns what the audit log says about a registration beside its name.
 func pairingCode(r *registry.Registration) []registry.FieldChange {
 	var d registry.Differences
 	d.Text(FieldPairingCode, "", r.PairingCode)

@@ -13,14 +13,15 @@ import (
 	"mqttwarden/registry"
 )
 
-// lastSeenStep is how exact LastSeen is: a poll must not cost a write each.
+// lastSeenStep is how exact LastSeen is: not every repeated request may cost a write.
 const lastSeenStep = 5 * time.Second
 
-// Register takes a request to become a user and says how far it is; the table of
-// the package tells which answer that is. It returns
+// Register takes a request to become a user and says how far it is; the table in the
+// comment of the package tells which answer that is. It returns
 //
-//   - Invalid or WeakPassword, naming the field, whatever the window is
-//   - Conflict when the name is a user's, in whatever case, or another client's
+//   - Invalid or WeakPassword, naming the field, even while the window is closed
+//   - Conflict when a user has the name, in whatever case, or another client asked
+//     for it
 //   - Busy when too many are pending, come from one network, or are being hashed
 func (s *Service) Register(ctx context.Context, req Request) (Answer, error) {
 	if !s.throttle.Allow(peer.Network(req.Remote), s.now()) {
@@ -32,12 +33,12 @@ func (s *Service) Register(ctx context.Context, req Request) (Answer, error) {
 	return s.register(ctx, &req)
 }
 
-// errOvertaken says that what a request was to be answered by was changed
+// errOvertaken says that the registration that was to answer a request was changed
 // meanwhile.
 var errOvertaken = errors.New("enrol: overtaken by another request")
 
-// register answers a valid request. It looks again when somebody was faster, which
-// can happen twice: when the registration is made, and when it is collected.
+// register answers a valid request. It starts again when another request was faster,
+// which can happen twice: when the registration is made, and when it is collected.
 func (s *Service) register(ctx context.Context, req *Request) (Answer, error) {
 	for range 3 {
 		st, r, err := s.look(ctx, req)
@@ -64,7 +65,7 @@ const (
 	granted
 )
 
-// look finds out what there is under the username of a request.
+// look returns what there is under the username of a request.
 func (s *Service) look(ctx context.Context, req *Request) (state, registry.Registration, error) {
 	var r registry.Registration
 	w, err := s.store.Window(ctx)
@@ -91,7 +92,7 @@ func (s *Service) look(ctx context.Context, req *Request) (state, registry.Regis
 	return free, r, err
 }
 
-// standing is what a registration is to the client that asks.
+// standing returns what a registration that counts is to the client that asks.
 func (s *Service) standing(ctx context.Context, r *registry.Registration, req *Request, open bool) (state, error) {
 	own, err := s.sameSecret(ctx, r, req)
 	if err != nil {
@@ -116,12 +117,12 @@ func (s *Service) standing(ctx context.Context, r *registry.Registration, req *R
 	}
 }
 
-// proceed answers a request by what was found. It returns errOvertaken when that
-// is not so any more.
+// proceed answers a request by the state that look found. It returns errOvertaken
+// when that has changed since.
 func (s *Service) proceed(ctx context.Context, st state, r *registry.Registration, req *Request) (Answer, error) {
 	switch st {
 	case free:
-		return s.take(ctx, req)
+		return s.create(ctx, req)
 	case occupied:
 		return Answer{}, errNameTaken()
 	case pending:
@@ -135,8 +136,8 @@ func (s *Service) proceed(ctx context.Context, st state, r *registry.Registratio
 	}
 }
 
-// counts reports whether a registration counts at now: one that does not is void,
-// whether or not it was removed already.
+// counts reports whether a registration counts at now. One that does not is void,
+// though it may still be stored.
 func (s *Service) counts(r *registry.Registration, w registry.Window, now time.Time) bool {
 	if r.Status != registry.RegistrationGranted {
 		return w.Open(now)
@@ -146,7 +147,8 @@ func (s *Service) counts(r *registry.Registration, w registry.Window, now time.T
 }
 
 // sameSecret reports whether the request comes from the client that made the
-// registration. The verifier remembers both answers, so a poll costs no hash.
+// registration. The verifier remembers its answers, so a repeated request costs no
+// hash.
 func (s *Service) sameSecret(ctx context.Context, r *registry.Registration, req *Request) (bool, error) {
 	if r.Username != req.Username || r.HasCSR() != (req.CSR != "") {
 		return false, nil
@@ -196,10 +198,11 @@ func (s *Service) collect(ctx context.Context, r *registry.Registration, remote 
 	})
 }
 
-// take makes a registration. The password is hashed before, so that no lock is
-// held for it. It returns errOvertaken if there is a registration meanwhile.
-func (s *Service) take(ctx context.Context, req *Request) (Answer, error) {
-	if err := s.room(ctx, s.store); err != nil { // before the hash, and again when it counts
+// create makes a registration. The password is hashed before the transaction, so that
+// no lock is held meanwhile. It returns errOvertaken if another registration was made
+// first.
+func (s *Service) create(ctx context.Context, req *Request) (Answer, error) {
+	if err := s.checkRoom(ctx, s.store); err != nil { // before the hash, and again in the transaction
 		return Answer{}, err
 	}
 	r, err := s.registration(ctx, req)
@@ -217,7 +220,7 @@ func (s *Service) take(ctx context.Context, req *Request) (Answer, error) {
 			a = locked(req.Username)
 			return nil
 		}
-		if err := s.makeWay(ctx, e, r.Username, w); err != nil {
+		if err := s.clearName(ctx, e, r.Username, w); err != nil {
 			return err
 		}
 		e.AuditAs(registry.Actor{}, Requested, target(&r), pairingCode(&r)...)
@@ -226,9 +229,9 @@ func (s *Service) take(ctx context.Context, req *Request) (Answer, error) {
 	return a, err
 }
 
-// makeWay returns why no registration can be made for the name now, and removes
-// one that does not count any more.
-func (s *Service) makeWay(ctx context.Context, e *registry.Edit, username string, w registry.Window) error {
+// clearName removes a registration for the name that does not count any more, and
+// returns why no other can be made for it now.
+func (s *Service) clearName(ctx context.Context, e *registry.Edit, username string, w registry.Window) error {
 	stored, err := e.Registration(ctx, username)
 	switch {
 	case errors.Is(err, registry.NotFound):
@@ -248,11 +251,11 @@ func (s *Service) makeWay(ctx context.Context, e *registry.Edit, username string
 	if err != nil {
 		return err
 	}
-	return s.room(ctx, e)
+	return s.checkRoom(ctx, e)
 }
 
-// room returns Busy when no more registrations are kept.
-func (s *Service) room(ctx context.Context, store registry.RegistrationReader) error {
+// checkRoom returns Busy when as many registrations are undecided as may be.
+func (s *Service) checkRoom(ctx context.Context, store registry.RegistrationReader) error {
 	n, err := store.CountRegistrations(ctx, registry.RegistrationPending, registry.RegistrationDenied)
 	if err == nil && n >= s.cfg.Max {
 		err = registry.Errorf(registry.Busy, "", "%d registrations wait to be decided: try again later", n)
@@ -260,7 +263,7 @@ func (s *Service) room(ctx context.Context, store registry.RegistrationReader) e
 	return err
 }
 
-// registration returns what is stored of a request.
+// registration returns the registration that is stored for a request.
 func (s *Service) registration(ctx context.Context, req *Request) (registry.Registration, error) {
 	id, err := registry.NewID()
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"mqttwarden/registry/pki"
 )
 
-// Renew issues a new certificate to whoever signed in with one of ours that
-// still stands. Both are good for a while (Config.Overlap), so that a
-// lost answer loses no device: it asks again with the old one. A replacement
+// Renew issues a new certificate to a user who signed in with one of our own
+// authority that is still valid. Both are valid for a while (Settings.Overlap), so
+// that a device whose answer is lost can ask again with the old one. A replacement
 // that was never used ends with the overlap too.
 //
 // caller is the user itself. Renew returns Forbidden unless login rests on such
@@ -42,8 +42,8 @@ func (s *Service) Renew(ctx context.Context, caller registry.Caller, login regis
 	return made, number, err
 }
 
-// renew gives a user the new certificate in the place of the one with fingerprint
-// fp.
+// renew registers and records the new certificate of a user in place of the one with
+// fingerprint fp.
 func (s *Service) renew(ctx context.Context, e *registry.Edit, u *registry.User, fp string, cert pki.Signed) (registry.IssuedCertificate, error) {
 	now, err := e.AmendUser(ctx, u.ID, registry.FingerprintAdded, func(now *registry.User) error {
 		if now.Username != u.Username {
@@ -91,7 +91,7 @@ func (s *Service) replaceFingerprint(ctx context.Context, e *registry.Edit, u *r
 		f := &u.Fingerprints[i]
 		c, err := e.IssuedByFingerprint(ctx, f.SHA256)
 		if errors.Is(err, registry.NotFound) {
-			continue // another authority's: not for us to end
+			continue // of another authority
 		}
 		if err != nil {
 			return err
@@ -129,7 +129,7 @@ func dropExpired(ctx context.Context, e *registry.Edit, u *registry.User) error 
 	return nil
 }
 
-// Issuance is a new certificate with what its holder needs besides.
+// Issuance is a new certificate with the chain that its holder needs.
 type Issuance struct {
 	registry.IssuedCertificate
 

@@ -8,13 +8,13 @@ import (
 )
 
 // Request is what a client sends to become a user: a password or a certificate
-// request, and what it wishes for. The same request, sent again, asks how far it
-// is.
+// request, and the rights that it wishes for. The same request, sent again, asks how
+// far it is.
 type Request struct {
 	Username    string
-	Password    string // or
-	CSR         string // PKCS#10 as PEM, or the base64 of it
-	Context     string // for the person who decides
+	Password    string // either this
+	CSR         string // or this: PKCS#10 as PEM, or the base64 of that
+	Context     string // for the operator who decides
 	Roles       []string
 	Permissions []registry.PermissionSpec
 	Source      registry.RegistrationSource // empty: HTTP
@@ -38,12 +38,13 @@ const (
 	retryPending = 5 * time.Second
 )
 
-// locked is the answer while no requests are taken. It does not tell who exists.
+// locked is the answer while no requests are taken. It does not tell whether there is
+// such a user.
 func locked(username string) Answer {
 	return Answer{Status: registry.RegistrationLocked, Username: username, RetryAfter: retryLocked}
 }
 
-// answer is what a registration answers to the client that made it.
+// answer returns the answer of a registration to the client that made it.
 func answer(r *registry.Registration) Answer {
 	a := Answer{Status: r.Status, Username: r.Username, ID: r.ID, PairingCode: r.PairingCode}
 	switch r.Status {
@@ -64,8 +65,8 @@ type Ref struct {
 	PairingCode string                  // empty: any; case does not count
 }
 
-// Confirmation grants a registration: what the user gets is what stands here,
-// whatever it wished for.
+// Confirmation grants a registration. The user gets the rights that stand here,
+// whatever the request wished for.
 type Confirmation struct {
 	Ref
 

@@ -9,10 +9,9 @@ import (
 	"mqttwarden/registry"
 )
 
-// UnknownUser takes the name and password of an MQTT client that is no user as a
-// registration, if registrations are taken and both meet the rules. The client
-// is refused in any case and hears nothing of it. While the window is closed
-// this costs a look into memory.
+// UnknownUser makes a registration of the name and password of an MQTT client that is
+// no user, if the window is open and both meet the rules. The client is refused in
+// any case and is not told of it. While the window is closed this reads memory only.
 func (s *Service) UnknownUser(ctx context.Context, a registry.Attempt) {
 	if a.ClientID == "" || !a.HasPassword || a.PasswordIsToken() || !s.windowOpen() {
 		return
@@ -29,7 +28,7 @@ func (s *Service) UnknownUser(ctx context.Context, a registry.Attempt) {
 		return
 	}
 	if _, err := s.register(ctx, &req); err != nil {
-		s.cfg.Log.Debug("no registration was made of a connect", "err", err)
+		s.cfg.Log.Debug("no registration was made of a CONNECT", "err", err)
 	}
 }
 

@@ -13,9 +13,9 @@ func (s *Service) WindowStatus(ctx context.Context) (registry.WindowStatus, erro
 	return w.Status(s.now()), err
 }
 
-// OpenWindow has registrations taken for d from now on. An open window starts
-// again with the new duration, and what is pending stays. It returns Invalid for
-// a duration beyond the limits.
+// OpenWindow opens the window for d from now on. One that is open starts again with
+// the new duration, and what is pending stays. It returns Invalid for a duration
+// beyond the limits.
 func (s *Service) OpenWindow(ctx context.Context, caller registry.Caller, d time.Duration) (registry.WindowStatus, error) {
 	if d < registry.MinWindow || d > registry.MaxWindow {
 		return registry.WindowStatus{}, registry.Errorf(registry.Invalid, FieldDuration, "must be %d to %d milliseconds",
@@ -42,7 +42,7 @@ func (s *Service) OpenWindow(ctx context.Context, caller registry.Caller, d time
 	return opened.Status(s.now()), s.ReloadWindow(ctx)
 }
 
-// LockWindow ends the window. What is pending or denied is forgotten; what was
+// LockWindow closes the window. What is pending or denied is deleted; what was
 // granted can still be collected.
 func (s *Service) LockWindow(ctx context.Context, caller registry.Caller) error {
 	_, err := s.editor.Do(ctx, caller, func(ctx context.Context, e *registry.Edit) error {
@@ -74,7 +74,7 @@ func dropUndecided(ctx context.Context, e *registry.Edit) error {
 	return err
 }
 
-// ReloadWindow reads how the window stands. A registry.Follower calls it when
+// ReloadWindow reads the window from the store. A registry.Follower calls it when
 // another node has opened or locked it.
 func (s *Service) ReloadWindow(ctx context.Context) error {
 	s.loading.Lock() // or else an older answer could replace a newer one
@@ -89,8 +89,8 @@ func (s *Service) ReloadWindow(ctx context.Context) error {
 // windowOpen reports whether requests are taken, as far as this node has heard.
 func (s *Service) windowOpen() bool { return s.window.Load().Open(s.now()) }
 
-// Sweep removes the registrations that ended by themselves and
-// returns how many. Nothing depends on when it runs.
+// Sweep removes the registrations that do not count any more and returns how many.
+// Nothing depends on when it runs.
 func (s *Service) Sweep(ctx context.Context) (n int, err error) {
 	_, err = s.editor.Do(ctx, registry.System("upkeep"), func(ctx context.Context, e *registry.Edit) error {
 		w, err := e.Window(ctx)

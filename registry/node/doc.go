@@ -1,6 +1,6 @@
-// Package node puts together what one node knows of the register: the store, the
-// keys that open it, the services that change it, the sign-in, the principals in
-// memory and the follower that keeps them true.
+// Package node puts the register of one node together: the store, the keys that open
+// it, the services that change it, the sign-in, the principals in memory and the
+// follower that keeps them current.
 //
 //	store ──▶ Editor ──▶ registry.Service, pki.Service, enrol.Service
 //	  │                            ▲ anchors, unknown users
@@ -8,6 +8,5 @@
 //	           ▲           ▲
 //	           └─ Follower ┘──▶ enforcers: the live sessions
 //
-// It stands in a package of its own, and not in package registry, because it knows
-// packages that know that one.
+// It is a package of its own because it imports packages that import package registry.
 package node

@@ -22,7 +22,7 @@ import (
 // tokenIssuer is what our tokens name as issuer and audience.
 const tokenIssuer = "mqttwarden"
 
-// nearCacheSize is how many users are remembered besides those with a session.
+// nearCacheSize is how many users are kept in memory beside those with a session.
 const nearCacheSize = 100_000
 
 // Config says what a node works with. The zero value of each setting is its
@@ -34,8 +34,8 @@ type Config struct {
 	Log      *slog.Logger
 
 	Redis    string        // URL; empty: none
-	MaxStale time.Duration // how long memory is trusted when no changes are heard; 5 min
-	Poll     time.Duration // how often changes by others are looked for; 2 s
+	MaxStale time.Duration // how long memory is trusted while the store can't be asked; 5 min
+	Poll     time.Duration // how often changes of other nodes are looked for; 2 s
 
 	Hash        secret.Params // of new password hashes
 	HashWorkers int           // passwords hashed at once; half the cores
@@ -68,11 +68,11 @@ type Node struct {
 	enforcers []Enforcer
 }
 
-// Enforcer makes the sessions of users obey what they are now.
+// Enforcer makes live sessions obey the current rights of their users.
 type Enforcer interface {
 	registry.Enforcer
-	// EnforceAll is Enforce for every user with a session: it is called when what
-	// client certificates are trusted by has changed.
+	// EnforceAll is Enforce for every user with a session: it is called when the trust
+	// anchors have changed.
 	EnforceAll(ctx context.Context)
 }
 
@@ -164,8 +164,8 @@ func (n *Node) openSignIn(context.Context) error {
 	return nil
 }
 
-// Start has changes reach memory and the enforcers from now on; they are followed
-// while Follower.Run runs. It must return before anybody signs in.
+// Start connects the follower to what is kept in memory and to the enforcers; changes
+// are followed while Follower.Run runs. It must return before anybody signs in.
 func (n *Node) Start(ctx context.Context, enforcers ...Enforcer) error {
 	n.enforcers = enforcers
 	n.Follower.OnChange(registry.AuthorityChange, n.PKI.Issuer().Reload)
@@ -207,9 +207,6 @@ func (n *Node) changeAnchors(ctx context.Context, change func(context.Context) e
 	}
 	return nil
 }
-
-// Passwords returns what is done with passwords here.
-func (n *Node) Passwords() *registry.Passwords { return n.passwords }
 
 // Close ends the connections to Redis and the store. Nothing may run any more
 // that uses the node.

@@ -23,9 +23,9 @@ func (s *Service) Anchor(ctx context.Context, id registry.AnchorID) (registry.An
 	return s.cfg.Store.Anchor(ctx, id)
 }
 
-// AddAnchors has every CA certificate in pem trusted for clients, all or none. It
-// needs all rights. It returns Invalid naming the certificate at fault, and
-// Conflict for one that is there already or is our own authority's.
+// AddAnchors makes trust anchors of the CA certificates in pem, all or none. It needs
+// all rights. It returns Invalid naming the certificate at fault, and Conflict for
+// one that is there already or belongs to our own authority.
 func (s *Service) AddAnchors(ctx context.Context, caller registry.Caller, pem []byte) ([]registry.Anchor, uint64, error) {
 	parsed, err := ca.ParseTrustPEM(pem, s.now())
 	if bad, ok := errors.AsType[*ca.CertificateError](err); ok {
@@ -99,12 +99,12 @@ func (s *Service) anchor(p ca.TrustAnchor) registry.Anchor {
 	}
 }
 
-// isOwn reports whether c stands in the chain of our own authority, below a root
-// that only it uses.
+// isOwn reports whether c belongs to our own authority alone: it is in the chain of a
+// generation that we made, or the issuing certificate of an imported one.
 func (s *Service) isOwn(c *x509.Certificate) bool {
 	return slices.ContainsFunc(s.issuer.newestFirst(), func(g generation) bool {
 		chain := g.authority.Certificates()
-		if len(g.rootKey) == 0 { // imported: what stands above it signs for others too
+		if len(g.rootKey) == 0 { // imported: the CAs above it sign for others too
 			chain = chain[:1]
 		}
 		return slices.ContainsFunc(chain, c.Equal)

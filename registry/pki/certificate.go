@@ -38,9 +38,9 @@ func ParseMapping(s string) (Mapping, error) {
 	}
 }
 
-// NameFromCertificate returns the username that a certificate carries, empty if
-// it carries none or more than one. Whether it may be believed is another
-// question. Of a URN in our own form, ca.UserURN, it is the rest, unescaped.
+// NameFromCertificate returns the username that a certificate carries, empty if it
+// carries none or more than one. It does not check whether the certificate is
+// trusted. Of a URN that begins with ca.UserURN the name is the rest, unescaped.
 func NameFromCertificate(cert *x509.Certificate, m Mapping) string {
 	var names []string
 	switch m {
@@ -81,10 +81,10 @@ func urnName(urn string) string {
 	return name
 }
 
-// Certificate returns what peer, the chain that a client showed and whose first
-// key it has proven to hold, is worth now: whose it is by its fingerprint, by its
-// name if it chains to a trusted CA, and until when. It returns nil if the
-// client showed none.
+// Certificate returns the certificate of a client as a credential: its fingerprint,
+// the name it carries, whether it chains to a trust anchor now, and until when. peer
+// is the chain that the client showed in a TLS handshake, in which it has proven to
+// hold the first key. It returns nil if the client showed none.
 func (a *Anchors) Certificate(peer []*x509.Certificate, m Mapping) *registry.Certificate {
 	if len(peer) == 0 {
 		return nil
@@ -126,7 +126,7 @@ func (a *Anchors) trustedChain(peer []*x509.Certificate) []*x509.Certificate {
 		return nil
 	}
 	for _, chain := range chains {
-		if len(chain) > 1 { // an anchor is no client
+		if len(chain) > 1 { // an anchor is not a client itself
 			return chain
 		}
 	}

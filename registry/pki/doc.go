@@ -6,9 +6,9 @@
 //	chain to a trust anchor ──▶ the name it carries ───────▶ the user of that name
 //
 // An anchor is a CA that an operator uploaded or named in the settings. Our own
-// authority is none: what it issued signs in by its registered fingerprint only,
-// so that taking that away revokes it, and a name that is given to another user
-// gives nothing else away.
+// authority is none: what it issued signs in by its registered fingerprint only. So
+// removing the fingerprint revokes it, and a certificate does not sign in another
+// user who is given the same name later.
 //
 // # Our own authority
 //

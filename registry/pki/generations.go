@@ -12,7 +12,7 @@ import (
 // rootReserve is how long a root must still live for another generation below it.
 const rootReserve = 2 * 365 * 24 * time.Hour
 
-// ImportAuthority has an existing issuing certificate issue from now on: chain
+// ImportAuthority makes an existing issuing certificate the next generation: chain
 // holds it and those above it up to the root, key its private key, both PEM. It
 // needs all rights. It returns Invalid naming what is wrong, and Conflict when
 // another generation was made meanwhile.
@@ -28,11 +28,10 @@ func (s *Service) ImportAuthority(ctx context.Context, caller registry.Caller, c
 	return s.addAuthority(ctx, caller, AuthorityImported, number, imported, nil)
 }
 
-// RenewAuthority makes the next generation: below the same root while that lives
-// long enough, else below a new one, which devices must then come to know. It
-// needs all rights. It returns Conflict for an imported authority, whose
-// successor must be imported too, and when another generation was made
-// meanwhile.
+// RenewAuthority makes the next generation: below the same root while that is valid
+// for long enough, else below a new one, which devices must then be told to trust. It
+// needs all rights. It returns Conflict for an imported authority, whose successor
+// must be imported too, and when another generation was made meanwhile.
 func (s *Service) RenewAuthority(ctx context.Context, caller registry.Caller) (uint64, error) {
 	last := s.issuer.current()
 	number := last.number + 1
@@ -56,9 +55,8 @@ func (s *Service) RenewAuthority(ctx context.Context, caller registry.Caller) (u
 	return s.addAuthority(ctx, caller, AuthorityRenewed, number, next, rootKey)
 }
 
-// KeepAuthority renews the authority when it no longer lives as long as the
-// certificates that it issues, and reports whether it did. An imported one it
-// leaves as it is.
+// KeepAuthority renews the authority when it expires before the certificates that it
+// issues would, and reports whether it did. It leaves an imported one as it is.
 func (s *Service) KeepAuthority(ctx context.Context) (bool, error) {
 	last := s.issuer.current()
 	end := last.authority.NotAfter()

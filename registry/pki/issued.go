@@ -11,7 +11,7 @@ import (
 	"mqttwarden/registry/ca"
 )
 
-// Signed is a certificate that was made and is not recorded yet.
+// Signed is a certificate that was signed and is not recorded yet.
 type Signed struct {
 	ca.Issued
 
@@ -78,18 +78,18 @@ func (s *Service) IssuedCertificates(ctx context.Context, q registry.IssuedQuery
 	return s.cfg.Store.Issued(ctx, q)
 }
 
-// ExpiringBefore returns how many certificates issued here are valid now and
-// expire before t: those whose holders should have renewed.
+// ExpiringBefore returns how many certificates issued here are valid now and expire
+// before t.
 func (s *Service) ExpiringBefore(ctx context.Context, t time.Time) (int, error) {
 	standing := false
 	_, n, err := s.cfg.Store.Issued(ctx, registry.IssuedQuery{Revoked: &standing, ExpiresAfter: s.now(), ExpiresBefore: t, Limit: 1})
 	return n, err
 }
 
-// Revoke ends a certificate that was issued here, named by its serial number or
-// fingerprint: sessions that were opened with it end, and CRL and OCSP tell. It
-// returns NotFound, Conflict when it is revoked already, Invalid for the reason,
-// and Forbidden when its user has a right that the caller has not.
+// Revoke revokes a certificate that was issued here, named by its serial number or
+// fingerprint: it signs nobody in any more, sessions that rest on it end, and CRL and
+// OCSP tell. It returns NotFound, Conflict when it is revoked already, Invalid for
+// the reason, and Forbidden when its user has a right that the caller does not have.
 func (s *Service) Revoke(ctx context.Context, caller registry.Caller, certificate string, reason ca.Reason) (uint64, error) {
 	if !slices.Contains(revocationReasons(), reason) {
 		return 0, registry.Errorf(registry.Invalid, FieldReason, "must be one of 0, 1, 3, 4, 5, 9 (RFC 5280 section 5.3.1)")

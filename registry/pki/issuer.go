@@ -41,8 +41,8 @@ type generation struct {
 	rootKey   []byte // sealed
 }
 
-// openIssuer returns the authority of the store. It is made at the first call;
-// on several nodes that start at once the first one's stands.
+// openIssuer returns the authority of the store, which it makes if there is none. Of
+// several nodes that start at once, all use that of the first.
 //
 // Each generation has a CRL of its own: the CRL's URL, if any, is completed by a
 // slash and the number of the generation, which is what Service.CRL takes.
@@ -64,7 +64,7 @@ func openIssuer(ctx context.Context, cfg Config) (*Issuer, error) {
 func (i *Issuer) Current() *ca.Authority { return i.current().authority }
 
 // Certificates returns the issuing certificates of all generations, the newest
-// first. What they signed is ours.
+// first.
 func (i *Issuer) Certificates() []*x509.Certificate {
 	var all []*x509.Certificate
 	for _, g := range i.newestFirst() {
@@ -108,7 +108,7 @@ func (i *Issuer) load(a registry.SealedAuthority) (generation, error) {
 	return generation{number: a.Generation, authority: authority, rootKey: a.RootKey}, err
 }
 
-// create makes the first generation, unless another node was faster.
+// create makes the first generation, unless another node has.
 func (i *Issuer) create(ctx context.Context) error {
 	made, rootKey, err := ca.Create(i.config(1), i.now())
 	if err != nil {

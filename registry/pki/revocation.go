@@ -21,8 +21,8 @@ const (
 	// crlTTL is how long a list is served before the store is asked again.
 	crlTTL = 5 * time.Second
 
-	// crlKeep is how long an expired certificate stays in the lists: one list at
-	// least must name it after it expired (RFC 5280 section 3.3).
+	// crlKeep is how long an expired certificate stays in the lists: at least one list
+	// must name it after it has expired (RFC 5280 section 3.3).
 	crlKeep = 400 * 24 * time.Hour
 )
 
@@ -36,7 +36,7 @@ type crl struct {
 	der     []byte
 	revoked []ca.Revoked // what it says, by serial
 	checked time.Time
-	renew   time.Time // half its life is over then
+	renew   time.Time // when half of its validity is over
 }
 
 // CRL returns the revocation list (DER, RFC 5280) of one generation of our
@@ -69,8 +69,8 @@ func (s *Service) CRL(ctx context.Context, generation uint64) ([]byte, error) {
 	return next.der, nil
 }
 
-// newCRL signs the next list. What it says and its number come from one
-// transaction: a list with a higher number never says less.
+// newCRL signs the next list. Its entries and its number come from one transaction,
+// so that a list with a higher number never lacks a revocation of an earlier one.
 func (s *Service) newCRL(ctx context.Context, g generation, now time.Time) (*crl, error) {
 	next := &crl{checked: now}
 	var number uint64

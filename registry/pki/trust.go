@@ -16,9 +16,9 @@ import (
 type AnchorsConfig struct {
 	Store registry.AnchorReader
 	Files []*x509.Certificate // from files of the configuration; trusted as the uploaded ones are; see UseFiles
-	// Own returns the issuing certificates of our own authority. What they
-	// signed never signs in by its name, whatever else is trusted: only while
-	// its fingerprint is registered. Nil: there is none.
+	// Own returns the issuing certificates of our own authority. What they signed
+	// signs in only while its fingerprint is registered, never by its name, even if
+	// a CA above them is trusted. Nil: there is none.
 	Own func() []*x509.Certificate
 	Now func() time.Time
 }
@@ -29,7 +29,7 @@ type Anchors struct {
 	cfg  AnchorsConfig
 	view atomic.Pointer[anchorView]
 
-	loading sync.Mutex // or else an older answer could replace a newer one
+	loading sync.Mutex // held while the store is read, so that no older answer replaces a newer one
 	files   []*x509.Certificate
 	stored  []*x509.Certificate
 }
@@ -84,7 +84,7 @@ func (a *Anchors) Reload(ctx context.Context) error {
 	return nil
 }
 
-// Pool returns what is trusted now. It must not be altered.
+// Pool returns the CA certificates that are trusted now. It must not be changed.
 func (a *Anchors) Pool() *x509.CertPool { return a.view.Load().pool }
 
 // Trusts reports whether the CA certificate with this fingerprint is trusted now.

@@ -13,16 +13,16 @@ const (
 	maxUses = 1 << 16   // certificates that are remembered between two records
 )
 
-// uses notes which registered certificates signed in. It is bounded: what does
-// not fit is not noted.
+// uses remembers which registered certificates signed in until that is stored. It is
+// bounded: what exceeds it is not remembered.
 type uses struct {
 	mu    sync.Mutex
 	noted map[string]time.Time // not yet stored
-	kept  map[string]time.Time // stored within the last hour
+	kept  map[string]time.Time // stored within the last useStep
 }
 
-// CertificateUsed notes that a registered certificate signed its user in. It
-// waits for nobody; RecordUses stores it.
+// CertificateUsed notes that a registered certificate signed its user in. It does not
+// wait for the store: RecordUses writes it there.
 func (s *Service) CertificateUsed(sha256 string) {
 	now := registry.Stamp(s.now())
 	s.uses.mu.Lock()
@@ -35,9 +35,9 @@ func (s *Service) CertificateUsed(sha256 string) {
 	}
 }
 
-// RecordUses stores when certificates were last used and returns how many there
-// were; each costs a write at most once an hour. It takes no number: nothing
-// rests on it.
+// RecordUses stores when certificates were last used and returns how many there were;
+// each costs a write at most once an hour. It takes no number in the line of changes:
+// no decision depends on it.
 func (s *Service) RecordUses(ctx context.Context) (int, error) {
 	noted := s.uses.take()
 	if len(noted) == 0 {
@@ -82,8 +82,8 @@ func (s *Service) CertificateUses(ctx context.Context, id registry.UserID) (map[
 	return s.cfg.Store.CertificateUses(ctx, id)
 }
 
-// SweepUses forgets when certificates were used that nobody has registered any
-// more and returns how many.
+// SweepUses deletes the last uses of certificates that nobody has registered any more
+// and returns how many.
 func (s *Service) SweepUses(ctx context.Context) (n int, err error) {
 	_, err = s.cfg.Editor.Do(ctx, registry.System("upkeep"), func(ctx context.Context, e *registry.Edit) (err error) {
 		n, err = e.ForgetCertificateUses(ctx)

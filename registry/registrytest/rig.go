@@ -27,8 +27,8 @@ const AdminPassword = "admin-secret"
 // Cheap are hash parameters that keep the tests quick.
 var Cheap = secret.Params{Memory: 64, Time: 1, Threads: 1} //nolint:gochecknoglobals // a constant
 
-// Rig is a node for a test. Nothing follows the changes, so nothing is answered
-// from memory: what is tested are the rules.
+// Rig is a node for a test. Until Follow is called nothing follows the changes, so
+// nothing is answered from memory.
 type Rig struct {
 	*node.Node
 
@@ -187,6 +187,15 @@ func (r *Rig) User(name string, roles ...registry.RoleID) registry.User {
 	})
 	Must(r.T, err)
 	return u
+}
+
+// Passwords returns what hashes and verifies passwords as the node does, with a
+// memory of its own.
+func (r *Rig) Passwords() *registry.Passwords {
+	return &registry.Passwords{
+		Policy: registry.DefaultPasswordPolicy(), Hasher: r.Hashes, Now: r.Now,
+		Verifier: secret.NewVerifier(r.Hashes, secret.VerifierConfig{Now: r.Now}),
+	}
 }
 
 // AdminRole returns the role that gives all rights.

@@ -51,7 +51,7 @@ func (h argon2id) check(password string) bool {
 	return subtle.ConstantTimeCompare(h.derive(password, len(h.sum)), h.sum) == 1
 }
 
-// checkArgon2id is the row of the format table.
+// checkArgon2id returns the check of an Argon2id hash, for the table of formats.
 func checkArgon2id(encoded string) (func(password string) bool, error) {
 	h, err := parseArgon2id(encoded)
 	if err != nil {

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// MaxPassword is the longest password that is looked at, in bytes. A longer one
-// can not be stored and is never right; nor is the empty one.
+// MaxPassword is the longest password, in bytes. A longer one can not be stored and is
+// never right; nor is the empty one.
 const MaxPassword = 1024
 
-// maxEncoded is the longest stored hash that is looked at, in bytes.
+// maxEncoded is the longest stored hash, in bytes.
 const maxEncoded = 512
 
 // ErrFormat says that a stored hash is of no known format, or asks for more work
@@ -24,13 +24,13 @@ func usable(password string) bool {
 	return password != "" && len(password) <= MaxPassword
 }
 
-// A format is one way in which a password may have been stored.
+// A format is a form of stored hashes.
 type format struct {
 	prefix string
 
-	// parse returns the check of one stored hash. It is strict, and refuses what
-	// would cost more than one of our own hashes may. The check is the expensive
-	// part: it runs on a worker of the Pool, and compares in constant time.
+	// parse returns the check of one stored hash. It is strict, and refuses a hash that
+	// costs more than Params.Validate allows. The check is the expensive part: it
+	// counts as a worker of the Pool, and compares in constant time.
 	parse func(encoded string) (check func(password string) bool, err error)
 }
 

@@ -74,13 +74,13 @@ func (k *KeyRing) IDs() []string {
 // Has reports whether the key with that id is in the ring.
 func (k *KeyRing) Has(id string) bool { return slices.Contains(k.IDs(), id) }
 
-// MAC returns a keyed name for parts: for the keys of a shared cache, which must
-// not show what they name, and for messages that must come from one of our own
-// nodes. Another purpose or another division into parts gives another MAC.
+// MAC returns a message authentication code of parts: for the keys of a shared cache,
+// which must not show what they stand for, and for messages that must come from one of
+// our own nodes. Another purpose or another division into parts gives another MAC.
 //
-// Only the first key is used. After a rotation every name is another one, so a
-// cache starts cold, and nodes whose first keys differ do not believe each
-// other's messages: a MAC is for what may be lost, never for what is stored.
+// Only the first key is used. When that changes every MAC changes, so a cache starts
+// empty, and nodes whose first keys differ do not accept each other's messages: a MAC
+// is for what may be lost, never for what is stored.
 func (k *KeyRing) MAC(purpose string, parts ...[]byte) [32]byte {
 	return sum(k.keys[0].macs.get(purpose), parts...)
 }
@@ -142,8 +142,8 @@ func (k *masterKey) subkey(info string) []byte {
 	return b
 }
 
-// perPurpose keeps what was derived for each purpose. Purposes are constants of
-// the program, so there are few; beyond a limit they are derived each time.
+// perPurpose keeps what was derived for each purpose. Purposes are constants of the
+// program, so there are few; above a limit they are derived each time.
 type perPurpose[T any] struct {
 	derive func(purpose string) T
 	mu     sync.RWMutex

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// sum256 is an HMAC-SHA-256 under a key that nobody else knows.
+// sum256 is an HMAC-SHA-256 under a key of this process.
 type sum256 = [32]byte
 
 // memory is a bounded set of MACs that are forgotten after a time. It takes about
@@ -43,7 +43,7 @@ func (m *memory) add(mac sum256, now time.Duration) {
 		i = len(m.slots)
 		m.slots = append(m.slots, slot{})
 	default:
-		// The MAC is as good as a random number that a client can not choose.
+		// The MAC serves as a random number, which a client can not choose.
 		i = int(binary.BigEndian.Uint32(mac[:])>>1) % len(m.slots)
 		delete(m.index, m.slots[i].mac)
 	}

@@ -5,9 +5,8 @@ import (
 	"fmt"
 )
 
-// What one hash may cost, whoever asks for it: our own configuration or a row
-// that came from elsewhere. At the limit it is 256 MiB and about a second of one
-// core.
+// What one hash may cost, whether its parameters come from our own configuration or
+// from a stored hash. At the limit it is 256 MiB and about a second of one core.
 const (
 	maxMemory  = 256 << 10 // KiB
 	maxTime    = 64        // passes

@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// ErrBusy says that as many hashes run and wait as may. It is neither "wrong" nor
-// "unavailable": the client may try again soon (MQTT 5 reason code 0x89).
+// ErrBusy says that as many hashes run and wait as may. It says nothing about the
+// password: the client may try again soon (MQTT 5 reason code 0x89).
 var ErrBusy = errors.New("secret: too many passwords are being hashed")
 
 // PoolConfig says how a Pool hashes. The zero value of each field is its default.
@@ -22,24 +22,24 @@ type PoolConfig struct {
 	Rand    io.Reader // of salts; crypto/rand
 }
 
-// Pool hashes and verifies passwords, so many at once and no more: each takes a
-// core for tens of milliseconds and Params.Memory of memory. What exceeds the
-// workers waits, first come first served; what exceeds the queue is refused. It
+// Pool hashes and verifies passwords, a bounded number at once: each takes a core
+// for tens of milliseconds and Params.Memory of memory. What exceeds the workers
+// waits, first come first served; what exceeds the queue is refused. It
 // is safe for concurrent use and starts no goroutines of its own.
 type Pool struct {
 	params  Params
 	rand    io.Reader
 	formats []format
 
-	seats   chan struct{} // held by all that run or wait
-	workers chan struct{} // held by all that run
-	done    atomic.Uint64
-	refused atomic.Uint64
+	admitted chan struct{} // holds one for each call that runs or waits
+	running  chan struct{} // holds one for each call that runs
+	done     atomic.Uint64
+	refused  atomic.Uint64
 }
 
 // Stats are the figures of a Pool for metrics. Done and Refused only grow.
 type Stats struct {
-	Workers int    // hashes that may run at once: no use in offering more
+	Workers int    // hashes that may run at once
 	Running int    // hashes that run
 	Waiting int    // calls that wait for a worker
 	Done    uint64 // hashes computed, right and wrong
@@ -61,11 +61,11 @@ func NewPool(cfg PoolConfig) *Pool {
 		cfg.Rand = rand.Reader
 	}
 	return &Pool{
-		params:  cfg.Params,
-		rand:    cfg.Rand,
-		formats: formats(),
-		seats:   make(chan struct{}, cfg.Workers+max(0, cfg.Queue)),
-		workers: make(chan struct{}, cfg.Workers),
+		params:   cfg.Params,
+		rand:     cfg.Rand,
+		formats:  formats(),
+		admitted: make(chan struct{}, cfg.Workers+max(0, cfg.Queue)),
+		running:  make(chan struct{}, cfg.Workers),
 	}
 }
 
@@ -117,11 +117,11 @@ func (p *Pool) Outdated(encoded string) bool {
 
 // Stats returns the figures of this moment.
 func (p *Pool) Stats() Stats {
-	running := len(p.workers)
+	running := len(p.running)
 	return Stats{
-		Workers: cap(p.workers),
+		Workers: cap(p.running),
 		Running: running,
-		Waiting: max(0, len(p.seats)-running), // read one after the other, so not always in step
+		Waiting: max(0, len(p.admitted)-running), // read one after the other, so not always in step
 		Done:    p.done.Load(),
 		Refused: p.refused.Load(),
 	}
@@ -139,29 +139,29 @@ func (p *Pool) nobody(rand io.Reader) (encoded string, err error) {
 	return h.String(), nil
 }
 
-// enter takes a seat, or fails at once, and then waits for a worker. Who enters
-// must leave.
+// enter fails at once when as many calls run and wait as may, and else waits until
+// the call may run. Whoever has entered must leave.
 func (p *Pool) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	select {
-	case p.seats <- struct{}{}:
+	case p.admitted <- struct{}{}:
 	default:
 		p.refused.Add(1)
 		return ErrBusy
 	}
 	select {
-	case p.workers <- struct{}{}:
+	case p.running <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		<-p.seats
+		<-p.admitted
 		return ctx.Err()
 	}
 }
 
 func (p *Pool) leave() {
 	p.done.Add(1)
-	<-p.workers
-	<-p.seats
+	<-p.running
+	<-p.admitted
 }

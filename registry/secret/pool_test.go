@@ -84,7 +84,7 @@ func TestPoolWaitEndsWithTheContext(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		if got, want := pool.Stats(), (Stats{Workers: 1, Running: 1}); got != want {
-			t.Errorf("got %+v, want %+v: the seat is not free again", got, want)
+			t.Errorf("got %+v, want %+v: the call is still counted", got, want)
 		}
 		if _, err := pool.Hash(ctx, "pw"); !errors.Is(err, context.Canceled) {
 			t.Errorf("Hash: %v, want context.Canceled", err)
@@ -133,8 +133,8 @@ func TestPoolDefaults(t *testing.T) {
 	if pool.params != DefaultParams() {
 		t.Errorf("params %+v", pool.params)
 	}
-	if got, want := cap(pool.seats), cap(pool.workers)+256; got != want {
-		t.Errorf("%d seats, want %d", got, want)
+	if got, want := cap(pool.admitted), cap(pool.running)+256; got != want {
+		t.Errorf("%d calls may run and wait, want %d", got, want)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// ErrSealed says that a sealed value does not open: another key, another purpose,
-// another place, or not what Seal wrote. Which of them is not told.
+// ErrSealed says that a sealed value does not open: it has another key, purpose or
+// context, or Seal did not write it. Which of them is not told.
 var ErrSealed = errors.New("secret: sealed value does not open")
 
 // A sealed value is
@@ -34,8 +34,8 @@ const (
 // where the value belongs. It opens only with the same purpose and context, so
 // whoever can write the store can not move it to another row.
 //
-// It does not hide the length, and does not tell an old value of the same place
-// from a new one: where that matters, a number is part of the context.
+// It does not hide the length, and an old value opens in the place of a new one: where
+// that matters, put a version into the context.
 func (k *KeyRing) Seal(purpose string, plaintext []byte, context ...string) ([]byte, error) {
 	key := k.keys[0]
 	sealed := make([]byte, textStart, len(plaintext)+Overhead)

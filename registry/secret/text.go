@@ -6,12 +6,12 @@ import (
 	"log/slog"
 )
 
-// Text is a secret in the configuration: a password, a token, a URL with a
-// password in it. It reads as a string does, and prints, logs and encodes as
-// "[redacted]", or as nothing if it is empty. Only Reveal tells it.
+// Text is a secret in the configuration: a password, a token, a URL with a password
+// in it. It is decoded like a string, and prints, logs and encodes as "[redacted]", or
+// as nothing if it is empty. Only Reveal returns it.
 //
-// It can not protect itself in an unexported field of a struct that is printed as
-// a whole, nor as the key of a map in JSON: neither is asked for its methods.
+// It is not masked in an unexported field of a struct that is printed as a whole, nor
+// as the key of a map in JSON: fmt and encoding/json do not call its methods there.
 type Text string
 
 // Reveal returns the secret.

@@ -24,16 +24,15 @@ type VerifierConfig struct {
 //
 // What it keeps is HMAC-SHA-256(key, name, stored hash, password), in memory
 // only, under a key that is random for each process. The stored hash is part of
-// it: a changed password is another question, and ends what was known about the
-// old one without being told. Right and wrong answers have their own room, so
-// that someone who guesses can not push out those who know.
+// it, so what is remembered of a password ends when another one is set. Right and
+// wrong answers are kept apart, so that guesses do not displace right answers.
 //
-// A name that does not exist goes the way of a wrong password, see CheckNobody:
+// A name that does not exist costs what a wrong password costs, see CheckNobody:
 // the time of an answer does not tell who exists. (A user whose stored hash has
 // other cost parameters than ours takes another time, until a new password is set.)
 //
-// It does not know who may sign in: ask after the lock, the ban and the expiry
-// were looked at, as a right answer may be 24 hours old.
+// It knows passwords, not accounts: whether the user is active is for the caller to
+// find out each time, as a right answer may be 24 hours old.
 //
 // It is safe for concurrent use.
 type Verifier struct {
@@ -42,18 +41,18 @@ type Verifier struct {
 	now    func() time.Time
 	start  time.Time
 	mac    *keyed
-	yes    *flight // what is remembered has landed long ago
-	no     *flight
+	yes    *verification // the answers that are remembered
+	no     *verification
 
 	mu      sync.Mutex
 	right   *memory
 	wrong   *memory
-	flights map[sum256]*flight
+	running map[sum256]*verification
 }
 
-// A flight is a question that is being answered. Its answer may be read when done
-// is closed.
-type flight struct {
+// A verification is a question that one caller has answered and others may wait for. Its
+// answer may be read when done is closed.
+type verification struct {
 	done chan struct{}
 	ok   bool
 	err  error
@@ -86,19 +85,19 @@ func NewVerifier(pool *Pool, cfg VerifierConfig) *Verifier {
 	if err != nil {
 		panic("secret: no randomness: " + err.Error())
 	}
-	landed := make(chan struct{})
-	close(landed)
+	known := make(chan struct{})
+	close(known)
 	return &Verifier{
 		pool:    pool,
 		nobody:  nobody,
 		now:     cfg.Now,
 		start:   cfg.Now(),
 		mac:     newKeyed(key),
-		yes:     &flight{done: landed, ok: true},
-		no:      &flight{done: landed},
+		yes:     &verification{done: known, ok: true},
+		no:      &verification{done: known},
 		right:   newMemory(cfg.Size, cfg.TTL),
 		wrong:   newMemory(cfg.Size, cfg.WrongTTL),
-		flights: make(map[sum256]*flight),
+		running: make(map[sum256]*verification),
 	}
 }
 
@@ -108,7 +107,7 @@ func NewVerifier(pool *Pool, cfg VerifierConfig) *Verifier {
 // Pool.Verify; then ok is false, and nothing is remembered.
 func (v *Verifier) Check(ctx context.Context, name, encoded, password string) (ok bool, err error) {
 	ok, err = v.check(ctx, name, encoded, password)
-	if errors.Is(err, ErrFormat) { // found out in no time, which must not show
+	if errors.Is(err, ErrFormat) { // no hash was computed: the time must not tell
 		if err := v.CheckNobody(ctx, name, password); err != nil {
 			return false, err
 		}
@@ -130,25 +129,25 @@ func (v *Verifier) check(ctx context.Context, name, encoded, password string) (b
 	}
 	mac := sum(v.mac, name, encoded, password)
 	for {
-		f, mine := v.ask(mac)
+		c, mine := v.ask(mac)
 		if mine {
-			return v.answer(ctx, f, mac, encoded, password)
+			return v.answer(ctx, c, mac, encoded, password)
 		}
 		select {
-		case <-f.done:
+		case <-c.done:
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
-		if errors.Is(f.err, context.Canceled) || errors.Is(f.err, context.DeadlineExceeded) {
-			continue // who asked first has gone; we have not
+		if errors.Is(c.err, context.Canceled) || errors.Is(c.err, context.DeadlineExceeded) {
+			continue // the caller that was to answer gave up; this one has not
 		}
-		return f.ok, f.err
+		return c.ok, c.err
 	}
 }
 
-// ask returns the flight that has the answer or will have it, which the caller
-// must make happen if it is mine.
-func (v *Verifier) ask(mac sum256) (f *flight, mine bool) {
+// ask returns the verification that has the answer or will have it. If mine, the caller
+// has to answer it.
+func (v *Verifier) ask(mac sum256) (c *verification, mine bool) {
 	now := v.age()
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -158,33 +157,33 @@ func (v *Verifier) ask(mac sum256) (f *flight, mine bool) {
 	if v.wrong.has(mac, now) {
 		return v.no, false
 	}
-	if f, flying := v.flights[mac]; flying {
-		return f, false
+	if c, ok := v.running[mac]; ok {
+		return c, false
 	}
-	f = &flight{done: make(chan struct{})}
-	v.flights[mac] = f
-	return f, true
+	c = &verification{done: make(chan struct{})}
+	v.running[mac] = c
+	return c, true
 }
 
-// answer makes a flight happen, and remembers what it told.
-func (v *Verifier) answer(ctx context.Context, f *flight, mac sum256, encoded, password string) (bool, error) {
-	f.err = errors.New("secret: verification was cut short") // should it panic
+// answer verifies the password, answers c with that, and remembers it.
+func (v *Verifier) answer(ctx context.Context, c *verification, mac sum256, encoded, password string) (bool, error) {
+	c.err = errors.New("secret: verification was cut short") // should it panic
 	defer func() {
 		now := v.age()
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		delete(v.flights, mac)
+		delete(v.running, mac)
 		switch {
-		case f.err != nil:
-		case f.ok:
+		case c.err != nil:
+		case c.ok:
 			v.right.add(mac, now)
 		default:
 			v.wrong.add(mac, now)
 		}
-		close(f.done)
+		close(c.done)
 	}()
-	f.ok, f.err = v.pool.Verify(ctx, encoded, password)
-	return f.ok, f.err
+	c.ok, c.err = v.pool.Verify(ctx, encoded, password)
+	return c.ok, c.err
 }
 
 // age is the time since v was made: on the monotonic clock, so that a wall clock

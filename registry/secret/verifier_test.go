@@ -171,8 +171,8 @@ func TestVerifierIsBounded(t *testing.T) {
 			t.Errorf("%s: %d slots, %d indexed, want %d", name, len(m.slots), len(m.index), size)
 		}
 	}
-	if n := len(v.flights); n != 0 {
-		t.Errorf("%d flights left", n)
+	if n := len(v.running); n != 0 {
+		t.Errorf("%d checks left", n)
 	}
 }
 
@@ -332,7 +332,7 @@ func TestAPanicLetsNobodyWait(t *testing.T) {
 			_, _ = v.Check(t.Context(), "alice", "$bad$", "pw")
 		}()
 	}
-	if len(v.right.slots)+len(v.wrong.slots)+len(v.flights) != 0 {
+	if len(v.right.slots)+len(v.wrong.slots)+len(v.running) != 0 {
 		t.Error("something was remembered")
 	}
 }

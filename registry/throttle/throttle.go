@@ -17,9 +17,9 @@ type Limit struct {
 // Throttle keeps to a limit for each key, by the generic cell rate algorithm (ITU-T
 // I.371 annex A.2). It is safe for concurrent use.
 type Throttle[K comparable] struct {
-	interval time.Duration
-	ahead    time.Duration // how far ahead of one for each interval a key may be
-	most     int
+	interval  time.Duration
+	tolerance time.Duration // how early a key may come, against one for each interval
+	most      int
 
 	mu    sync.Mutex
 	due   map[K]time.Time // when the next one would be in time
@@ -30,10 +30,10 @@ type Throttle[K comparable] struct {
 func New[K comparable](limit Limit, most int) *Throttle[K] {
 	interval := time.Duration(float64(time.Second) / limit.Rate)
 	return &Throttle[K]{
-		interval: interval,
-		ahead:    time.Duration(limit.Burst-1) * interval,
-		most:     most,
-		due:      make(map[K]time.Time),
+		interval:  interval,
+		tolerance: time.Duration(limit.Burst-1) * interval,
+		most:      most,
+		due:       make(map[K]time.Time),
 	}
 }
 
@@ -50,9 +50,9 @@ func (t *Throttle[K]) Allow(key K, now time.Time) bool {
 		}
 	}
 	switch early := due.Sub(now); {
-	case early <= 0, early > t.ahead+t.interval: // the latter: the clock was set back
+	case early <= 0, early > t.tolerance+t.interval: // the latter: the clock was set back
 		due = now
-	case early > t.ahead:
+	case early > t.tolerance:
 		return false
 	}
 	t.due[key] = due.Add(t.interval)

@@ -37,8 +37,8 @@ func (n Need) String() string {
 type Control struct {
 	SignIn          SignIn
 	AllowQueryToken bool // take a token from ?apiToken=
-	// Certificate returns what the client certificate of a TLS connection is
-	// worth. Nil: none is taken.
+	// Certificate returns the client certificate of a TLS connection as a
+	// credential. Nil: client certificates are ignored.
 	Certificate func(*tls.ConnectionState) *registry.Certificate
 }
 
@@ -50,14 +50,14 @@ type Identity struct {
 
 type identityKey struct{}
 
-// Who returns who sent the request of ctx; on an open route nobody did.
+// Who returns who sent the request of ctx, the zero Identity on an open route.
 func Who(ctx context.Context) Identity {
 	who, _ := ctx.Value(identityKey{}).(Identity)
 	return who
 }
 
-// Caller returns who sent the request of ctx as the register wants to know it.
-// Nobody has no id, and so no rights.
+// Caller returns who sent the request of ctx, as the register names a caller. On an
+// open route it has no id, and so no rights.
 func Caller(ctx context.Context) registry.Caller {
 	info := request.From(ctx)
 	c := registry.Caller{Door: info.Door(), Remote: info.Remote}
@@ -67,9 +67,9 @@ func Caller(ctx context.Context) registry.Caller {
 	return c
 }
 
-// Protect returns next behind need. Who has not signed in gets 401 and who may
-// not gets 403, both before next looks at anything, so that neither learns what
-// there is.
+// Protect returns next behind need. Without a valid credential the answer is 401,
+// without the permission 403, both before next looks at the request: neither tells
+// what exists.
 func (c *Control) Protect(need Need, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if need == Open {
@@ -111,8 +111,8 @@ func operation(method string) acl.Operation {
 	return acl.Write
 }
 
-// resource returns what r is about: the pattern of the route that took it, with
-// the values that the router found in the place of its parameters.
+// resource returns the path that a permission for r must cover: the pattern of the
+// route that matched, with the values that the router found for its parameters.
 func resource(r *http.Request) string {
 	segments := strings.Split(r.Pattern, "/")
 	for i, s := range segments {

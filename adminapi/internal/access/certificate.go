@@ -8,8 +8,8 @@ import (
 )
 
 // byCertificate signs the sender of r in with the client certificate of its TLS
-// connection and nothing else. A browser shows its certificate to whoever asks:
-// one that signs nobody in is no credential, and the answer asks for one.
+// connection alone. A browser shows a certificate to every server that asks for one,
+// so a certificate that signs nobody in counts as no credential, not as a wrong one.
 func (c *Control) byCertificate(r *http.Request) (registry.Login, error) {
 	shown := c.certificate(r)
 	if shown == nil {
@@ -24,8 +24,8 @@ func (c *Control) byCertificate(r *http.Request) (registry.Login, error) {
 }
 
 // byPassword signs the sender of r in with a name and a password, and with its
-// client certificate too where the password alone is right but not enough. A
-// certificate that is another user's refuses it then.
+// client certificate too where the password is right but not enough. A certificate
+// of another user is refused then.
 func (c *Control) byPassword(r *http.Request, username, password string) (registry.Login, error) {
 	attempt := registry.Attempt{Username: username, Password: password, HasPassword: true}
 	login, err := c.SignIn.In(r.Context(), attempt)
@@ -38,7 +38,7 @@ func (c *Control) byPassword(r *http.Request, username, password string) (regist
 	return c.SignIn.In(r.Context(), attempt)
 }
 
-// certificate returns what the client certificate of r is worth, nil for none.
+// certificate returns the client certificate of r as a credential, nil for none.
 func (c *Control) certificate(r *http.Request) *registry.Certificate {
 	if c.Certificate == nil || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"mqttwarden/registry"
 )
 
-// SignIn is the one way from a credential to a login; *registry.SignIn is it.
+// SignIn makes a login of a credential; *registry.SignIn implements it.
 type SignIn interface {
 	In(ctx context.Context, a registry.Attempt) (registry.Login, error)
 	Token(ctx context.Context, token string) (registry.Login, error)
@@ -22,11 +22,11 @@ const queryToken = "apiToken"
 //   - an Authorization header: a bearer token (RFC 6750 section 2.1), or a name
 //     and password (RFC 7617), which a client certificate completes for users
 //     who must prove both
-//   - a token in the query, which is taken out of the URL, so that nothing
-//     behind sees it
+//   - a token in the query, which is taken out of the URL, so that no later
+//     handler sees it
 //   - the client certificate of its TLS connection
 //
-// What is wrong refuses it: there is no falling back to the next.
+// If that one is wrong the request is refused; the next is not tried.
 func (c *Control) login(r *http.Request) (registry.Login, error) {
 	inQuery := takeQueryToken(r)
 	header := r.Header.Values("Authorization")

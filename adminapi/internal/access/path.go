@@ -1,6 +1,6 @@
-// Package access stands in front of every route: it refuses paths that two
-// readers could take for two things, finds out who the caller is, and judges
-// whether the caller may.
+// Package access stands in front of every route: it refuses paths that a proxy and
+// this program could read differently, finds out who the caller is, and judges
+// whether they may do what they ask.
 package access
 
 import (
@@ -17,7 +17,7 @@ import (
 // Clean refuses, before anything is routed, what a router, a proxy and the policy
 // might read differently: an encoded slash, a backslash, a dot segment, an empty
 // segment, NUL, control characters and what is not UTF-8. It cuts one slash at
-// the end. What is left has one form only, in which it is routed and judged.
+// the end. A path that passes has one spelling, in which it is routed and judged.
 func Clean(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, ok := cleanPath(r.URL)

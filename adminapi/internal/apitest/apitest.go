@@ -56,7 +56,8 @@ func New(t testing.TB, change ...func(*adminapi.Config)) *API {
 	return a
 }
 
-// config returns what the program would configure, startAPI in cmd/mqttwarden.
+// config returns what the program configures in startAPI of
+// cmd/mqttwarden/internal/program.
 func (a *API) config(n *node.Node, log *slog.Logger) adminapi.Config {
 	return adminapi.Config{
 		Service: n.Service, Registrations: n.Enrolment, Certificates: n.PKI, SignIn: n.SignIn, Follower: n.Follower,

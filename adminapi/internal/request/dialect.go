@@ -9,7 +9,7 @@ import (
 	"mqttwarden/registry"
 )
 
-// Dialect is how the API speaks that a request is for.
+// Dialect is how one of the APIs names itself and shows failures.
 type Dialect interface {
 	// Door returns its name in the audit log and in the access log.
 	Door() string
@@ -19,12 +19,11 @@ type Dialect interface {
 	Failure(r *http.Request, err error) wire.Answer
 }
 
-// Fail answers r, which failed with err, as the API that r is for answers
-// failures.
+// Fail answers r, which failed with err, in the dialect of the API that r is for.
 func Fail(w http.ResponseWriter, r *http.Request, err error) { Failure(r, err).Send(w) }
 
-// Failure returns what Fail answers. A cause that is a fault of ours is kept for
-// the log, whatever the dialect makes of it.
+// Failure returns what Fail answers. An error that is a fault of ours is kept for
+// the log, whatever the dialect shows of it.
 func Failure(r *http.Request, err error) wire.Answer {
 	info := From(r.Context())
 	shown := timely(err)
@@ -34,11 +33,11 @@ func Failure(r *http.Request, err error) wire.Answer {
 	return info.dialect().Failure(r, shown)
 }
 
-// statusGone answers a client that hung up; only the log will see it.
+// statusGone is the status of a request whose client hung up. It is for the log.
 const statusGone = 499
 
-// timely returns err, or, where it only says that the time of the request was
-// over, an error that says so to the client.
+// timely returns err. If err only says that the context of the request has ended, it
+// returns an error that the client may be told.
 func timely(err error) error {
 	if _, refused := errors.AsType[*wire.ClientError](err); refused {
 		return err
@@ -65,7 +64,7 @@ func ours(err error) bool {
 	return code == registry.Internal || code == registry.Busy || code == registry.Unavailable
 }
 
-// noDialect is that of what belongs to no API.
+// noDialect is the dialect of paths that belong to no API.
 type noDialect struct{}
 
 // Door implements Dialect.

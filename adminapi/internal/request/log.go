@@ -12,18 +12,18 @@ import (
 	"mqttwarden/registry/peer"
 )
 
-// Log surrounds all other handlers. It makes the Info of each request, writes
-// one line when it is finished, and turns a panic into an answer.
+// Log is the outermost handler. It makes the Info of each request, writes one line
+// when the request is finished, and turns a panic into an answer.
 type Log struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Trusted peer.Proxies // whose X-Forwarded-For is believed
 	Quiet   []string     // routes whose successes are told at debug level: probes
-	// Dialect returns that of the API which a path, as it was sent, belongs to.
+	// Dialect returns the dialect of the API that a path, as it was sent, belongs to.
 	Dialect func(path string) Dialect
 }
 
-// Handler returns next with all that around it.
+// Handler returns next within the log.
 func (l Log) Handler(next http.Handler) http.Handler {
 	quiet := make(map[string]bool, len(l.Quiet))
 	for _, route := range l.Quiet {
@@ -93,13 +93,13 @@ func (l Log) line(r *http.Request, info *Info, status int, took time.Duration, q
 	l.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// method bounds what a client may put into the log as a method.
+// method cuts the method to the longest that a client may put into the log.
 func method(m string) string {
 	const longest = 16
 	return m[:min(len(m), longest)]
 }
 
-// recorder remembers the status of an answer, and keeps its header true to it.
+// recorder remembers the status of an answer.
 type recorder struct {
 	http.ResponseWriter
 	status  int

@@ -1,7 +1,7 @@
-// Package request knows what is known of one HTTP request: who sent it, from
-// where, which API and which route it is for, what went wrong. Handlers fill it in
-// as they learn it, and one line of the access log tells it at the end. What went
-// wrong is answered here, too, as the dialect of that API has it.
+// Package request collects what is known of one HTTP request: who sent it, from
+// where, which API and which route it is for, what went wrong. Handlers fill it in,
+// and the access log writes it in one line at the end. Failures are answered here,
+// too, in the dialect of the API.
 package request
 
 import (

@@ -10,21 +10,16 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/adminapi/internal/wire"
 )
 
 // buffered reads the whole body of a request before next sees it: at most limit
-// bytes, JSON by its content type, under the server's read deadline. The
-// content type is asked for without a body, too: a form that a foreign page
-// sends may be empty. A body of one of the other types that texts names reaches
-// next as the JSON string of its text.
-//
-// The deadline ends with the body. Were it left on the connection, net/http
-// would take its passing for a client that hung up, and cancel the context of a
-// handler that waits.
+// bytes, within the server's read deadline, and only if its content type is JSON.
+// The content type is checked without a body, too: a form that a page of another
+// origin sends may be empty. A body of one of the types in texts reaches next as a
+// JSON string.
 func buffered(limit int64, next http.Handler, texts ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := readBody(w, r, limit, texts)
@@ -32,9 +27,8 @@ func buffered(limit int64, next http.Handler, texts ...string) http.Handler {
 			request.Fail(w, r, err)
 			return
 		}
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not every writer has one
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		r.Header.Set("Content-Type", "application/json") // in the one spelling that everybody knows
+		r.Header.Set("Content-Type", "application/json") // in the usual spelling
 		next.ServeHTTP(w, r)
 	})
 }

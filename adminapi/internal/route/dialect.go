@@ -8,14 +8,14 @@ import (
 	"mqttwarden/adminapi/internal/wire"
 )
 
-// Dialect is what sets one API apart from another, whatever its routes are.
+// Dialect is what sets one API apart from another beside its routes.
 type Dialect struct {
 	// Name is what the audit log and the access log call the API.
 	Name string
-	// Prefixes are the paths that belong to it, each with all paths below it: of
-	// several dialects the longest prefix decides. "/" takes the rest. They decide
-	// how a request fails that reaches no route; a route that is elsewhere speaks
-	// the dialect of its table all the same.
+	// Prefixes are the paths that belong to it, each with all paths below it; of
+	// several dialects the one with the longest prefix has a path, and "/" has the
+	// rest. They decide how a request fails that no route matches. A matching route
+	// fails in the dialect of its table, even if its path is below another prefix.
 	Prefixes []string
 	// Errors returns the answer to r, which failed with err: an error of package
 	// registry or a *wire.ClientError. Any other is a fault of ours, whose text

@@ -30,7 +30,7 @@ func (r *Router) ServeDocuments() error {
 	return nil
 }
 
-// begin returns the document of d without its routes.
+// begin returns the document of d, as yet without routes.
 func (d *Dialect) begin(version string) *huma.OpenAPI {
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",

@@ -15,9 +15,9 @@ import (
 	"mqttwarden/adminapi/internal/wire"
 )
 
-// install sets what huma keeps in package variables. It is the only place that
-// does, it does so once, and always the same: instances and dialects share it
-// safely, because what differs between them is found through the request.
+// install sets what huma keeps in package variables: here only, once, and always to
+// the same. Routers and dialects can share it, because what differs between them is
+// found through the request.
 var install = sync.OnceFunc(func() {
 	huma.DefaultArrayNullable = false // our arrays are never null
 	huma.ValidateStrictCasing = true  // "Username" is not "username"
@@ -47,7 +47,7 @@ var install = sync.OnceFunc(func() {
 })
 
 // api is huma's, without the negotiation of media types: every answer is JSON,
-// and what Accept asks beyond that is for the dialect to read.
+// whatever Accept says.
 type api struct{ huma.API }
 
 // Negotiate implements huma.API.
@@ -62,7 +62,7 @@ func newAPI(t *Table) huma.API {
 	}, adapter{t})}
 }
 
-// adapter puts operations into a table, each behind what it needs.
+// adapter adds huma's operations to a table, each with what it needs.
 type adapter struct{ table *Table }
 
 // Handle implements huma.Adapter.
@@ -78,7 +78,7 @@ func (a adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 // ServeHTTP implements huma.Adapter.
 func (a adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.table.router.ServeHTTP(w, r) }
 
-// failure is an answer that a dialect has made, on its way through huma.
+// failure carries an answer that a dialect has made through huma, as an error.
 type failure struct{ answer wire.Answer }
 
 // Error implements error.
@@ -87,17 +87,17 @@ func (f *failure) Error() string { return http.StatusText(f.answer.Status) }
 // GetStatus implements huma.StatusError.
 func (f *failure) GetStatus() int { return f.answer.Status }
 
-// Schema implements huma.SchemaProvider: that of the dialect takes its place.
+// Schema implements huma.SchemaProvider. It is replaced by that of the dialect, see
+// describeFailures.
 func (*failure) Schema(huma.Registry) *huma.Schema { return &huma.Schema{} }
 
-// render has the dialect of the request answer whatever fails within huma or a
-// handler.
+// render makes the answer to a request that failed within huma or in its handler.
 func render(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 	r, _ := humachi.Unwrap(ctx)
 	return &failure{request.Failure(r, cause(status, message, errs))}
 }
 
-// settle gives an answer that failed the headers that its dialect wants.
+// settle sets the headers of a failure, as its dialect wants them.
 func settle(ctx huma.Context, _ string, v any) (any, error) {
 	if f, failed := v.(*failure); failed {
 		_, w := humachi.Unwrap(ctx)

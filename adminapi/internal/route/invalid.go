@@ -12,7 +12,7 @@ import (
 
 // cause returns the error behind a failure within huma or a handler.
 func cause(status int, message string, errs []error) error {
-	if status < http.StatusInternalServerError { // huma's own: it does not like the request
+	if status < http.StatusInternalServerError { // huma itself refused the request
 		return invalid(status, message, errs)
 	}
 	return errors.Join(errs...)
@@ -48,7 +48,7 @@ func invalid(status int, message string, errs []error) error {
 // place returns the name of a field as the client knows it, from huma's location
 // of it: body.grantTypes[0].method is grantTypes[0].method.
 func place(location string) string {
-	const longest = 100 // bytes of a name that the client made up
+	const longest = 100 // bytes of a name that may come from the client
 	for _, in := range []string{"body.", "query.", "path.", "header."} {
 		if field, ok := strings.CutPrefix(location, in); ok {
 			location = field

@@ -7,28 +7,28 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Where an operation keeps what options say.
+// Keys of an operation's metadata, where options keep their values.
 const (
 	textsKey   = "texts"
 	answersKey = "answers"
 )
 
-// Option says what only a few routes have.
+// Option sets what only a few routes need.
 type Option func(*huma.Operation)
 
-// Texts has the body taken as text of one of these media types, too. The handler
-// gets the text either way; as JSON it is a string.
+// Texts accepts the body as text of one of these media types, too. The handler gets
+// the same text from it as from a JSON string.
 func Texts(media ...string) Option {
 	return func(op *huma.Operation) { op.Metadata[textsKey] = media }
 }
 
-// Answers describes statuses other than that of success with which the handler
-// sends the same body, or none with 204.
+// Answers describes further statuses that the handler may send, with the same body
+// as on success, or none with 204.
 func Answers(descriptions map[int]string) Option {
 	return func(op *huma.Operation) { op.Metadata[answersKey] = descriptions }
 }
 
-// describeOptions puts what options say into the document.
+// describeOptions adds to the document what the options of an operation say.
 func describeOptions(_ *huma.OpenAPI, op *huma.Operation) {
 	texts, _ := op.Metadata[textsKey].([]string)
 	for _, media := range texts {

@@ -17,18 +17,18 @@ import (
 // Config says how routes are mounted.
 type Config struct {
 	Access  *access.Control
-	MaxBody int64  // of a request, in bytes
-	Version string // of the program, for documents
+	MaxBody int64       // of a request, in bytes
+	Version string      // of the program, for documents
+	Added   func(Route) // is called with each route that is added; may be nil
 }
 
-// Router holds the routes of all dialects. Tables add to it; when it serves, it
-// has them all.
+// Router holds the routes of all dialects. Tables add to it, until it serves the
+// first request.
 type Router struct {
 	cfg    Config
 	chi    chi.Router
 	tables []*Table
 	claims []claim // the longest prefix first
-	routes []Route
 }
 
 // claim is a prefix and the dialect that paths below it belong to.
@@ -49,6 +49,9 @@ func (r Route) String() string { return fmt.Sprintf("%s %s %s", r.Method, r.Path
 // NewRouter returns a router without routes.
 func NewRouter(cfg Config) *Router {
 	install()
+	if cfg.Added == nil {
+		cfg.Added = func(Route) {}
+	}
 	r := &Router{cfg: cfg, chi: chi.NewRouter()}
 	r.chi.Use(middleware.GetHead)
 	r.chi.NotFound(notFound)
@@ -71,7 +74,8 @@ func (r *Router) Table(d *Dialect) *Table {
 	return t
 }
 
-// Dialect returns that of the API which a path belongs to, nil if none claims it.
+// Dialect returns the dialect of the API that a path belongs to, nil if none claims
+// it.
 func (r *Router) Dialect(path string) request.Dialect {
 	for _, c := range r.claims {
 		if below(path, c.prefix) {
@@ -81,20 +85,10 @@ func (r *Router) Dialect(path string) request.Dialect {
 	return nil
 }
 
-// below reports whether path is prefix or begins with its segments.
+// below reports whether path is prefix or a path below it.
 func below(path, prefix string) bool {
 	rest, ok := strings.CutPrefix(path, prefix)
 	return ok && (rest == "" || rest[0] == '/') || prefix == "/"
-}
-
-// Routes returns all routes, those that no document has too, in the order of
-// their paths.
-func (r *Router) Routes() []Route {
-	routes := slices.Clone(r.routes)
-	slices.SortFunc(routes, func(a, b Route) int {
-		return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method)
-	})
-	return routes
 }
 
 // ServeHTTP implements http.Handler.
@@ -104,9 +98,9 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 	request.Fail(w, r, wire.NewClientError(http.StatusNotFound, "there is nothing at this path"))
 }
 
-// methodNotAllowed answers a method that the path does not know, with those that
-// it does (RFC 9110 section 15.5.6). The router comes here with unknown methods
-// on unknown paths, too.
+// methodNotAllowed answers a method that the path does not have with those that it
+// has (RFC 9110 section 15.5.6). The router calls it for an unknown method on an
+// unknown path, too.
 func methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	known := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 	routes := chi.RouteContext(r.Context()).Routes

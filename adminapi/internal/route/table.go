@@ -11,7 +11,7 @@ import (
 	"mqttwarden/adminapi/internal/request"
 )
 
-// needKey is where an operation keeps what it needs.
+// needKey is the key of an operation's metadata for its access.Need.
 const needKey = "need"
 
 // Table is a list of routes in one dialect.
@@ -65,11 +65,11 @@ func (t *Table) Handle(endpoint string, need access.Need, h http.Handler) {
 	t.handle(method, t.prefix+path, need, h)
 }
 
-// handle has h take the requests that the endpoint is for, once whoever sends them
-// has what it needs. From there on everything speaks the dialect of the table.
+// handle routes the requests of an endpoint to h, if their sender has what it needs.
+// From here on a failure is shown in the dialect of the table.
 func (t *Table) handle(method, path string, need access.Need, h http.Handler) {
 	protected := t.router.cfg.Access.Protect(need, h)
-	t.router.routes = append(t.router.routes, Route{method, path, need})
+	t.router.cfg.Added(Route{method, path, need})
 	t.router.chi.Method(method, path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := request.From(r.Context())
 		info.Dialect, info.Route = t.dialect, r.Pattern

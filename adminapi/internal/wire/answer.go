@@ -1,5 +1,5 @@
-// Package wire is what all APIs have in common on the wire, whatever their
-// dialect: how JSON is read and written, times, and what is wrong with a request.
+// Package wire is what all APIs have in common on the wire, whatever their dialect:
+// JSON, times, and errors about a request as HTTP.
 package wire
 
 import (

@@ -1,12 +1,11 @@
 package wire
 
-// ClientError is what is wrong with a request as HTTP (RFC 9110 section 15.5),
-// whatever the registry would say to it: its path, its method, its origin, its
-// body, or a field that is not what the route takes. Each dialect has its own way
-// to show one.
+// ClientError says what is wrong with a request as HTTP (RFC 9110 section 15.5),
+// before the registry is asked: its path, method, origin or body, or a field that is
+// not what the route takes. Each dialect has its own way to show one.
 type ClientError struct {
 	Status  int          // 4xx
-	Message string       // all of it, for people; it never repeats a value that was sent
+	Message string       // for people; it never repeats a value that was sent
 	Fields  []FieldError // the fields at fault, in Message too; nil: the request as a whole
 }
 

@@ -21,11 +21,11 @@ var (
 	errTwice   = errors.New("has a field twice")
 )
 
-// Unmarshal is json.Unmarshal, stricter where v is an *any, which is how huma
-// reads a body first. JSON parsers differ in what they make of a name that
-// stands twice, of broken UTF-8 and of NUL, and whoever checks a body must see
-// what whoever uses it sees: so all of that is refused (RFC 8259 sections 4 and
-// 8). A body that passed once is then read into its type by json.Unmarshal.
+// Unmarshal is json.Unmarshal, but stricter when v is an *any, which is how huma
+// reads a body first, to validate it. JSON parsers differ in what they make of a name
+// that stands twice, of broken UTF-8 and of NUL, so what is validated could differ
+// from what is used: all of that is refused (RFC 8259 sections 4 and 8). A body that
+// has passed is then read into its type by json.Unmarshal.
 func Unmarshal(data []byte, v any) error {
 	tree, ok := v.(*any)
 	if !ok {

@@ -113,7 +113,7 @@ func TestRetainedMessagesAreNoSideDoor(t *testing.T) {
 	d.watch.ExpectMessage("m/1")
 
 	alice := d.Connect(rig.As("alice", "a"))
-	alice.MustSubscribe("a/#", 1) // her right to read a/secret is denied: the delivery is judged
+	alice.MustSubscribe("a/#", 1) // a deny forbids a/secret: the delivery is judged
 	rig.Expect(t, alice, "a/open", "kept")
 	rig.WantCode(t, "publish", alice.Publish("a/open", "next", 0, false), rig.Success)
 	rig.Expect(t, alice, "a/open", "next")
@@ -146,13 +146,13 @@ func TestTakeoverIsNoSideDoor(t *testing.T) {
 
 	steal := rig.As("mallory", "a")
 	steal.Resume = true
-	rig.WantCode(t, "CONNECT with her stored session's ID", d.Dial(5).Connect(steal).ReasonCode, rig.BadClientID)
+	rig.WantCode(t, "CONNECT with the ID of a stored session", d.Dial(5).Connect(steal).ReasonCode, rig.BadClientID)
 	steal.Resume = false
 	rig.WantCode(t, "a clean start with it", d.Dial(5).Connect(steal).ReasonCode, rig.BadClientID)
 
 	back := d.Dial(5)
 	if ack := back.MustConnect(stay); !ack.SessionPresent {
-		t.Error("her session is gone")
+		t.Error("the session is gone")
 	}
 	rig.Expect(t, back, "a/1", "for alice")
 
@@ -172,7 +172,7 @@ func TestTakeoverIsNoSideDoor(t *testing.T) {
 		rig.WantCode(t, "publish", d.watch.Publish(topic, "x", 1, false), rig.Success)
 		d.watch.ExpectMessage(topic)
 	}
-	heir.ExpectMessage("m/1") // and not what her subscription would have brought
+	heir.ExpectMessage("m/1") // and not what the subscription would have brought
 }
 
 func TestQueuedMessagesAreNoSideDoor(t *testing.T) {

@@ -115,7 +115,7 @@ func TestClientIDBelongsToTheUserOfItsSession(t *testing.T) {
 	alice.Send(rig.Success, "a/1", "still here")
 	alice.Hears("a/1", "still here")
 
-	again := p.MustDevice("alice", "shared-id", nil) // her own takeover
+	again := p.MustDevice("alice", "shared-id", nil) // a takeover by the same user
 	alice.Ends(rig.TakenOver)
 	again.Send(rig.Success, "a/1", "here now")
 

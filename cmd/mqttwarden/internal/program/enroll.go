@@ -69,7 +69,7 @@ type registration struct {
 	Message        string `json:"message"`
 }
 
-// Run walks the whole ladder.
+// Run registers, waits until an operator has decided, and stores the certificate.
 func (c *enrollCmd) Run(ctx context.Context, s streams, given *settings.Reader) error {
 	if err := given.Read(c); err != nil {
 		return err

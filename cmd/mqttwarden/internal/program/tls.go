@@ -99,8 +99,8 @@ func (m clientAuth) tls() tls.ClientAuthType {
 	}
 }
 
-// serverCertificate is the certificate of the TLS listeners, from the operator's
-// files or, if he gave none, issued by our own CA into the data directory.
+// serverCertificate is the certificate of the TLS listeners, from the files in the
+// settings or, without any, issued by our own CA into the data directory.
 type serverCertificate struct {
 	certFile, keyFile string
 	made              bool // issued by us, and so renewed by us

@@ -9,9 +9,9 @@ import (
 	"mqttwarden/registry/registrytest"
 )
 
-// TestNoLadder has an operator who may manage users and roles and has the rights
-// of one plant: whatever he does, nobody gets more than that through him.
-func TestNoLadder(t *testing.T) {
+// TestNoEscalation has an operator who may manage users and roles and has the
+// rights of one plant: nothing they do gives anybody more than that.
+func TestNoEscalation(t *testing.T) {
 	r := registrytest.New(t)
 	opRole := r.Role("operators",
 		registrytest.HTTP(acl.ReadWrite, "/api/users/#"), registrytest.HTTP(acl.ReadWrite, "/api/roles/#"),
@@ -43,7 +43,7 @@ func TestNoLadder(t *testing.T) {
 		do   func() error
 		code registry.Code
 	}{
-		{"makes a user within his rights", func() error {
+		{"makes a user within their rights", func() error {
 			_, _, err := svc.CreateUser(ctx, operator, registry.UserSpec{Username: "dev2", Provider: "local", Roles: []registry.RoleID{within}})
 			return err
 		}, ""},
@@ -55,30 +55,30 @@ func TestNoLadder(t *testing.T) {
 			_, _, err := svc.CreateUser(ctx, operator, registry.UserSpec{Username: "dev4", Provider: "local", Permissions: []registry.PermissionSpec{registrytest.HTTP(acl.Read, "/api/#")}})
 			return err
 		}, registry.Forbidden},
-		{"gives what is denied to himself", func() error { _, err := svc.AssignRole(ctx, operator, device.ID, forbidden); return err }, registry.Forbidden},
-		{"gives what overlaps his deny", func() error { _, err := svc.AssignRole(ctx, operator, device.ID, overlapping); return err }, registry.Forbidden},
-		{"gives what he has, with a deny within it", func() error { _, err := svc.AssignRole(ctx, operator, device.ID, restricted); return err }, ""},
-		{"gives himself more", func() error { _, err := svc.AssignRole(ctx, operator, operator.ID, beyond); return err }, registry.Forbidden},
-		{"sets the password of one above him", func() error {
+		{"gives what is denied to them", func() error { _, err := svc.AssignRole(ctx, operator, device.ID, forbidden); return err }, registry.Forbidden},
+		{"gives what overlaps their deny", func() error { _, err := svc.AssignRole(ctx, operator, device.ID, overlapping); return err }, registry.Forbidden},
+		{"gives what they have, with a deny within it", func() error { _, err := svc.AssignRole(ctx, operator, device.ID, restricted); return err }, ""},
+		{"gives themselves more", func() error { _, err := svc.AssignRole(ctx, operator, operator.ID, beyond); return err }, registry.Forbidden},
+		{"sets the password of somebody with more rights", func() error {
 			_, _, err := svc.UpdateUser(ctx, operator, boss.ID, registry.UserUpdate{Password: new("mine-now")})
 			return err
 		}, registry.Forbidden},
-		{"sets the password of one beside him", func() error {
+		{"sets the password of somebody with other rights", func() error {
 			_, _, err := svc.UpdateUser(ctx, operator, clerk.ID, registry.UserUpdate{Password: new("mine-now")})
 			return err
 		}, registry.Forbidden},
-		{"deletes one above him", func() error { _, err := svc.DeleteUser(ctx, operator, boss.ID); return err }, registry.Forbidden},
-		{"ends the tokens of one above him", func() error { _, err := svc.DeleteTokens(ctx, operator, boss.ID); return err }, registry.Forbidden},
-		{"registers a certificate for one above him", func() error {
+		{"deletes somebody with more rights", func() error { _, err := svc.DeleteUser(ctx, operator, boss.ID); return err }, registry.Forbidden},
+		{"ends the tokens of somebody with more rights", func() error { _, err := svc.DeleteTokens(ctx, operator, boss.ID); return err }, registry.Forbidden},
+		{"registers a certificate for somebody with more rights", func() error {
 			_, err := svc.AddFingerprint(ctx, operator, boss.ID, registry.FingerprintSpec{Fingerprint: strings.Repeat("ab", 32)})
 			return err
 		}, registry.Forbidden},
-		{"disables one above him", func() error {
+		{"disables somebody with more rights", func() error {
 			_, _, err := svc.UpdateUser(ctx, operator, boss.ID, registry.UserUpdate{Active: new(false)})
 			return err
 		}, registry.Forbidden},
-		{"lifts a deny that he could not grant", func() error { _, err := svc.TakeRole(ctx, operator, visitor.ID, fenced); return err }, registry.Forbidden},
-		{"lifts his own deny", func() error {
+		{"lifts a deny of what they could not grant", func() error { _, err := svc.TakeRole(ctx, operator, visitor.ID, fenced); return err }, registry.Forbidden},
+		{"lifts their own deny", func() error {
 			_, err := svc.DeletePermission(ctx, operator, opRole, permission(opRole, 3))
 			return err
 		}, registry.Forbidden},
@@ -90,7 +90,7 @@ func TestNoLadder(t *testing.T) {
 			_, _, err := svc.UpdatePermission(ctx, operator, within, permission(within, 0), registry.PermissionUpdate{Resource: new("#")})
 			return err
 		}, registry.Forbidden},
-		{"turns a foreign permission into one of his", func() error {
+		{"turns a permission beyond into one within", func() error {
 			_, _, err := svc.UpdatePermission(ctx, operator, beyond, permission(beyond, 0), registry.PermissionUpdate{Resource: new("plant/a")})
 			return err
 		}, registry.Forbidden},
@@ -111,7 +111,7 @@ func TestNoLadder(t *testing.T) {
 			_, _, err := svc.AddPermission(ctx, operator, within, registrytest.MQTT(acl.Read, "plant/line1/+"))
 			return err
 		}, ""},
-		{"grants a placeholder that his wildcard covers", func() error {
+		{"grants a placeholder that their wildcard covers", func() error {
 			_, _, err := svc.AddPermission(ctx, operator, within, registrytest.MQTT(acl.Read, "plant/line1/${username}"))
 			return err
 		}, ""},
