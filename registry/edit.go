@@ -124,9 +124,6 @@ func Stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 // Now returns the time of the unit of work, as Stamp has it.
 func (e *Edit) Now() time.Time { return e.now }
 
-// Caller returns whose unit of work it is.
-func (e *Edit) Caller() Caller { return e.caller }
-
 // Touch says that the rights or credentials of these users change with this unit
 // of work, which takes a number for each. The methods that change users and roles
 // call it themselves.

@@ -74,7 +74,7 @@ func TestAPreviewKeepsEveryRule(t *testing.T) {
 			_, err := e.AmendUser(ctx, r.Admin.ID, registry.UserUpdated, func(u *registry.User) error { u.Active = false; return nil })
 			return err
 		}, registry.LastAdmin},
-		{"the ladder", caller, func(ctx context.Context, e *registry.Edit) error {
+		{"rights beyond the caller's own", caller, func(ctx context.Context, e *registry.Edit) error {
 			return e.AssignRole(ctx, operator.ID, r.AdminRole())
 		}, registry.Forbidden},
 		{"a taken name", r.Admin, func(ctx context.Context, e *registry.Edit) error {
