@@ -44,18 +44,12 @@ type idle struct {
 	v1.Service
 	v1.Registrations
 	adminapi.Certificates
-	registry.RecordReader
 }
 
 func (idle) Logout(context.Context, string) (uint64, error) { return 7, nil }
 
 func (idle) DeleteUser(context.Context, registry.Caller, registry.UserID) (uint64, error) {
 	return 7, nil
-}
-
-func (idle) RecordByName(context.Context, string) (registry.Record, error) {
-	all := acl.Grant{Context: acl.HTTP, Operation: acl.ReadWrite, Resource: "/#"}
-	return registry.Record{User: registry.User{ID: "1", Username: "somebody"}, Grants: []acl.Grant{all}}, nil
 }
 
 func (idle) In(context.Context, registry.Attempt) (registry.Login, error) {
@@ -66,8 +60,23 @@ func (i idle) Token(ctx context.Context, token string) (registry.Login, error) {
 	if token != "good" {
 		return registry.Login{}, registry.Unauthenticated
 	}
-	s, err := registry.NewPrincipals(i, 1, func() bool { return true }).ByName(ctx, "somebody")
+	s, err := registry.NewPrincipals(registry.PrincipalsConfig{
+		Store: one{}, Roles: registry.NewHeldRoles(), Fresh: func() bool { return true },
+	}).ByName(ctx, "somebody")
 	return registry.Login{Subject: s}, err
+}
+
+// one is a store with one user, who has all rights.
+type one struct{ registry.RecordReader }
+
+func (one) RecordByName(context.Context, string) (registry.Record, error) {
+	u := registry.User{ID: "1", Username: "somebody", Roles: []registry.RoleID{"1"}, Version: 1}
+	return registry.Record{User: u, RoleVersions: []uint64{1}}, nil
+}
+
+func (one) RolesByID(context.Context, []registry.RoleID) ([]registry.Role, error) {
+	all := registry.Permission{ID: "1", Context: acl.HTTP, Operation: acl.ReadWrite, Resource: "/#"}
+	return []registry.Role{{ID: "1", Permissions: []registry.Permission{all}, Version: 1}}, nil
 }
 
 // slow is a follower that takes its time.

@@ -28,7 +28,7 @@ func TestCertificatesAreJudgedByWhomeverTheConfigNames(t *testing.T) {
 		}
 	})
 	r.user("gw1")
-	r.change("gw1", func(rec *registry.Record) {
+	r.change("gw1", func(rec *account) {
 		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
 	})
 	r.dialTLS(certificate(t, "another name", false)).MustConnect(mqtttest.Connect{ClientID: "c"})
@@ -38,7 +38,7 @@ func TestCertificatesThatNobodyJudgesCountForNothing(t *testing.T) {
 	r := newRig(t, func(s *settings) { s.hook.Certificate = nil })
 	r.user("gw1")
 	cert := certificate(t, "gw1", true)
-	r.change("gw1", func(rec *registry.Record) {
+	r.change("gw1", func(rec *account) {
 		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
 		rec.User.Fingerprints = []registry.Fingerprint{{SHA256: fingerprint(cert.Leaf)}}
 	})
@@ -104,7 +104,7 @@ func TestSessionOfAnotherCertificateInheritsOnlyWhatItMayRead(t *testing.T) {
 		certs = append(certs, p)
 		sums = append(sums, registry.Fingerprint{SHA256: fingerprint(p.Leaf)})
 	}
-	r.change("fleet", func(rec *registry.Record) {
+	r.change("fleet", func(rec *account) {
 		rec.User.Fingerprints = sums
 		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
 	})
@@ -146,7 +146,7 @@ func TestCertificates(t *testing.T) {
 	for name, sums := range map[string][]registry.Fingerprint{
 		"gw1": nil, "gw2": {{SHA256: fingerprint(pinned.Leaf)}},
 	} {
-		r.change(name, func(rec *registry.Record) {
+		r.change(name, func(rec *account) {
 			rec.User.GrantTypes, rec.User.Fingerprints = byCertificate, sums
 		})
 	}

@@ -8,14 +8,13 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"mqttwarden/broker/mqtttest"
-	"mqttwarden/registry"
 )
 
 func TestV20ClientIDs(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("alice")
 	r.user("fleet")
-	r.change("fleet", func(rec *registry.Record) { rec.User.ClientIDs = []string{"gw-+", "${username}"} })
+	r.change("fleet", func(rec *account) { rec.User.ClientIDs = []string{"gw-+", "${username}"} })
 	for _, tt := range []struct {
 		name, user, id string
 		ok             bool
@@ -64,7 +63,7 @@ func TestServerChoosesTheClientID(t *testing.T) {
 	r.dial(4).MustConnect(as("alice", ""))
 	r.settle(2, 0)
 	r.user("fleet")
-	r.change("fleet", func(rec *registry.Record) { rec.User.ClientIDs = []string{"gw-1"} })
+	r.change("fleet", func(rec *account) { rec.User.ClientIDs = []string{"gw-1"} })
 	if ack := r.dial(5).Connect(as("fleet", "")); ack.ReasonCode != 0x85 {
 		t.Errorf("a user with a list got an ID that is not in it: CONNACK %#02x", ack.ReasonCode)
 	}

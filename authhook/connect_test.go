@@ -85,9 +85,9 @@ func TestCredentialsDecide(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("alice", both("a/#"))
 	r.user("idle")
-	r.change("idle", func(rec *registry.Record) { rec.User.Active = false })
+	r.change("idle", func(rec *account) { rec.User.Active = false })
 	r.user("device", both("a/#"))
-	r.change("device", func(rec *registry.Record) { rec.User.GrantTypes[0].Method = registry.MethodCertificate })
+	r.change("device", func(rec *account) { rec.User.GrantTypes[0].Method = registry.MethodCertificate })
 	for _, tt := range []struct {
 		name           string
 		user, password string

@@ -51,7 +51,7 @@ func TestLostRightsEndSubscriptionsAndNothingElse(t *testing.T) {
 
 func TestSessionThatCouldNotBeOpenedAgainIsEnded(t *testing.T) {
 	user := func(f func(u *registry.User)) func(*rig) {
-		return func(r *rig) { r.change("alice", func(rec *registry.Record) { f(&rec.User) }) }
+		return func(r *rig) { r.change("alice", func(rec *account) { f(&rec.User) }) }
 	}
 	for _, tt := range []struct {
 		name string
@@ -110,12 +110,12 @@ func TestRevokedSessionDoesNotComeBackWithItsUser(t *testing.T) {
 	c := r.dial(5)
 	c.MustConnect(o)
 	c.MustSubscribe("mine/#", 1)
-	r.change("alice", func(rec *registry.Record) { rec.User.Active = false })
+	r.change("alice", func(rec *account) { rec.User.Active = false })
 	c.ExpectEnd()
 	if ack := r.dial(5).Connect(o); ack.ReasonCode != 0x87 {
 		t.Errorf("CONNACK %#02x, want 0x87", ack.ReasonCode)
 	}
-	r.change("alice", func(rec *registry.Record) { rec.User.Active = true })
+	r.change("alice", func(rec *account) { rec.User.Active = true })
 	if ack := r.dial(5).MustConnect(o); ack.SessionPresent {
 		t.Error("the session of a revoked user is still there")
 	}
@@ -129,8 +129,8 @@ func TestChangeOfRightsDisconnectsNobody(t *testing.T) {
 		r.grant("alice", g...)
 		c.Ping()
 	}
-	r.change("alice", func(rec *registry.Record) { rec.User.PublishPrefix = "p/" })
-	r.change("alice", func(rec *registry.Record) { rec.User.ClientIDs = []string{"c"} })
+	r.change("alice", func(rec *account) { rec.User.PublishPrefix = "p/" })
+	r.change("alice", func(rec *account) { rec.User.ClientIDs = []string{"c"} })
 	c.Ping()
 }
 
@@ -183,7 +183,7 @@ func TestEnforceAll(t *testing.T) {
 	r.user("alice", both("#"))
 	r.store.setToken("t", true)
 	r.store.tokenEnd = r.clock.Now().Add(time.Hour)
-	r.change("alice", func(rec *registry.Record) {
+	r.change("alice", func(rec *account) {
 		rec.User.GrantTypes = append(rec.User.GrantTypes, registry.GrantType{Method: registry.MethodToken})
 	})
 	o := as("alice", "t")

@@ -17,9 +17,9 @@ type SignIn interface {
 
 // Sessions are those of the broker.
 type Sessions interface {
-	// Rejudge has every session of a user, by its ID, obey what the user is now. It
-	// returns when none has anything left that it may not have.
-	Rejudge(ctx context.Context, user string)
+	// Rejudge has every session of some users, by their IDs, obey what its user is
+	// now. It returns when none has anything left that it may not have.
+	Rejudge(ctx context.Context, users ...string)
 	// RejudgeAll is Rejudge for every user with a session.
 	RejudgeAll(ctx context.Context)
 }
@@ -43,10 +43,14 @@ var _ registry.Enforcer = (*Hook)(nil)
 // New returns the hook.
 func New(cfg Config) *Hook { return &Hook{cfg} }
 
-// Enforce implements registry.Enforcer. When it returns, every session of the
-// user obeys what the user is now.
-func (h *Hook) Enforce(ctx context.Context, id registry.UserID, _, _ *registry.Principal) {
-	h.cfg.Sessions.Rejudge(ctx, string(id))
+// Enforce implements registry.Enforcer. When it returns, every session of the users
+// obeys what its user is now.
+func (h *Hook) Enforce(ctx context.Context, changed []registry.Swapped) {
+	users := make([]string, len(changed))
+	for i, s := range changed {
+		users[i] = string(s.ID)
+	}
+	h.cfg.Sessions.Rejudge(ctx, users...)
 }
 
 // EnforceAll is Enforce for every user with a session. It is for changes that

@@ -16,15 +16,17 @@ import (
 // signedIn returns the login of a user with n permissions and a prefix.
 func signedIn(tb testing.TB, n int, prefix string) *Login {
 	tb.Helper()
-	grants := make([]acl.Grant, n)
-	for i := range grants {
-		grants[i] = acl.Grant{Context: acl.MQTT, Operation: acl.ReadWrite, Resource: fmt.Sprintf("site%d/+/out/#", i)}
+	role := registry.Role{ID: "1", Version: 1, Permissions: make([]registry.Permission, n)}
+	for i := range role.Permissions {
+		role.Permissions[i] = registry.Permission{Context: acl.MQTT, Operation: acl.ReadWrite, Resource: fmt.Sprintf("site%d/+/out/#", i)}
 	}
-	rec := registry.Record{Grants: grants, User: registry.User{
-		ID: "1", Username: "gateway", Active: true, PublishPrefix: prefix,
+	user := registry.User{
+		ID: "1", Username: "gateway", Active: true, PublishPrefix: prefix, Roles: []registry.RoleID{"1"},
 		GrantTypes: []registry.GrantType{{Method: registry.MethodPassword}},
-	}}
-	principals := registry.NewPrincipals(one{rec}, 10, func() bool { return true })
+	}
+	principals := registry.NewPrincipals(registry.PrincipalsConfig{
+		Store: one{user, role}, Roles: registry.NewHeldRoles(), Fresh: func() bool { return true },
+	})
 	subject, err := principals.ByName(tb.Context(), "gateway")
 	if err != nil {
 		tb.Fatal(err)
@@ -32,17 +34,26 @@ func signedIn(tb testing.TB, n int, prefix string) *Login {
 	return New(Config{Now: time.Now}).login("gw-1", registry.Login{Subject: subject})
 }
 
-// one is a register with one user.
-type one struct{ rec registry.Record }
-
-func (o one) RecordByID(context.Context, registry.UserID) (registry.Record, error) {
-	return o.rec, nil
+// one is a register with one user, who has one role.
+type one struct {
+	user registry.User
+	role registry.Role
 }
 
-func (o one) RecordByName(context.Context, string) (registry.Record, error) { return o.rec, nil }
+func (o one) RecordByName(context.Context, string) (registry.Record, error) {
+	return registry.Record{User: o.user, RoleVersions: []uint64{o.role.Version}}, nil
+}
 
-func (o one) RecordByFingerprint(context.Context, string) (registry.Record, error) {
-	return o.rec, nil
+func (o one) RecordByID(ctx context.Context, _ registry.UserID) (registry.Record, error) {
+	return o.RecordByName(ctx, "")
+}
+
+func (o one) RecordByFingerprint(ctx context.Context, _ string) (registry.Record, error) {
+	return o.RecordByName(ctx, "")
+}
+
+func (o one) RolesByID(context.Context, []registry.RoleID) ([]registry.Role, error) {
+	return []registry.Role{o.role}, nil
 }
 
 // recaller signs nobody in and believes every proof.

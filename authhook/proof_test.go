@@ -21,7 +21,7 @@ func TestProofEndsByItself(t *testing.T) {
 	r.store.setToken("t1", true)
 	r.store.setToken("t2", true)
 	r.store.tokenEnd = r.clock.Now().Add(time.Hour)
-	r.change("alice", func(rec *registry.Record) {
+	r.change("alice", func(rec *account) {
 		rec.User.GrantTypes = append(rec.User.GrantTypes, registry.GrantType{Method: registry.MethodToken})
 	})
 	o := as("alice", "c")
@@ -56,7 +56,7 @@ func TestProofEndsByItself(t *testing.T) {
 	c.ExpectMessage("mine/1")
 
 	r.store.setToken("t2", false)
-	r.change("alice", func(*registry.Record) {})
+	r.change("alice", func(*account) {})
 	if code := c.ExpectEnd(); code != 0x98 {
 		t.Errorf("token deleted: DISCONNECT %#02x, want 0x98", code)
 	}
@@ -66,7 +66,7 @@ func TestProofEndsByItself(t *testing.T) {
 func TestCertificateEndsByItself(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("gw1", both("#"))
-	r.change("gw1", func(rec *registry.Record) {
+	r.change("gw1", func(rec *account) {
 		rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
 	})
 	p := certificate(t, "gw1", true)
@@ -88,7 +88,7 @@ func TestARenewedCertificateEndsWithItsOverlap(t *testing.T) {
 	p := certificate(t, "gw1", true)
 	sum := sha256.Sum256(p.Leaf.Raw)
 	register := func(until time.Time) {
-		r.change("gw1", func(rec *registry.Record) {
+		r.change("gw1", func(rec *account) {
 			rec.User.GrantTypes = []registry.GrantType{{Method: registry.MethodCertificate}}
 			rec.User.Fingerprints = []registry.Fingerprint{{SHA256: hex.EncodeToString(sum[:]), Expires: until}}
 		})
@@ -113,7 +113,7 @@ func TestTokenThatCannotBeChecked(t *testing.T) {
 	ops := r.watcher()
 	r.store.setToken("t", true)
 	r.store.tokenEnd = r.clock.Now().Add(time.Hour)
-	r.change("alice", func(rec *registry.Record) {
+	r.change("alice", func(rec *account) {
 		rec.User.GrantTypes = append(rec.User.GrantTypes, registry.GrantType{Method: registry.MethodToken})
 	})
 	o := as("alice", "t")
@@ -159,11 +159,11 @@ func TestChangeInTheMiddleOfAConnect(t *testing.T) {
 		want byte
 	}{
 		{"password changed", func(r *rig) {
-			r.change("alice", func(rec *registry.Record) { rec.User.PasswordSet = time.Time{}.Add(1) })
+			r.change("alice", func(rec *account) { rec.User.PasswordSet = time.Time{}.Add(1) })
 		}, 0x86},
 		{"user removed", func(r *rig) { r.remove("alice") }, 0x86},
 		{"client ID list changed", func(r *rig) {
-			r.change("alice", func(rec *registry.Record) { rec.User.ClientIDs = []string{"other"} })
+			r.change("alice", func(rec *account) { rec.User.ClientIDs = []string{"other"} })
 		}, 0x85},
 		{"right to the will's topic taken away", func(r *rig) { r.grant("alice") }, 0x87},
 	} {

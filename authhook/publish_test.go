@@ -6,7 +6,6 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
 )
 
@@ -89,7 +88,7 @@ func TestPublishPrefix(t *testing.T) {
 			t.Run(fmt.Sprintf("version=%d qos=%d", version, qos), func(t *testing.T) {
 				r := newRig(t, nil)
 				r.user("gateway", write("site1/+/temp"), write("raw"), read("site1/#"))
-				r.change("gateway", func(rec *registry.Record) { rec.User.PublishPrefix = "site1/g" })
+				r.change("gateway", func(rec *account) { rec.User.PublishPrefix = "site1/g" })
 				gw := r.connect(version, "gateway", "gw")
 				sub := r.connect(5, "gateway", "sub")
 				sub.MustSubscribe("site1/#", 2)
@@ -115,10 +114,10 @@ func TestPublishPrefix(t *testing.T) {
 					t.Errorf("%d denied publishes, want 2", got)
 				}
 
-				r.change("gateway", func(rec *registry.Record) { rec.User.PublishPrefix = "site1/h" })
+				r.change("gateway", func(rec *account) { rec.User.PublishPrefix = "site1/h" })
 				gw.Publish("w/temp", "x", qos, false)
 				sub.ExpectMessage("site1/hw/temp")
-				r.change("gateway", func(rec *registry.Record) { rec.User.PublishPrefix = "" })
+				r.change("gateway", func(rec *account) { rec.User.PublishPrefix = "" })
 				gw.Publish("raw", "x", qos, false)
 				gw.Publish("w/temp", "x", qos, false)
 				gw.Ping()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mqttwarden/registry"
+	"mqttwarden/registry/acl"
 )
 
 // passwords checks passwords whose hash they are.
@@ -41,25 +42,55 @@ func cutToken(password string) (registry.TokenID, bool) {
 	return "", false
 }
 
+// account is a user with one role, which has these grants and is nobody else's.
+type account struct {
+	User   registry.User
+	Grants []acl.Grant
+}
+
+func (a *account) role() registry.RoleID { return registry.RoleID("role of " + a.User.ID) }
+
+// record is the account as principals are made of it. The role is always as old as
+// the user.
+func (a *account) record() registry.Record {
+	u := a.User.Clone()
+	u.Roles = []registry.RoleID{a.role()}
+	return registry.Record{User: u, RoleVersions: []uint64{u.Version}}
+}
+
+func (a *account) permissions() (all []registry.Permission) {
+	for _, g := range a.Grants {
+		all = append(all, registry.Permission{Resource: g.Resource, Operation: g.Operation, Context: g.Context, Effect: g.Effect})
+	}
+	return all
+}
+
 // store is a register in memory.
 type store struct {
 	mu       sync.Mutex
-	records  map[registry.UserID]registry.Record
+	accounts map[registry.UserID]account
 	changes  []registry.Change
 	tokens   map[registry.TokenID]bool
 	tokenEnd time.Time
 	failure  error // of every look-up, if not nil
 }
 
-func (st *store) change(name string, f func(*registry.Record)) uint64 {
+// principals returns a near cache over the store.
+func (st *store) principals() *registry.Principals {
+	return registry.NewPrincipals(registry.PrincipalsConfig{
+		Store: st, Roles: registry.NewHeldRoles(), Size: 1000, Fresh: func() bool { return true },
+	})
+}
+
+func (st *store) change(name string, f func(*account)) uint64 {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	id := registry.UserID(name + "-id")
-	rec := st.records[id]
+	rec := st.accounts[id]
 	rec.User = rec.User.Clone()
 	f(&rec)
 	rec.User.Version = uint64(len(st.changes) + 1)
-	st.records[id] = rec
+	st.accounts[id] = rec
 	return st.log(id)
 }
 
@@ -67,7 +98,7 @@ func (st *store) remove(name string) uint64 {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	id := registry.UserID(name + "-id")
-	delete(st.records, id)
+	delete(st.accounts, id)
 	return st.log(id)
 }
 
@@ -101,9 +132,9 @@ func (st *store) find(match func(registry.User) bool) (registry.Record, error) {
 	if st.failure != nil {
 		return registry.Record{}, st.failure
 	}
-	for rec := range maps.Values(st.records) {
-		if match(rec.User) {
-			return rec, nil
+	for a := range maps.Values(st.accounts) {
+		if match(a.User) {
+			return a.record(), nil
 		}
 	}
 	return registry.Record{}, registry.NotFound
@@ -121,6 +152,17 @@ func (st *store) RecordByFingerprint(_ context.Context, sum string) (registry.Re
 	return st.find(func(u registry.User) bool {
 		return slices.ContainsFunc(u.Fingerprints, func(f registry.Fingerprint) bool { return f.SHA256 == sum })
 	})
+}
+
+func (st *store) RolesByID(_ context.Context, ids []registry.RoleID) (found []registry.Role, err error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for a := range maps.Values(st.accounts) {
+		if slices.Contains(ids, a.role()) {
+			found = append(found, registry.Role{ID: a.role(), Permissions: a.permissions(), Version: a.User.Version})
+		}
+	}
+	return found, st.failure
 }
 
 func (st *store) Changes(_ context.Context, after uint64, limit int) ([]registry.Change, error) {

@@ -111,7 +111,7 @@ func TestWhatChangesAfterTheRestartReachesARestoredSession(t *testing.T) {
 // Whatever was revoked while the server was down acts before anybody connects.
 func TestWhatDoesNotHoldAnyMoreIsNotRestored(t *testing.T) {
 	user := func(f func(u *registry.User)) func(*store) {
-		return func(st *store) { st.change("alice", func(rec *registry.Record) { f(&rec.User) }) }
+		return func(st *store) { st.change("alice", func(rec *account) { f(&rec.User) }) }
 	}
 	for _, tt := range []struct {
 		name string
@@ -125,7 +125,7 @@ func TestWhatDoesNotHoldAnyMoreIsNotRestored(t *testing.T) {
 		{"the client ID is not in the list any more", user(func(u *registry.User) { u.ClientIDs = []string{"other"} })},
 		{"another user has the name", func(st *store) {
 			st.remove("alice")
-			st.change("bob", func(rec *registry.Record) {
+			st.change("bob", func(rec *account) {
 				rec.User.ID, rec.User.Username = "bob-id", "alice"
 			})
 		}},
@@ -143,7 +143,7 @@ func TestWhatDoesNotHoldAnyMoreIsNotRestored(t *testing.T) {
 			}
 			// Nor with another start, though the right may be there again.
 			again := r.restart(func() {
-				old.store.change("alice", func(rec *registry.Record) {
+				old.store.change("alice", func(rec *account) {
 					rec.User.ID, rec.User.Username, rec.User.Active = "alice-id", "alice", true
 				})
 			}, nil)
@@ -159,7 +159,7 @@ func TestATokenThatIsGoneRestoresNothing(t *testing.T) {
 	old.store.setToken("t1", true)
 	old.store.tokenEnd = old.clock.Now().Add(time.Hour)
 	old.user("alice", both("mine/#"))
-	old.change("alice", func(rec *registry.Record) {
+	old.change("alice", func(rec *account) {
 		rec.User.GrantTypes = append(rec.User.GrantTypes, registry.GrantType{Method: registry.MethodToken})
 	})
 	o := as("alice", "c")
@@ -182,7 +182,7 @@ func TestARestoredSessionIsPruned(t *testing.T) {
 	old := newRig(t, nil)
 	old.stored([]string{"mine/#", "mine/1", "other"}, []string{"mine/1", "mine/2", "other"})
 	r := old.restart(func() {
-		old.store.change("alice", func(rec *registry.Record) {
+		old.store.change("alice", func(rec *account) {
 			deny := acl.Grant{Context: acl.MQTT, Operation: acl.Read, Resource: "mine/2", Effect: acl.Deny}
 			rec.Grants = []acl.Grant{read("mine/+"), deny}
 		})
@@ -205,7 +205,7 @@ func TestARegisterThatCantBeAskedIsNoRefusal(t *testing.T) {
 	r.stored(nil, nil)
 	r.stop()
 	r.store.fail(registry.Errorf(registry.Unavailable, "", "disk on fire"))
-	principals := registry.NewPrincipals(r.store, 1000, func() bool { return true })
+	principals := r.store.principals()
 	s := r.settings(t, principals)
 	b, err := broker.New(s.broker, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -274,7 +274,7 @@ func TestAWillThatWaitsSurvivesTheRestart(t *testing.T) {
 	t.Run("and is judged when it is sent", func(t *testing.T) {
 		old := setUp(t)
 		r := old.restart(func() {
-			old.store.change("alice", func(rec *registry.Record) { rec.Grants = []acl.Grant{write("other/#")} })
+			old.store.change("alice", func(rec *account) { rec.Grants = []acl.Grant{write("other/#")} })
 		}, nil)
 		ops := r.watcher()
 		r.Sweep(t.Context(), r.clock.advance(time.Minute))

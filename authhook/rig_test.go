@@ -46,7 +46,7 @@ type settings struct {
 func newRig(tb testing.TB, change func(*settings)) *rig {
 	tb.Helper()
 	return startRig(tb, &rig{
-		store: &store{records: make(map[registry.UserID]registry.Record), tokens: make(map[registry.TokenID]bool)},
+		store: &store{accounts: make(map[registry.UserID]account), tokens: make(map[registry.TokenID]bool)},
 		clock: &clock{now: time.Now()},
 		file:  filepath.Join(tb.TempDir(), "sessions.db"),
 	}, change)
@@ -69,7 +69,7 @@ func startRig(tb testing.TB, r *rig, change func(*settings)) *rig {
 	log, buf := logtest.New()
 	r.tb, r.log = tb, buf
 	r.follower = registry.NewFollower(registry.FollowerConfig{Poll: time.Hour, Now: time.Now, Log: log}, r.store)
-	principals := registry.NewPrincipals(r.store, 1000, func() bool { return true })
+	principals := r.store.principals()
 	s := r.settings(tb, principals)
 	if change != nil {
 		change(&s)
@@ -162,7 +162,7 @@ func (l watchedLogin) MayRead(name string) bool {
 // user registers a user that signs in with the password "secret".
 func (r *rig) user(name string, grants ...acl.Grant) {
 	r.tb.Helper()
-	r.change(name, func(rec *registry.Record) {
+	r.change(name, func(rec *account) {
 		rec.User = registry.User{
 			ID:           registry.UserID(name + "-id"),
 			Username:     name,
@@ -177,7 +177,7 @@ func (r *rig) user(name string, grants ...acl.Grant) {
 }
 
 // change alters what is registered of a user and returns when that is enforced.
-func (r *rig) change(name string, f func(*registry.Record)) {
+func (r *rig) change(name string, f func(*account)) {
 	r.tb.Helper()
 	r.enforced(r.store.change(name, f))
 }
@@ -201,7 +201,7 @@ func (r *rig) enforced(n uint64) {
 // grant gives a user these grants and no others.
 func (r *rig) grant(name string, grants ...acl.Grant) {
 	r.tb.Helper()
-	r.change(name, func(rec *registry.Record) { rec.Grants = grants })
+	r.change(name, func(rec *account) { rec.Grants = grants })
 }
 
 // dial connects to the broker, without a CONNECT.

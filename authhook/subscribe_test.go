@@ -6,7 +6,6 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
 )
 
@@ -79,7 +78,7 @@ func TestDeliveriesAreJudged(t *testing.T) {
 func TestPlaceholdersAreThoseOfTheSession(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("fleet", both("dev/${clientid}/#"), both("home/${username}/#"))
-	r.change("fleet", func(rec *registry.Record) { rec.User.ClientIDs = []string{"gw-+"} })
+	r.change("fleet", func(rec *account) { rec.User.ClientIDs = []string{"gw-+"} })
 	one, two := r.connect(5, "fleet", "gw-1"), r.connect(5, "fleet", "gw-2")
 	one.MustSubscribe("dev/gw-1/#", 1)
 	if code := one.Subscribe("dev/gw-2/#", 1); code != 0x87 {

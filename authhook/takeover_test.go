@@ -68,7 +68,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		r.user("alice", both("a/#"))
 		r.store.setToken("t", true)
 		r.store.tokenEnd = r.clock.Now().Add(time.Hour)
-		r.change("alice", func(rec *registry.Record) {
+		r.change("alice", func(rec *account) {
 			rec.User.GrantTypes = append(rec.User.GrantTypes, registry.GrantType{Method: registry.MethodToken})
 		})
 		c := r.dial(5)

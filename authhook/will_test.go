@@ -9,7 +9,6 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker/mqtttest"
-	"mqttwarden/registry"
 )
 
 var willOn = mqtttest.Will{Topic: "mine/will", Payload: "gone"}
@@ -92,7 +91,7 @@ func TestWillIsSentUnderThePrefix(t *testing.T) {
 		for qos := range byte(3) {
 			r := newRig(t, nil)
 			r.user("alice", write("site1/mine/#"))
-			r.change("alice", func(rec *registry.Record) { rec.User.PublishPrefix = "site1/" })
+			r.change("alice", func(rec *account) { rec.User.PublishPrefix = "site1/" })
 			ops := r.watcher()
 			w := willOn
 			w.QoS, w.Retain = qos, true

@@ -2,35 +2,57 @@ package broker
 
 import (
 	"context"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 	"golang.org/x/sync/errgroup"
 )
 
-// Rejudge has every session of a user, connected or stored, obey what its user is
-// now. When it returns, none has a subscription or a waiting message that is not
+// Rejudge has every session of some users, connected or stored, obey what its user
+// is now. When it returns, none has a subscription or a waiting message that is not
 // covered; one that could not be opened again is over (MQTT 5: 0x98), without its
 // will, and nothing of it is stored.
 //
-// Connections get EnforceTimeout to end. One that does not is already without
-// any right; a CONNECT that takes so long is cut, and its client may try again.
-func (b *Broker) Rejudge(ctx context.Context, user string) {
+// Connections get EnforceTimeout to end, all of them together. One that does not is
+// already without any right; a CONNECT that takes so long is cut, and its client may
+// try again.
+func (b *Broker) Rejudge(ctx context.Context, users ...string) {
+	const share = 64 // users that one goroutine takes at a time
+	var judging errgroup.Group
+	judging.SetLimit(runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
 	var rest []func(context.Context)
-	for _, s := range b.sessions.ofUser(user) {
-		if f := b.rejudge(ctx, s); f != nil {
-			rest = append(rest, f)
-		}
+	for some := range slices.Chunk(users, share) {
+		judging.Go(func() error {
+			more := b.rejudgeUsers(ctx, some)
+			mu.Lock()
+			defer mu.Unlock()
+			rest = append(rest, more...)
+			return nil
+		})
 	}
+	_ = judging.Wait()
 	b.together(ctx, rest)
 }
 
 // RejudgeAll is Rejudge for every user with a session, for what concerns none in
 // particular, such as the CAs that are trusted.
-func (b *Broker) RejudgeAll(ctx context.Context) {
-	for _, user := range b.sessions.allUsers() {
-		b.Rejudge(ctx, user)
+func (b *Broker) RejudgeAll(ctx context.Context) { b.Rejudge(ctx, b.sessions.allUsers()...) }
+
+// rejudgeUsers judges the sessions of users anew and returns what takes time about
+// that.
+func (b *Broker) rejudgeUsers(ctx context.Context, users []string) (rest []func(context.Context)) {
+	for _, user := range users {
+		for _, s := range b.sessions.ofUser(user) {
+			if f := b.rejudge(ctx, s); f != nil {
+				rest = append(rest, f)
+			}
+		}
 	}
+	return rest
 }
 
 // rejudge judges one session anew and returns what takes time about that, nil if

@@ -24,16 +24,20 @@ func System(door string) Caller {
 // rights returns the caller's policy as it stands in the transaction, nil for the
 // program itself, which has all rights. It returns Unauthenticated for an account
 // that is gone or not active.
-func (c Caller) rights(ctx context.Context, store RecordReader) (*acl.Policy, error) {
+func (c Caller) rights(ctx context.Context, tx Tx, roles *HeldRoles) (*acl.Policy, error) {
 	if c.system {
 		return nil, nil
 	}
-	rec, err := store.RecordByID(ctx, c.ID)
+	rec, err := tx.RecordByID(ctx, c.ID)
 	if ignoreNotFound(err) != nil {
 		return nil, err
 	}
 	if err != nil || !rec.User.Active {
 		return nil, Errorf(Unauthenticated, "", "the caller's account is gone")
 	}
-	return rec.Principal().Policy, nil
+	held, err := roles.of(ctx, tx, &rec)
+	if err != nil {
+		return nil, err // nothing is mixed within a transaction
+	}
+	return newPrincipal(rec.User, held).Policy, nil
 }

@@ -19,7 +19,7 @@ type ChangeKind string
 // The kinds of change, and what the ID is.
 const (
 	UserChange        ChangeKind = "user"        // its rights, its credentials, whether it exists: UserID
-	RoleChange        ChangeKind = "role"        // RoleID; those who hold it are touched besides
+	RoleChange        ChangeKind = "role"        // its permissions or its name, for all who hold it: RoleID
 	AnchorChange      ChangeKind = "anchor"      // what client certificates are trusted by: AnchorID
 	AuthorityChange   ChangeKind = "authority"   // our certificate authority: its generation
 	CertificateChange ChangeKind = "certificate" // one that we issued, of a user that is gone: its fingerprint
@@ -35,6 +35,14 @@ func (k ChangeKind) concerns(listener ChangeKind) bool {
 	default:
 		return true
 	}
+}
+
+// Role returns the role that changed, empty for another change.
+func (c Change) Role() RoleID {
+	if c.Kind != RoleChange {
+		return ""
+	}
+	return RoleID(c.ID)
 }
 
 // User returns whose change it is, empty for one that is no user's.

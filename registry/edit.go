@@ -12,17 +12,19 @@ import (
 // package or in one below it, does so in a unit of work that the editor runs.
 type Editor struct {
 	store   Store
+	roles   *HeldRoles
 	now     func() time.Time
 	changed func()
 }
 
-// NewEditor returns an editor of what is in store. changed is told after each
+// NewEditor returns an editor of what is in store; roles are those in memory.
+// changed is told after each
 // commit that took a number, and must not wait; it may be nil.
-func NewEditor(store Store, now func() time.Time, changed func()) *Editor {
+func NewEditor(store Store, roles *HeldRoles, now func() time.Time, changed func()) *Editor {
 	if changed == nil {
 		changed = func() {}
 	}
-	return &Editor{store: store, now: now, changed: changed}
+	return &Editor{store: store, roles: roles, now: now, changed: changed}
 }
 
 // Edit is one unit of work: what one caller changes at one time, all of it or
@@ -104,7 +106,7 @@ func (ed *Editor) Preview(ctx context.Context, caller Caller, f func(context.Con
 
 // run runs f in a transaction, under the rules that hold at its end.
 func (ed *Editor) run(ctx context.Context, tx Tx, caller Caller, f func(context.Context, *Edit) error) (*Edit, error) {
-	rights, err := caller.rights(ctx, tx)
+	rights, err := caller.rights(ctx, tx, ed.roles)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 
 // RequireAllRights returns Forbidden unless the caller has all rights.
 func (e *Edit) RequireAllRights() error {
-	if e.rights == nil || e.rights.AllRights() {
+	if e.hasAllRights() {
 		return nil
 	}
 	return Errorf(Forbidden, "", "this needs all rights")
@@ -19,7 +19,7 @@ func (e *Edit) RequireAllRights() error {
 // right that the grants give. A deny is judged like an allow: to lift it is to
 // grant.
 func (e *Edit) RequireCover(grants ...acl.Grant) error {
-	if e.rights == nil {
+	if e.hasAllRights() {
 		return nil
 	}
 	for _, g := range grants {
@@ -38,7 +38,7 @@ func (e *Edit) isSelf(id UserID) bool { return !e.caller.system && e.caller.ID =
 // whoever changes a user could use its rights, and so must all that comes or
 // goes. One's own rights need no cover.
 func (e *Edit) requireMayReplace(id UserID, before, after []acl.Grant) error {
-	if e.rights == nil {
+	if e.hasAllRights() {
 		return nil
 	}
 	if !e.isSelf(id) {
@@ -85,11 +85,8 @@ func difference(before, after []acl.Grant) []acl.Grant {
 	return out
 }
 
-// risk notes that the user of rec, as it was, may have been the last
-// administrator.
-func (e *Edit) risk(rec *Record) {
-	e.doorAtRisk = e.doorAtRisk || rec.signsInLocally() && rec.reachesEverything()
-}
+// risk notes that a user, as it was, may have been the last administrator.
+func (e *Edit) risk(u *User) { e.doorAtRisk = e.doorAtRisk || u.signsInLocally() }
 
 // keepDoor returns LastAdmin unless somebody with all rights is left who can sign
 // in without an outside directory. It looks only when the unit of work has
@@ -103,11 +100,18 @@ func (e *Edit) keepDoor(ctx context.Context) error {
 		return err
 	}
 	for _, id := range candidates {
-		rec, err := e.tx.RecordByID(ctx, id)
+		u, err := e.tx.User(ctx, id)
 		if err != nil {
 			return err
 		}
-		if rec.signsInLocally() && rec.Principal().Policy.AllRights() {
+		if !u.signsInLocally() {
+			continue
+		}
+		roles, err := e.tx.RolesOf(ctx, id)
+		if err != nil {
+			return err
+		}
+		if NewPrincipal(u, roles).Policy.AllRights() {
 			return nil
 		}
 	}
@@ -116,8 +120,7 @@ func (e *Edit) keepDoor(ctx context.Context) error {
 
 // signsInLocally reports whether the user can sign in to the API with nothing
 // but its password.
-func (r *Record) signsInLocally() bool {
-	u := &r.User
+func (u *User) signsInLocally() bool {
 	if !u.Active || u.Provider != ProviderLocal || u.PasswordHash == "" {
 		return false
 	}
@@ -127,10 +130,21 @@ func (r *Record) signsInLocally() bool {
 	})
 }
 
-// reachesEverything reports whether a grant of the user covers every HTTP path:
-// nobody without one has all rights; see UserReader.AdminCandidates.
-func (r *Record) reachesEverything() bool {
-	return slices.ContainsFunc(r.Grants, func(g acl.Grant) bool {
-		return g.Context == acl.HTTP && g.Effect == acl.Allow && slices.Contains([]string{"/#", "#", "+/#"}, g.Resource)
-	})
+// grantsOf returns what the roles of a user give and forbid, nothing for a caller
+// with all rights: nobody asks for it then.
+func (e *Edit) grantsOf(ctx context.Context, id UserID) ([]acl.Grant, error) {
+	if e.hasAllRights() {
+		return nil, nil
+	}
+	roles, err := e.tx.RolesOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var all []acl.Grant
+	for i := range roles {
+		all = append(all, grants(roles[i].ID, roles[i].Permissions...)...)
+	}
+	return all, nil
 }
+
+func (e *Edit) hasAllRights() bool { return e.rights == nil || e.rights.AllRights() }

@@ -177,13 +177,8 @@ func (e *Edit) replacePermission(ctx context.Context, r *Role, action Action, be
 	if err != nil {
 		return err
 	}
-	holders, err := e.tx.UsersWithRole(ctx, r.ID)
-	if err != nil {
-		return err
-	}
 	e.doorAtRisk = true
 	e.TouchKind(RoleChange, string(r.ID))
-	e.Touch(holders...)
 	e.Audit(action, r.target(), permissionChange(before, after))
 	return nil
 }

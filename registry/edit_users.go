@@ -37,11 +37,11 @@ func (e *Edit) CreateUser(ctx context.Context, spec UserSpec, password PasswordH
 			return User{}, err
 		}
 	}
-	rec, err := e.tx.RecordByID(ctx, u.ID)
+	given, err := e.grantsOf(ctx, u.ID)
 	if err != nil {
 		return User{}, err
 	}
-	if err := e.requireMayReplace(u.ID, nil, rec.Grants); err != nil {
+	if err := e.requireMayReplace(u.ID, nil, given); err != nil {
 		return User{}, err
 	}
 	e.Touch(u.ID)
@@ -75,31 +75,35 @@ func (e *Edit) givePrivateRole(ctx context.Context, u *User, own []Permission) e
 // or a certificate is taken, and Forbidden when a right that the user has, before
 // or after, is not the caller's too.
 func (e *Edit) AmendUser(ctx context.Context, id UserID, action Action, f func(*User) error) (User, error) {
-	before, err := e.tx.RecordByID(ctx, id)
+	before, err := e.tx.User(ctx, id)
 	if err != nil {
 		return User{}, err
 	}
-	u := before.User.Clone()
+	had, err := e.grantsOf(ctx, id)
+	if err != nil {
+		return User{}, err
+	}
+	u := before.Clone()
 	if err := f(&u); err != nil {
 		return User{}, err
 	}
-	if err := e.checkAmended(ctx, &before.User, &u); err != nil {
+	if err := e.checkAmended(ctx, &before, &u); err != nil {
 		return User{}, err
 	}
 	if err := e.tx.UpdateUser(ctx, u); err != nil {
 		return User{}, err
 	}
-	if u.Provider != before.User.Provider {
+	if u.Provider != before.Provider {
 		if _, err := e.tx.DeleteTokensOf(ctx, id); err != nil {
 			return User{}, err
 		}
 	}
-	if err := e.mayAmend(ctx, &before, &u); err != nil {
+	if err := e.mayAmend(ctx, &before, &u, had); err != nil {
 		return User{}, err
 	}
 	e.risk(&before)
 	e.Touch(id)
-	e.Audit(action, u.target(), compareUsers(&before.User, &u)...)
+	e.Audit(action, u.target(), compareUsers(&before, &u)...)
 	return u, nil
 }
 
@@ -121,30 +125,33 @@ func (e *Edit) checkAmended(ctx context.Context, before, u *User) error {
 
 // mayAmend judges whether the caller may turn the one into the other, which is
 // stored already.
-func (e *Edit) mayAmend(ctx context.Context, before *Record, u *User) error {
-	after := before.Grants
-	if !slices.Equal(before.User.Roles, u.Roles) {
-		rec, err := e.tx.RecordByID(ctx, u.ID)
-		if err != nil {
+func (e *Edit) mayAmend(ctx context.Context, before, u *User, had []acl.Grant) error {
+	has := had
+	if !slices.Equal(before.Roles, u.Roles) {
+		var err error
+		if has, err = e.grantsOf(ctx, u.ID); err != nil {
 			return err
 		}
-		after = rec.Grants
 	}
-	return e.requireMayReplace(u.ID, before.Grants, after)
+	return e.requireMayReplace(u.ID, had, has)
 }
 
 // DeleteUser removes a user and revokes the certificates that we issued to it. It
 // returns NotFound, Conflict for the caller's own account, and Forbidden when the
 // user has a right that the caller has not.
 func (e *Edit) DeleteUser(ctx context.Context, id UserID) error {
-	rec, err := e.tx.RecordByID(ctx, id)
+	u, err := e.tx.User(ctx, id)
 	if err != nil {
 		return err
 	}
 	if e.isSelf(id) {
 		return Errorf(Conflict, "", "one's own user can't be deleted")
 	}
-	if err := e.requireMayReplace(id, rec.Grants, nil); err != nil {
+	has, err := e.grantsOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := e.requireMayReplace(id, has, nil); err != nil {
 		return err
 	}
 	if err := e.tx.RevokeIssuedOf(ctx, id, e.now, ca.CessationOfOperation); err != nil {
@@ -153,9 +160,9 @@ func (e *Edit) DeleteUser(ctx context.Context, id UserID) error {
 	if err := e.tx.DeleteUser(ctx, id); err != nil {
 		return err
 	}
-	e.risk(&rec)
+	e.risk(&u)
 	e.Touch(id)
-	e.Audit(UserDeleted, rec.User.target(), compareUsers(&rec.User, &User{}).Deleted()...)
+	e.Audit(UserDeleted, u.target(), compareUsers(&u, &User{}).Deleted()...)
 	return nil
 }
 
@@ -163,11 +170,15 @@ func (e *Edit) DeleteUser(ctx context.Context, id UserID) error {
 // not, and NotFound when there is no such user: whoever changes what a user signs
 // in with could use its rights.
 func (e *Edit) RequireMayChange(ctx context.Context, id UserID) (User, error) {
-	rec, err := e.tx.RecordByID(ctx, id)
+	u, err := e.tx.User(ctx, id)
 	if err != nil {
 		return User{}, err
 	}
-	return rec.User, e.requireMayReplace(id, rec.Grants, rec.Grants)
+	has, err := e.grantsOf(ctx, id)
+	if err != nil {
+		return User{}, err
+	}
+	return u, e.requireMayReplace(id, has, has)
 }
 
 func (u *User) target() Target {

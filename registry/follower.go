@@ -2,19 +2,18 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Enforcer makes the live and stored sessions of a user obey what the user is
-// now. It returns when they do.
+// Enforcer makes the live and stored sessions of users obey what they are now. It
+// returns when they do.
 type Enforcer interface {
-	// Enforce is called after the subject's principal was swapped; after is nil
-	// for a user that is gone. It may be called again with nothing new.
-	Enforce(ctx context.Context, id UserID, before, after *Principal)
+	// Enforce is called after the principals of these users were swapped. It may
+	// be called again with nothing new.
+	Enforce(ctx context.Context, users []Swapped)
 }
 
 // RecordCache is told of every change, so that it never answers with what is
@@ -33,7 +32,7 @@ type RecordCache interface {
 // FollowedStore is what a follower reads.
 type FollowedStore interface {
 	ChangeLog
-	RecordReader
+	PrincipalStore
 }
 
 // FollowerConfig says how changes are followed.
@@ -158,79 +157,149 @@ func (f *Follower) WaitEnforced(ctx context.Context, n uint64) error {
 	}
 }
 
-// batch is how many changes are read at once.
-const batch = 512
-
 func (f *Follower) catchUp(ctx context.Context) error {
+	asked := f.cfg.Now()
+	n, err := f.follow(ctx)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		f.advance(n)
+	}
+	f.heard.Store(asked.UnixNano()) // not before: what was told must stand first
+	return nil
+}
+
+// follow brings everything up to date that has changed, and returns up to which
+// number. First nothing old may be answered any more; then all principals are
+// swapped, each once; then their sessions obey; then those hear of it who listen.
+func (f *Follower) follow(ctx context.Context) (uint64, error) {
+	var b batch
+	if err := f.extend(ctx, &b, f.Enforced()); err != nil || b.last == 0 {
+		return 0, err
+	}
+	roles, err := f.readRoles(ctx, &b)
+	if err != nil {
+		return 0, err
+	}
+	swapped, err := f.swapUsers(ctx, &b)
+	if err != nil {
+		return 0, err
+	}
+	swapped = append(swapped, f.principals.swapRoles(roles, b.users)...)
+	for _, e := range f.enforcers {
+		e.Enforce(ctx, swapped)
+	}
+	for kind := range b.others {
+		if err := f.reload(ctx, kind.concerns); err != nil {
+			return 0, err
+		}
+	}
+	return b.last, nil
+}
+
+// batch is what has changed since when, each once.
+type batch struct {
+	last   uint64
+	users  map[UserID]uint64
+	roles  map[RoleID]uint64
+	others map[ChangeKind]bool
+}
+
+// add takes changes into b.
+func (b *batch) add(changes []Change) {
+	if b.users == nil {
+		b.users, b.roles, b.others = make(map[UserID]uint64), make(map[RoleID]uint64), make(map[ChangeKind]bool)
+	}
+	for _, c := range changes {
+		switch c.Kind {
+		case UserChange:
+			b.users[c.User()] = c.Number
+		case RoleChange:
+			b.roles[c.Role()] = c.Number
+		default:
+		}
+		if c.Kind != UserChange {
+			b.others[c.Kind] = true
+		}
+		b.last = c.Number
+	}
+}
+
+// page is how many changes are read at once.
+const page = 512
+
+// extend adds to b what is in the line past a number, and has nothing older be an
+// answer any more.
+func (f *Follower) extend(ctx context.Context, b *batch, after uint64) error {
 	for {
-		asked := f.cfg.Now()
-		changes, err := f.store.Changes(ctx, f.Enforced(), batch)
+		changes, err := f.store.Changes(ctx, after, page)
 		if err != nil {
 			return err
 		}
-		if err := f.followAll(ctx, changes); err != nil {
-			return err
+		b.add(changes)
+		for _, c := range changes {
+			// The cache first: a look-up that begins after it gets nothing old
+			// there, and one that began before is noted by principals.
+			if f.cache != nil {
+				f.cache.Changed(c)
+			}
 		}
-		if len(changes) < batch {
-			f.heard.Store(asked.UnixNano()) // not before: what was told must stand first
+		if len(changes) < page {
+			f.principals.changed(b.users, b.roles)
 			return nil
 		}
+		after = changes[len(changes)-1].Number
 	}
 }
 
-// followAll brings everything up to date that the changes name. What is read for
-// the first of a kind holds all of them: they are committed already.
-func (f *Follower) followAll(ctx context.Context, changes []Change) error {
-	reloaded := make(map[ChangeKind]bool)
-	for _, c := range changes {
-		if err := f.followOne(ctx, c, reloaded); err != nil {
-			return err
+// readRoles reads the roles of b that anybody holds, as they stand together at one
+// time. What has changed since b was read is taken into it, for a later version of
+// one role must not meet an earlier one of another.
+func (f *Follower) readRoles(ctx context.Context, b *batch) (map[RoleID]*heldRole, error) {
+	for {
+		read, err := f.principals.cfg.Roles.reread(ctx, f.store, b.roles)
+		if err != nil {
+			return nil, err
 		}
-		f.advance(c.Number)
+		latest := b.last
+		for _, r := range read {
+			latest = max(latest, r.version)
+		}
+		if latest == b.last {
+			return read, nil
+		}
+		if err := f.extend(ctx, b, b.last); err != nil {
+			return nil, err
+		}
 	}
-	return nil
 }
 
-func (f *Follower) followOne(ctx context.Context, c Change, reloaded map[ChangeKind]bool) error {
-	// The cache first: a look-up that begins after it gets nothing old there, and
-	// one that began before is noted by principals.
-	if f.cache != nil {
-		f.cache.Changed(c)
+// swapUsers brings the users of b up to date. Their records are read now, so they
+// may already hold later changes; their rows will find nothing to do.
+func (f *Follower) swapUsers(ctx context.Context, b *batch) ([]Swapped, error) {
+	var all []Swapped
+	for id, n := range b.users {
+		held := f.principals.holds(id)
+		if !held && f.cache == nil {
+			continue
+		}
+		rec, pr, err := f.principals.current(ctx, id)
+		if ignoreNotFound(err) != nil {
+			return nil, err
+		}
+		if s, ok := f.principals.swap(id, pr); ok {
+			all = append(all, s)
+		}
+		switch {
+		case f.cache == nil:
+		case pr == nil:
+			f.cache.Bury(id, n)
+		default:
+			f.cache.Put(rec)
+		}
 	}
-	if c.Kind == UserChange {
-		return f.follow(ctx, c.User(), c.Number)
-	}
-	if reloaded[c.Kind] {
-		return nil
-	}
-	reloaded[c.Kind] = true
-	return f.reload(ctx, c.Kind.concerns)
-}
-
-// follow brings one user up to date: live sessions obey, then the cache learns
-// what is new. The record is read now, so it may already hold later changes; their
-// rows will find nothing to do.
-func (f *Follower) follow(ctx context.Context, id UserID, n uint64) error {
-	held := f.principals.changed(id, n)
-	if !held && f.cache == nil {
-		return nil
-	}
-	rec, err := f.store.RecordByID(ctx, id)
-	gone := errors.Is(err, NotFound)
-	if err != nil && !gone {
-		return err
-	}
-	if held {
-		f.enforce(ctx, id, rec, gone)
-	}
-	switch {
-	case f.cache == nil:
-	case gone:
-		f.cache.Bury(id, n)
-	default:
-		f.cache.Put(rec)
-	}
-	return nil
+	return all, nil
 }
 
 // reload calls the listeners of the kinds that concerned says yes to.
@@ -244,17 +313,6 @@ func (f *Follower) reload(ctx context.Context, concerned func(ChangeKind) bool) 
 		}
 	}
 	return nil
-}
-
-func (f *Follower) enforce(ctx context.Context, id UserID, rec Record, gone bool) {
-	var pr *Principal
-	if !gone {
-		pr = rec.Principal()
-	}
-	before, after := f.principals.swap(id, pr)
-	for _, e := range f.enforcers {
-		e.Enforce(ctx, id, before, after)
-	}
 }
 
 func (f *Follower) advance(n uint64) {

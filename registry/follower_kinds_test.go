@@ -35,7 +35,7 @@ func newFollowed(t *testing.T) *followed {
 	f.OnChange(AnchorChange, func(context.Context) error { call("anchors"); return nil })
 	f.OnChange(AnchorChange, func(context.Context) error { call("anchors, too"); return f.fails })
 	f.OnChange(WindowChange, func(context.Context) error { call("window"); return nil })
-	if err := f.Start(t.Context(), NewPrincipals(f.store, 10, f.Fresh), nil); err != nil {
+	if err := f.Start(t.Context(), f.store.near(10, f.Fresh), nil); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -87,8 +87,8 @@ func TestAChangeIsEnforcedOnceAllHaveHeardIt(t *testing.T) {
 	f.store.changed(AnchorChange)
 	last := f.store.changed(AnchorChange)
 	f.fails = errors.New("unreachable")
-	if err := f.catchUp(t.Context()); !errors.Is(err, f.fails) || f.Enforced() != n-1 {
-		t.Errorf("while one fails: %v, enforced is %d, want %d", err, f.Enforced(), n-1)
+	if err := f.catchUp(t.Context()); !errors.Is(err, f.fails) || f.Enforced() >= n {
+		t.Errorf("while one fails: %v, enforced is %d, want less than %d", err, f.Enforced(), n)
 	}
 	f.heard("while one fails", "[anchors anchors, too]")
 	f.fails = nil

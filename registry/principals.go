@@ -3,7 +3,9 @@ package registry
 import (
 	"container/list"
 	"context"
+	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"weak"
@@ -27,9 +29,7 @@ func (s *Subject) Principal() *Principal { return s.current.Load() }
 // Principals is the near cache: it hands out subjects, remembers those lately
 // asked for, and knows every one that some session still holds.
 type Principals struct {
-	source RecordReader
-	size   int
-	fresh  func() bool // whether changes are being heard
+	cfg PrincipalsConfig
 
 	mu     sync.Mutex
 	live   map[UserID]weak.Pointer[Subject] // all that anybody holds
@@ -42,16 +42,33 @@ type Principals struct {
 
 // load is one look-up under way. Changes that arrive meanwhile are noted, so
 // that an answer from before the change is not kept.
-type load struct{ changed map[UserID]uint64 }
+type load struct {
+	users map[UserID]uint64
+	roles map[RoleID]uint64
+}
 
-// NewPrincipals returns a near cache of size subjects in front of source. fresh
-// says whether changes are being heard: while it says no, nothing is answered
-// from memory alone.
-func NewPrincipals(source RecordReader, size int, fresh func() bool) *Principals {
+// PrincipalStore is where principals are read from.
+type PrincipalStore interface {
+	RecordReader
+	RoleSource
+}
+
+// PrincipalsConfig says where principals come from and how many are remembered.
+type PrincipalsConfig struct {
+	Store PrincipalStore
+	Cache RecordReader // asked before the store; nil: there is none
+	Roles *HeldRoles
+	Size  int // users that are remembered though nobody holds them
+	// Fresh says whether changes are being heard. While it says no, nothing is
+	// answered from memory alone.
+	Fresh func() bool
+}
+
+// NewPrincipals returns a near cache that knows nobody yet.
+func NewPrincipals(cfg PrincipalsConfig) *Principals {
+	cfg.Size = max(cfg.Size, 1)
 	return &Principals{
-		source: source,
-		size:   max(size, 1),
-		fresh:  fresh,
+		cfg:    cfg,
 		live:   make(map[UserID]weak.Pointer[Subject]),
 		names:  make(map[string]*list.Element),
 		recent: list.New(),
@@ -67,16 +84,12 @@ func (p *Principals) ByName(ctx context.Context, username string) (*Subject, err
 		return s, nil
 	}
 	p.misses.Add(1)
-	return p.fetch(ctx, func(ctx context.Context) (Record, error) {
-		return p.source.RecordByName(ctx, username)
-	})
+	return p.fetch(ctx, func(from RecordReader) (Record, error) { return from.RecordByName(ctx, username) })
 }
 
 // ByFingerprint returns the subject of the user who registered the certificate.
 func (p *Principals) ByFingerprint(ctx context.Context, sha256 string) (*Subject, error) {
-	return p.fetch(ctx, func(ctx context.Context) (Record, error) {
-		return p.source.RecordByFingerprint(ctx, sha256)
-	})
+	return p.fetch(ctx, func(from RecordReader) (Record, error) { return from.RecordByFingerprint(ctx, sha256) })
 }
 
 // ByID returns the subject of the user id.
@@ -86,21 +99,24 @@ func (p *Principals) ByID(ctx context.Context, id UserID) (*Subject, error) {
 		return s, nil
 	}
 	p.misses.Add(1)
-	return p.fetch(ctx, func(ctx context.Context) (Record, error) {
-		return p.source.RecordByID(ctx, id)
-	})
+	return p.fetch(ctx, func(from RecordReader) (Record, error) { return from.RecordByID(ctx, id) })
 }
 
-// Stats returns how many look-ups memory answered, how many it did not, and how
-// many users it holds.
-func (p *Principals) Stats() (hits, misses uint64, held int) {
+// PrincipalStats are figures of the near cache.
+type PrincipalStats struct {
+	Hits, Misses uint64 // look-ups that memory answered, and that it did not
+	Users, Roles int    // that are held
+}
+
+// Stats returns the figures of now.
+func (p *Principals) Stats() PrincipalStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.hits.Load(), p.misses.Load(), len(p.live)
+	return PrincipalStats{Hits: p.hits.Load(), Misses: p.misses.Load(), Users: len(p.live), Roles: p.cfg.Roles.len()}
 }
 
 func (p *Principals) remembered(username string) *Subject {
-	if !p.fresh() {
+	if !p.cfg.Fresh() {
 		return nil
 	}
 	p.mu.Lock()
@@ -119,7 +135,7 @@ func (p *Principals) remembered(username string) *Subject {
 }
 
 func (p *Principals) held(id UserID) *Subject {
-	if !p.fresh() {
+	if !p.cfg.Fresh() {
 		return nil
 	}
 	p.mu.Lock()
@@ -127,35 +143,96 @@ func (p *Principals) held(id UserID) *Subject {
 	return p.live[id].Value()
 }
 
-// fetch reads a record and puts it in its subject, unless a change that came
+// fetch reads a principal and puts it in its subject, unless a change that came
 // while it was read makes it old: then it reads again.
-func (p *Principals) fetch(ctx context.Context, read func(context.Context) (Record, error)) (*Subject, error) {
+func (p *Principals) fetch(ctx context.Context, ask func(RecordReader) (Record, error)) (*Subject, error) {
+	from := p.cfg.Cache
 	for {
-		l := &load{changed: make(map[UserID]uint64)}
-		p.mu.Lock()
-		p.loads[l] = struct{}{}
-		p.mu.Unlock()
-
-		rec, err := read(ctx)
-		var pr *Principal
-		if err == nil {
-			pr = rec.Principal()
-		}
-
-		p.mu.Lock()
-		delete(p.loads, l)
-		if err != nil {
-			p.mu.Unlock()
+		l := p.begin()
+		pr, err := p.read(ctx, from, ask)
+		switch {
+		case errors.Is(err, errMixed) && ctx.Err() == nil:
+			p.end(l)
+			from = nil // what the cache has is no answer
+		case err != nil:
+			p.end(l)
 			return nil, err
+		default:
+			if s := p.accept(l, pr); s != nil {
+				return s, nil
+			}
 		}
-		if rec.User.Version < l.changed[rec.User.ID] {
-			p.mu.Unlock()
+	}
+}
+
+// read reads a principal from a cache or, if that is nil, from the store.
+func (p *Principals) read(ctx context.Context, from RecordReader, ask func(RecordReader) (Record, error)) (*Principal, error) {
+	if from == nil {
+		from = p.cfg.Store
+	}
+	rec, err := ask(from)
+	if err != nil {
+		return nil, err
+	}
+	held, err := p.cfg.Roles.of(ctx, p.cfg.Store, &rec)
+	if err != nil {
+		return nil, err
+	}
+	return newPrincipal(rec.User, held), nil
+}
+
+// current reads a user from the store, with its principal: nil, and NotFound, when
+// it is gone.
+func (p *Principals) current(ctx context.Context, id UserID) (Record, *Principal, error) {
+	for {
+		rec, err := p.cfg.Store.RecordByID(ctx, id)
+		if err != nil {
+			return Record{}, nil, err
+		}
+		held, err := p.cfg.Roles.of(ctx, p.cfg.Store, &rec)
+		if errors.Is(err, errMixed) && ctx.Err() == nil {
 			continue
 		}
-		s := p.keep(pr)
-		p.mu.Unlock()
-		return s, nil
+		if err != nil {
+			return Record{}, nil, err
+		}
+		return rec, newPrincipal(rec.User, held), nil
 	}
+}
+
+// begin notes that a look-up is under way.
+func (p *Principals) begin() *load {
+	l := &load{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.loads[l] = struct{}{}
+	return l
+}
+
+func (p *Principals) end(l *load) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.loads, l)
+}
+
+// accept ends a look-up and keeps what it found. It returns nil if that is old
+// already.
+func (p *Principals) accept(l *load, pr *Principal) *Subject {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.loads, l)
+	if l.outdates(pr) {
+		return nil
+	}
+	return p.keep(pr)
+}
+
+// outdates reports whether a change that came during the look-up is not in pr.
+func (l *load) outdates(pr *Principal) bool {
+	if pr.User.Version < l.users[pr.User.ID] {
+		return true
+	}
+	return slices.ContainsFunc(pr.held.roles, func(h *heldRole) bool { return h.version < l.roles[h.id] })
 }
 
 // keep puts pr in the subject of its user unless a newer one stands there, and
@@ -168,7 +245,7 @@ func (p *Principals) keep(pr *Principal) *Subject {
 		p.live[id] = weak.Make(s)
 		runtime.AddCleanup(s, p.forget, id)
 	}
-	if old := s.Principal(); old == nil || old.User.Version <= pr.User.Version {
+	if old := s.Principal(); old == nil || !pr.older(old) {
 		s.current.Store(pr)
 	}
 	p.remember(s)
@@ -186,44 +263,38 @@ func (p *Principals) remember(s *Subject) {
 		p.drop(e, name) // the name went to another user
 	}
 	p.names[name] = p.recent.PushFront(s)
-	for p.recent.Len() > p.size {
+	for p.recent.Len() > p.cfg.Size {
 		oldest := p.recent.Back()
 		p.drop(oldest, nameOf(oldest))
 	}
 }
 
-// changed notes that user id is another since change n, so that no look-up under
-// way keeps an older answer, and reports whether anybody holds its subject.
-func (p *Principals) changed(id UserID, n uint64) (held bool) {
+// changed notes what is another since when, so that no look-up under way keeps an
+// older answer.
+func (p *Principals) changed(users map[UserID]uint64, roles map[RoleID]uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.loads {
-		l.changed[id] = max(l.changed[id], n)
+		l.users, l.roles = later(l.users, users), later(l.roles, roles)
 	}
-	return p.live[id].Value() != nil
 }
 
-// swap puts pr, nil when the user is gone, in the subject of user id, unless a
-// newer one stands there. It returns what stood there before and what stands
-// there now, both nil when nobody holds the subject.
-func (p *Principals) swap(id UserID, pr *Principal) (before, after *Principal) {
+// later adds to m the numbers that are higher than those in it.
+func later[K comparable](m, more map[K]uint64) map[K]uint64 {
+	if m == nil {
+		m = make(map[K]uint64, len(more))
+	}
+	for k, n := range more {
+		m[k] = max(m[k], n)
+	}
+	return m
+}
+
+// holds reports whether anybody holds the subject of user id.
+func (p *Principals) holds(id UserID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.live[id].Value()
-	if s == nil {
-		return nil, nil
-	}
-	before = s.Principal()
-	if before != nil && pr != nil && pr.User.Version < before.User.Version {
-		return before, before
-	}
-	if before != nil && (pr == nil || pr.User.Username != before.User.Username) {
-		if e := p.names[before.User.Username]; e != nil && e.Value.(*Subject) == s {
-			p.drop(e, before.User.Username)
-		}
-	}
-	s.current.Store(pr)
-	return before, pr
+	return p.live[id].Value() != nil
 }
 
 // forget removes the entry of a subject that nobody holds any more.

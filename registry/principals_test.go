@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"sync"
 	"testing"
@@ -13,35 +12,66 @@ import (
 	"mqttwarden/registry/acl"
 )
 
-// fakeStore is a line of changes and the records they tell of.
+// fakeStore is a line of changes and the users and roles they tell of.
 type fakeStore struct {
 	mu      sync.Mutex
-	records map[UserID]Record
+	users   map[UserID]User
+	roles   map[RoleID]Role
 	changes []Change
 	reads   int
 	down    error
 	onRead  func() // called after a record was taken, before it is handed out
 }
 
-func newFakeStore() *fakeStore { return &fakeStore{records: make(map[UserID]Record)} }
+func newFakeStore() *fakeStore {
+	return &fakeStore{users: make(map[UserID]User), roles: make(map[RoleID]Role)}
+}
 
-// put commits a user under the next number.
+// near returns a near cache of size users in front of f.
+func (f *fakeStore) near(size int, fresh func() bool) *Principals {
+	return NewPrincipals(PrincipalsConfig{Store: f, Roles: NewHeldRoles(), Size: size, Fresh: fresh})
+}
+
+// principal returns a user as it stands.
+func (f *fakeStore) principal(id UserID) *Principal {
+	u := f.users[id]
+	var roles []Role
+	for _, r := range u.Roles {
+		roles = append(roles, f.roles[r])
+	}
+	return NewPrincipal(u, roles)
+}
+
+// put commits a user under the next number, with a role of its own for a topic.
 func (f *fakeStore) put(id UserID, name, topic string) uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := uint64(len(f.changes) + 1)
-	f.records[id] = Record{
-		User:   User{ID: id, Username: name, Active: true, Version: n},
-		Grants: []acl.Grant{{Context: acl.MQTT, Operation: acl.Write, Resource: topic}},
-	}
+	role := RoleID(string(id) + " " + topic)
+	f.roles[role] = roleFor(role, topic, n)
+	f.users[id] = User{ID: id, Username: name, Active: true, Version: n, Roles: []RoleID{role}}
 	f.changes = append(f.changes, Change{Number: n, Kind: UserChange, ID: string(id), Time: time.Unix(int64(n), 0)})
+	return n
+}
+
+func roleFor(id RoleID, topic string, version uint64) Role {
+	return Role{ID: id, Version: version, Permissions: []Permission{{ID: "p", Context: acl.MQTT, Operation: acl.Write, Resource: topic}}}
+}
+
+// putRole commits another topic of a role.
+func (f *fakeStore) putRole(id RoleID, topic string) uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := uint64(len(f.changes) + 1)
+	f.roles[id] = roleFor(id, topic, n)
+	f.changes = append(f.changes, Change{Number: n, Kind: RoleChange, ID: string(id)})
 	return n
 }
 
 func (f *fakeStore) remove(id UserID) uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.records, id)
+	delete(f.users, id)
 	n := uint64(len(f.changes) + 1)
 	f.changes = append(f.changes, Change{Number: n, Kind: UserChange, ID: string(id)})
 	return n
@@ -51,9 +81,13 @@ func (f *fakeStore) find(match func(User) bool) (Record, error) {
 	f.mu.Lock()
 	f.reads++
 	rec, err := Record{}, Errorf(NotFound, "", "no such user")
-	for _, r := range f.records {
-		if match(r.User) {
-			rec, err = r, nil
+	for _, u := range f.users {
+		if !match(u) {
+			continue
+		}
+		rec, err = Record{User: u}, nil
+		for _, id := range u.Roles {
+			rec.RoleVersions = append(rec.RoleVersions, f.roles[id].Version)
 		}
 	}
 	if f.down != nil {
@@ -77,6 +111,19 @@ func (f *fakeStore) RecordByName(_ context.Context, name string) (Record, error)
 
 func (f *fakeStore) RecordByFingerprint(_ context.Context, fp string) (Record, error) {
 	return f.find(func(u User) bool { return u.FingerprintValid(fp, time.Time{}) })
+}
+
+// RolesByID implements RoleSource.
+func (f *fakeStore) RolesByID(_ context.Context, ids []RoleID) ([]Role, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var roles []Role
+	for _, id := range ids {
+		if r, ok := f.roles[id]; ok {
+			roles = append(roles, r)
+		}
+	}
+	return roles, f.down
 }
 
 func (f *fakeStore) Changes(_ context.Context, after uint64, limit int) ([]Change, error) {
@@ -109,7 +156,7 @@ func name(s *Subject) string {
 func TestPrincipalsAnswerFromMemoryOnceAsked(t *testing.T) {
 	f := newFakeStore()
 	f.put("1", "alice", "a")
-	p := NewPrincipals(f, 10, always)
+	p := f.near(10, always)
 	first, err := p.ByName(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +179,7 @@ func TestPrincipalsAnswerFromMemoryOnceAsked(t *testing.T) {
 func TestPrincipalsSayUnavailableForAStoreThatFails(t *testing.T) {
 	f := newFakeStore()
 	f.down = Errorf(Unavailable, "", "disk on fire")
-	_, err := NewPrincipals(f, 10, always).ByName(t.Context(), "alice")
+	_, err := f.near(10, always).ByName(t.Context(), "alice")
 	if !errors.Is(err, Unavailable) {
 		t.Errorf("got %v, want Unavailable", err)
 	}
@@ -142,7 +189,7 @@ func TestPrincipalsDoNotTrustMemoryThatIsNotFresh(t *testing.T) {
 	f := newFakeStore()
 	f.put("1", "alice", "a")
 	fresh := true
-	p := NewPrincipals(f, 10, func() bool { return fresh })
+	p := f.near(10, func() bool { return fresh })
 	s, err := p.ByName(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +205,7 @@ func TestPrincipalsDoNotTrustMemoryThatIsNotFresh(t *testing.T) {
 
 func TestPrincipalsForgetWhatNobodyHolds(t *testing.T) {
 	f := newFakeStore()
-	p := NewPrincipals(f, 4, always)
+	p := f.near(4, always)
 	for i := range 50 {
 		id := UserID(fmt.Sprint(i))
 		f.put(id, "user-"+string(id), "a")
@@ -169,7 +216,7 @@ func TestPrincipalsForgetWhatNobodyHolds(t *testing.T) {
 	held := 50
 	for range 100 { // cleanups run some time after a collection
 		runtime.GC()
-		if _, _, held = p.Stats(); held <= 4 {
+		if held = p.Stats().Users; held <= 4 {
 			break
 		}
 		runtime.Gosched()
@@ -183,7 +230,7 @@ func TestPrincipalsForgetWhatNobodyHolds(t *testing.T) {
 func TestPrincipalsKeepTheSubjectThatASessionHolds(t *testing.T) {
 	f := newFakeStore()
 	f.put("1", "alice", "a")
-	p := NewPrincipals(f, 1, always)
+	p := f.near(1, always)
 	alice, err := p.ByName(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
@@ -205,19 +252,19 @@ func TestPrincipalsKeepTheSubjectThatASessionHolds(t *testing.T) {
 func TestPrincipalsReadAgainWhenAChangeOvertakesTheRead(t *testing.T) {
 	f := newFakeStore()
 	f.put("1", "alice", "old")
-	p := NewPrincipals(f, 10, always)
+	p := f.near(10, always)
 	once := sync.Once{}
 	f.onRead = func() {
 		once.Do(func() { // the record was read; now it changes, before it is kept
 			n := f.put("1", "alice", "new")
-			p.changed("1", n)
+			p.changed(map[UserID]uint64{"1": n}, nil)
 		})
 	}
 	s, err := p.ByName(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Principal().Grants[0].Resource; got != "new" {
+	if got := s.Principal().Grants()[0].Resource; got != "new" {
 		t.Errorf("kept the grants from before the change: %q", got)
 	}
 }
@@ -225,15 +272,15 @@ func TestPrincipalsReadAgainWhenAChangeOvertakesTheRead(t *testing.T) {
 func TestPrincipalsNeverGoBackToAnOlderPrincipal(t *testing.T) {
 	f := newFakeStore()
 	f.put("1", "alice", "one")
-	old := f.records["1"]
+	old := f.principal("1")
 	f.put("1", "alice", "two")
-	p := NewPrincipals(f, 10, always)
+	p := f.near(10, always)
 	s, err := p.ByName(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, after := p.swap("1", old.Principal()); after.User.Version != 2 {
-		t.Errorf("swap put number %d in", after.User.Version)
+	if got, _ := p.swap("1", old); got.After.User.Version != 2 {
+		t.Errorf("swap put number %d in", got.After.User.Version)
 	}
 	if got := s.Principal().User.Version; got != 2 {
 		t.Errorf("the subject stands at number %d, want 2", got)
@@ -243,13 +290,13 @@ func TestPrincipalsNeverGoBackToAnOlderPrincipal(t *testing.T) {
 func TestANameThatGoesToAnotherUserIsThatUser(t *testing.T) {
 	f := newFakeStore()
 	f.put("1", "alice", "a")
-	p := NewPrincipals(f, 10, always)
+	p := f.near(10, always)
 	first, err := p.ByName(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.put("1", "alicia", "a")
-	p.swap("1", f.records["1"].Principal())
+	p.swap("1", f.principal("1"))
 	f.put("2", "alice", "b")
 	second, err := p.ByName(t.Context(), "alice")
 	if err != nil || second.ID() != "2" {
@@ -258,141 +305,5 @@ func TestANameThatGoesToAnotherUserIsThatUser(t *testing.T) {
 	renamed, err := p.ByName(t.Context(), "alicia")
 	if err != nil || renamed != first {
 		t.Errorf("got %v, %v: want the first user under its new name", renamed, err)
-	}
-}
-
-// heard notes what an enforcer and a cache were told, in order.
-type heard struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (h *heard) add(format string, args ...any) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.lines = append(h.lines, fmt.Sprintf(format, args...))
-}
-
-func (h *heard) Enforce(_ context.Context, id UserID, before, after *Principal) {
-	number := func(p *Principal) any {
-		if p == nil {
-			return "gone"
-		}
-		return p.User.Version
-	}
-	h.add("enforce %s %v->%v", id, number(before), number(after))
-}
-
-func (h *heard) Changed(c Change)         { h.add("changed %s %d", c.User(), c.Number) }
-func (h *heard) Put(r Record)             { h.add("put %s %d", r.User.ID, r.User.Version) }
-func (h *heard) Bury(id UserID, n uint64) { h.add("bury %s %d", id, n) }
-
-func following(t *testing.T, f *fakeStore, cache RecordCache, e ...Enforcer) (*Follower, *Principals) {
-	t.Helper()
-	fo := NewFollower(FollowerConfig{Poll: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler)}, f)
-	p := NewPrincipals(f, 10, fo.Fresh)
-	if err := fo.Start(t.Context(), p, cache, e...); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() { fo.Run(ctx) })
-	t.Cleanup(func() { cancel(); wg.Wait() })
-	return fo, p
-}
-
-func waitEnforced(t *testing.T, fo *Follower, n uint64) {
-	t.Helper()
-	fo.Wake()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	if err := fo.WaitEnforced(ctx, n); err != nil {
-		t.Fatalf("change %d: %v; enforced is %d", n, err, fo.Enforced())
-	}
-}
-
-func TestFollowerSwapsEnforcesAndThenTellsTheCache(t *testing.T) {
-	f := newFakeStore()
-	f.put("1", "alice", "old")
-	h := &heard{}
-	fo, p := following(t, f, h, h)
-	s, err := p.ByName(t.Context(), "alice")
-	if err != nil {
-		t.Fatal(err)
-	}
-	waitEnforced(t, fo, f.put("1", "alice", "new"))
-	if got := s.Principal().Grants[0].Resource; got != "new" {
-		t.Errorf("after the change the subject has %q", got)
-	}
-	waitEnforced(t, fo, f.remove("1"))
-	if s.Principal() != nil {
-		t.Error("a deleted user still has a principal")
-	}
-	want := "[changed 1 2 enforce 1 1->2 put 1 2 changed 1 3 enforce 1 2->gone bury 1 3]"
-	if got := fmt.Sprint(h.lines); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}
-
-func TestFollowerDoesNotReadUsersThatNobodyHolds(t *testing.T) {
-	f := newFakeStore()
-	fo, _ := following(t, f, nil)
-	var n uint64
-	for i := range 1000 {
-		n = f.put(UserID(fmt.Sprint(i)), fmt.Sprint("user-", i), "a")
-	}
-	waitEnforced(t, fo, n)
-	if f.reads != 0 {
-		t.Errorf("read %d records for nobody", f.reads)
-	}
-}
-
-func TestFollowerDoesNotCallAChangeEnforcedThatItCouldNotRead(t *testing.T) {
-	f := newFakeStore()
-	f.put("1", "alice", "old")
-	fo, p := following(t, f, nil)
-	s, err := p.ByName(t.Context(), "alice")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := f.put("1", "alice", "new")
-	f.mu.Lock()
-	f.down = errors.New("unreachable")
-	f.mu.Unlock()
-	if err := fo.catchUp(t.Context()); err == nil {
-		t.Error("catchUp hides that the store fails")
-	}
-	if fo.Enforced() >= n {
-		t.Error("the change is called enforced")
-	}
-	f.mu.Lock()
-	f.down = nil
-	f.mu.Unlock()
-	waitEnforced(t, fo, n)
-	if got := s.Principal().Grants[0].Resource; got != "new" {
-		t.Errorf("after the store came back the subject has %q", got)
-	}
-}
-
-func TestFollowerIsNotFreshAfterMaxStaleOfSilence(t *testing.T) {
-	f := newFakeStore()
-	now := time.Unix(1000, 0)
-	fo := NewFollower(FollowerConfig{MaxStale: time.Minute, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}, f)
-	if err := fo.Start(t.Context(), NewPrincipals(f, 1, fo.Fresh), nil); err != nil {
-		t.Fatal(err)
-	}
-	now = now.Add(time.Minute)
-	if !fo.Fresh() {
-		t.Error("not fresh at the bound")
-	}
-	now = now.Add(time.Nanosecond)
-	if fo.Fresh() {
-		t.Error("fresh past the bound")
-	}
-	if err := fo.catchUp(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if !fo.Fresh() {
-		t.Error("not fresh after the store answered")
 	}
 }

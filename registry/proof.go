@@ -32,7 +32,7 @@ func (pf *Proof) Holds(p *Principal, now time.Time) bool {
 	if p == nil || p.User.Username != pf.Username || pf.Expired(now) {
 		return false
 	}
-	if pf.Certificate != "" && !pf.certificateHolds(&p.User, now) {
+	if pf.Certificate != "" && !pf.certificateHolds(p.User, now) {
 		return false
 	}
 	if !pf.PasswordSet.IsZero() && !pf.PasswordSet.Equal(p.User.PasswordSet) {
@@ -68,7 +68,7 @@ func (pf *Proof) Expired(now time.Time) bool {
 // sufficient reports whether what was proven lets the user in: all required
 // methods, and at least one granted.
 func (pf *Proof) sufficient(p *Principal) bool {
-	u := &p.User
+	u := p.User
 	if !u.Active {
 		return false
 	}

@@ -37,6 +37,7 @@ type Role struct {
 	Permissions   []Permission
 	Created       time.Time
 	Updated       time.Time
+	Version       uint64 // number of the last change that touched it
 }
 
 // Validate reports the first field that breaks its rule, as Invalid.

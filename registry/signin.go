@@ -197,7 +197,7 @@ func (s *SignIn) refuseNobody(ctx context.Context, a Attempt) error {
 // prove checks every credential brought that the user may use. One that is
 // wrong refuses the attempt, whatever else is right.
 func (s *SignIn) prove(ctx context.Context, p *Principal, a Attempt) (proof Proof, err error) {
-	u := &p.User
+	u := p.User
 	proof = Proof{Username: u.Username}
 	named := a.Certificate != nil && s.certificateNames(u, a.Certificate)
 	if named {

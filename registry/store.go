@@ -51,6 +51,7 @@ type UserWriter interface {
 
 // RoleReader finds roles, each with its permissions in the order of their ids.
 type RoleReader interface {
+	RoleSource
 	Role(ctx context.Context, id RoleID) (Role, error)
 	RoleByName(ctx context.Context, name string) (Role, error)
 	Roles(ctx context.Context, q RoleQuery) ([]Role, int, error)
@@ -61,7 +62,7 @@ type RoleReader interface {
 type RoleWriter interface {
 	// CreateRole stores the role with its permissions.
 	CreateRole(ctx context.Context, r Role) error
-	// UpdateRole replaces every field but the permissions.
+	// UpdateRole replaces every field but Version and the permissions.
 	UpdateRole(ctx context.Context, r Role) error
 	// DeleteRole removes the role with its permissions and takes it from its users.
 	DeleteRole(ctx context.Context, id RoleID) error
@@ -241,8 +242,8 @@ type Tx interface {
 	AuthorityWriter
 	AnchorWriter
 	// Touch says that what kind and id name is another with this transaction,
-	// which takes a number for each, once. A touched user that is still there
-	// gets the number of its row as its version.
+	// which takes a number for each, once. A touched user or role that is still
+	// there gets the number of its row as its version.
 	Touch(kind ChangeKind, id string)
 	// Audit adds an entry; ID, Time and Change are filled in by the store.
 	Audit(e AuditEntry)

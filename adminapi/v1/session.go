@@ -58,7 +58,7 @@ func (a *API) login(ctx context.Context, in *struct{ Body loginJSON }) (*struct{
 		return nil, err
 	}
 	return &struct{ Body sessionTokenJSON }{sessionTokenJSON{
-		Token: raw, ExpiresAt: wire.Time{Time: token.Expires}, Permissions: each(p.Grants, showGrant),
+		Token: raw, ExpiresAt: wire.Time{Time: token.Expires}, Permissions: each(p.Grants(), showGrant),
 	}}, nil
 }
 
@@ -96,14 +96,14 @@ func (a *API) session(ctx context.Context, _ *struct{}) (*struct{ Body sessionJS
 	}
 	return &struct{ Body sessionJSON }{sessionJSON{
 		User:        whole,
-		Permissions: each(who.Principal.Grants, showGrant),
+		Permissions: each(who.Principal.Grants(), showGrant),
 		ExpiresAt:   wire.TimeOrNull(who.Login.Proof.Expires),
 	}}, nil
 }
 
 // ownPermissions serves GET /permissions.
 func (a *API) ownPermissions(ctx context.Context, _ *struct{}) (*struct{ Body []permissionJSON }, error) {
-	return &struct{ Body []permissionJSON }{each(access.Who(ctx).Principal.Grants, showGrant)}, nil
+	return &struct{ Body []permissionJSON }{each(access.Who(ctx).Principal.Grants(), showGrant)}, nil
 }
 
 // logout serves POST /logout. It needs no other credential than the token in the

@@ -106,7 +106,7 @@ func TestWorkIsBounded(t *testing.T) {
 		grants = append(grants, may(strings.Join(append(levels, "x"), "/")))
 	}
 	p := Compile(Source{Grants: grants})
-	if got, most := len(p.sets[0].rights[place(MQTT, Write)].allow.nodes), 3<<depth; got > most {
+	if got, most := len(p.held.sets[0].rights[place(MQTT, Write)].allow.nodes), 3<<depth; got > most {
 		t.Errorf("%d nodes, which one question may visit; want at most %d", got, most)
 	}
 	topic := strings.Repeat("a/", depth)

@@ -4,22 +4,27 @@ import "slices"
 
 // Compile makes a policy of a source. It never fails: see NewSet for grants that are
 // not valid. An entry of the client ID list that is not valid matches no ID, and under
-// a prefix that is not valid nothing may be published. src.Sets must not be changed
-// afterwards.
+// a prefix that is not valid nothing may be published.
 func Compile(src Source) *Policy {
-	p := &Policy{
+	f := &facts{
 		user:      value{src.Username, usable(src.Username)},
 		clientIDs: compileClientIDs(src.ClientIDs, src.Username),
 		prefix:    prefix{text: src.Prefix, bad: ValidPrefix(src.Prefix) != nil},
-		sets:      src.Sets,
 	}
-	if len(src.Grants) > 0 {
-		p.sets = append(slices.Clip(p.sets), NewSet(slices.Clone(src.Grants)))
+	held := src.Held
+	switch {
+	case len(src.Grants) > 0 && held != nil:
+		held = Hold(append(slices.Clip(held.sets), NewSet(slices.Clone(src.Grants)))...)
+	case len(src.Grants) > 0:
+		held = Hold(NewSet(slices.Clone(src.Grants)))
+	case held == nil:
+		held = Hold()
 	}
-	denies := slices.ContainsFunc(p.sets, func(s *Set) bool { return s.denies })
-	p.all = !denies && p.CoversAll(everything())
-	return p
+	return &Policy{f, held}
 }
+
+// With returns the policy of the same principal when it holds something else.
+func (p *Policy) With(held *Holding) *Policy { return &Policy{p.facts, held} }
 
 // place returns where a policy keeps the right of one operation in a context.
 func place(c Context, op Operation) int {

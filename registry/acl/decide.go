@@ -78,7 +78,7 @@ func (p *Policy) decide(n *Names, ask Question) verdict {
 
 // judge answers q, which is about the right at a place.
 func (p *Policy) judge(place int, q *query, strict bool) verdict {
-	for _, s := range p.sets {
+	for _, s := range p.held.sets {
 		if g := s.denied(place, q); g != nil {
 			return verdict{reason: Denied, grant: g}
 		}
@@ -97,7 +97,7 @@ func (p *Policy) judge(place int, q *query, strict bool) verdict {
 
 // allowed returns the first allow of all that q is about, nil if there is none.
 func (p *Policy) allowed(place int, q *query) *Grant {
-	for _, s := range p.sets {
+	for _, s := range p.held.sets {
 		if g := s.allowed(place, q); g != nil {
 			return g
 		}
@@ -107,7 +107,7 @@ func (p *Policy) allowed(place int, q *query) *Grant {
 
 // deniedInPart returns the first deny of something that q is about.
 func (p *Policy) deniedInPart(place int, q *query) *Grant {
-	for _, s := range p.sets {
+	for _, s := range p.held.sets {
 		if g := s.deniedInPart(place, q); g != nil {
 			return g
 		}

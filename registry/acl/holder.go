@@ -9,10 +9,13 @@ func everything() []Grant {
 	}
 }
 
+// allOfEverything has a bit for each operation of each of everything().
+const allOfEverything = 1<<6 - 1
+
 // AllRights reports whether p allows to read and write "#" and "$SYS/#" over
 // MQTT and "/#" over HTTP and has no deny at all.
 func (p *Policy) AllRights() bool {
-	return p != nil && p.all
+	return p != nil && p.held.all
 }
 
 // CoversGrant reports whether the holder of p may hand g to somebody else: p
@@ -24,21 +27,11 @@ func (p *Policy) AllRights() bool {
 // and ${cert.cn} allow nothing, and forbid whatever they could stand for. All
 // rights cover every grant; a grant that is not valid is covered by nothing less.
 func (p *Policy) CoversGrant(g Grant) bool {
-	if p == nil || p.all {
+	if p == nil || p.held.all {
 		return p != nil
 	}
 	resource, err := g.parse()
 	return err == nil && p.covers(g, resource)
-}
-
-// CoversAll reports whether p covers each of the grants; see CoversGrant.
-func (p *Policy) CoversAll(grants []Grant) bool {
-	for _, g := range grants {
-		if !p.CoversGrant(g) {
-			return false
-		}
-	}
-	return true
 }
 
 // covers reports whether p allows all of a resource, in the context and for

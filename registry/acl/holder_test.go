@@ -75,9 +75,6 @@ func TestCoversGrant(t *testing.T) {
 			if got := p.CoversGrant(tt.grant); got != tt.want {
 				t.Errorf("CoversGrant(%s) = %v, want %v", tt.grant, got, tt.want)
 			}
-			if got := p.CoversAll([]Grant{tt.grant, tt.grant}); got != tt.want {
-				t.Errorf("CoversAll(%s, again) = %v, want %v", tt.grant, got, tt.want)
-			}
 		})
 	}
 }

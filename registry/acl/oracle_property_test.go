@@ -49,9 +49,11 @@ func inSets(t *rapid.T, src Source) Source {
 			src.Grants = append(src.Grants, g)
 		}
 	}
-	for _, grants := range sets {
-		src.Sets = append(src.Sets, NewSet(grants))
+	held := make([]*Set, len(sets))
+	for i, grants := range sets {
+		held[i] = NewSet(grants)
 	}
+	src.Held = Hold(held...)
 	return src
 }
 

@@ -2,24 +2,27 @@ package acl
 
 import "iter"
 
-// Source is what a policy is compiled from: the facts about one principal.
+// Source is what a policy is compiled from: what is known of one principal.
 type Source struct {
 	Username  string
 	ClientIDs []string // see ValidClientIDPattern; empty: any client ID
 	Prefix    string   // the publish prefix, see ValidPrefix
-	Number    uint64   // the change that made these facts
-	Sets      []*Set   // grants that it holds together with other principals
-	Grants    []Grant  // grants of its own
+	Held      *Holding // what the principal holds as others do; nil: nothing
+	Grants    []Grant  // and what it holds alone
 }
 
 // Policy is the compiled form of a Source. It never changes, so sessions and
 // goroutines share it freely. A nil *Policy allows nothing.
 type Policy struct {
+	*facts
+	held *Holding
+}
+
+// facts are what a policy knows of its principal.
+type facts struct {
 	user      value // what ${username} stands for
 	clientIDs clientIDs
 	prefix    prefix
-	sets      []*Set
-	all       bool // see AllRights
 }
 
 // Grants returns all grants that the policy rests on.
@@ -28,7 +31,7 @@ func (p *Policy) Grants() iter.Seq[Grant] {
 		if p == nil {
 			return
 		}
-		for _, s := range p.sets {
+		for _, s := range p.held.sets {
 			for _, g := range s.grants {
 				if !yield(g) {
 					return

@@ -11,6 +11,28 @@ type Set struct {
 	grants []Grant
 	rights [4]right // see place
 	denies bool     // a grant is no allow
+	whole  uint8    // which of everything() it allows, a bit each
+}
+
+// Holding is the sets that a principal holds together. All who hold the same may
+// share one.
+type Holding struct {
+	sets []*Set
+	all  bool // see Policy.AllRights
+}
+
+// Hold returns the holding of sets, of which it keeps the slice.
+func Hold(sets ...*Set) *Holding {
+	h := &Holding{sets: sets}
+	var whole uint8
+	for _, s := range sets {
+		if s.denies {
+			return h
+		}
+		whole |= s.whole
+	}
+	h.all = whole == allOfEverything
+	return h
 }
 
 // right is everything about one context and one operation.
@@ -51,7 +73,26 @@ func NewSet(grants []Grant) *Set {
 	for j := range s.rights {
 		s.rights[j].allow, s.rights[j].deny = newTrie(allow[j]), newTrie(deny[j])
 	}
+	s.whole = s.allowsOf(everything())
 	return s
+}
+
+// allowsOf returns which of some grants are allowed whatever ${username} is: a bit
+// for each operation of each grant.
+func (s *Set) allowsOf(grants []Grant) (bits uint8) {
+	for i, g := range grants {
+		q := query{user: &value{}, names: &Names{}}
+		resource, err := g.parse()
+		if err != nil || q.askResource(resource) != fine {
+			continue
+		}
+		for j, op := range [...]Operation{Read, Write} {
+			if s.allowed(place(g.Context, op), &q) != nil {
+				bits |= 1 << (2*i + j)
+			}
+		}
+	}
+	return bits
 }
 
 // forbid records a deny that is not understood: it forbids everything in its context

@@ -54,7 +54,11 @@ func newTrie(entries []entry) trie {
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(slices.CompareFunc(a.levels, b.levels, piece.compare), cmp.Compare(a.grant, b.grant))
 	})
-	var t trie
+	most := 1
+	for _, e := range entries {
+		most += len(e.levels)
+	}
+	t := trie{nodes: make([]node, 0, most), edges: make([]edge, 0, 2*most)}
 	t.add(entries, 0)
 	t.nodes, t.edges = slices.Clip(t.nodes), slices.Clip(t.edges)
 	return t

@@ -103,9 +103,8 @@ func TestAConfirmationGivesOnlyWhatItSays(t *testing.T) {
 	req.Permissions = []registry.PermissionSpec{registrytest.MQTT(acl.ReadWrite, "#")}
 	r.Register(req, registry.RegistrationPending)
 	u := r.Confirm("gateway")
-	rec, err := r.Store.RecordByID(t.Context(), u.ID)
-	if err != nil || len(rec.Grants) != 0 || len(rec.User.Roles) != 0 {
-		t.Errorf("a wish was granted: %v, %v, %v", rec.User.Roles, rec.Grants, err)
+	if made := r.Principal(u.ID); len(made.Grants()) != 0 || len(made.User.Roles) != 0 {
+		t.Errorf("a wish was granted: %v, %v", made.User.Roles, made.Grants())
 	}
 }
 

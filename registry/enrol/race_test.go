@@ -251,7 +251,7 @@ func newMeanwhile(t *testing.T) (r *registrytest.Rig, then func(f func())) {
 	m := &meanwhile{Store: r.Store}
 	var err error
 	r.Enrolment, err = enrol.Open(t.Context(), enrol.Config{
-		Editor: registry.NewEditor(m, r.Now, nil), Store: m, Passwords: r.Passwords(), Certificates: r.PKI,
+		Editor: registry.NewEditor(m, registry.NewHeldRoles(), r.Now, nil), Store: m, Passwords: r.Passwords(), Certificates: r.PKI,
 		Now: r.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	registrytest.Must(t, err)

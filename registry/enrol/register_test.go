@@ -55,12 +55,9 @@ func TestTheLadderOfARegistration(t *testing.T) {
 	if err != nil || n == 0 || u.Version != n {
 		t.Fatalf("confirm: %+v, %d, %v", u, n, err)
 	}
-	rec, err := r.Store.RecordByName(ctx, "gateway")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !rec.User.Active || rec.User.PublishPrefix != "site1/" || rec.User.Provider != registry.ProviderLocal || len(rec.Grants) != 2 {
-		t.Errorf("the user is %+v with %v", rec.User, rec.Grants)
+	made := r.Principal(u.ID)
+	if !made.User.Active || made.User.PublishPrefix != "site1/" || made.User.Provider != registry.ProviderLocal || len(made.Grants()) != 2 {
+		t.Errorf("the user is %+v with %v", made.User, made.Grants())
 	}
 	if got := r.Pending(); len(got) != 0 {
 		t.Errorf("still pending: %v", got)

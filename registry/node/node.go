@@ -65,6 +65,7 @@ type Node struct {
 	cfg       Config
 	passwords *registry.Passwords
 	signer    *bearer.Signer
+	roles     *registry.HeldRoles
 	enforcers []Enforcer
 }
 
@@ -119,7 +120,8 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 		Verifier: secret.NewVerifier(n.Hashes, secret.VerifierConfig{Now: cfg.Now}),
 	}
 	n.Follower = registry.NewFollower(registry.FollowerConfig{MaxStale: cfg.MaxStale, Poll: cfg.Poll, Now: cfg.Now, Log: cfg.Log}, n.Store)
-	n.Editor = registry.NewEditor(n.Store, cfg.Now, n.Follower.Wake)
+	n.roles = registry.NewHeldRoles()
+	n.Editor = registry.NewEditor(n.Store, n.roles, cfg.Now, n.Follower.Wake)
 	n.Service = registry.NewService(registry.ServiceConfig{
 		Store: n.Store, Editor: n.Editor, Passwords: n.passwords, Signer: n.signer, Tokens: cfg.Tokens, Now: cfg.Now,
 	})
@@ -138,7 +140,7 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 }
 
 func (n *Node) openCache(ctx context.Context) error {
-	source := registry.RecordReader(n.Store)
+	cfg := registry.PrincipalsConfig{Store: n.Store, Roles: n.roles, Size: nearCacheSize, Fresh: n.Follower.Fresh}
 	if n.cfg.Redis != "" {
 		id, err := n.Store.Identity(ctx)
 		if err != nil {
@@ -150,9 +152,9 @@ func (n *Node) openCache(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		source = n.Cache
+		cfg.Cache = n.Cache
 	}
-	n.Principals = registry.NewPrincipals(source, nearCacheSize, n.Follower.Fresh)
+	n.Principals = registry.NewPrincipals(cfg)
 	return nil
 }
 

@@ -65,7 +65,7 @@ func TestTheAuthorityIsMadeOnceAndSealed(t *testing.T) {
 func openIssuer(t *testing.T, store *sqlstore.Store, keys registry.Sealer, cfg ca.Config) (*pki.Issuer, error) {
 	t.Helper()
 	s, err := pki.Open(t.Context(), pki.Config{
-		Editor: registry.NewEditor(store, time.Now, nil), Store: store, Keys: keys, CA: cfg, Now: time.Now,
+		Editor: registry.NewEditor(store, registry.NewHeldRoles(), time.Now, nil), Store: store, Keys: keys, CA: cfg, Now: time.Now,
 	})
 	if err != nil {
 		return nil, err

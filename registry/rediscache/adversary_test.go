@@ -70,13 +70,13 @@ var attacks = []attack{
 		r.put(record, "1")
 	}, Malformed},
 	{"text in the header", func(r *rig, _, now map[string]string, record, _ string) {
-		r.put(record, "1+000"+now[record][5:])
+		r.put(record, "2+000"+now[record][5:])
 	}, Malformed},
 	{"numbers that no machine word holds", func(r *rig, _, now map[string]string, record, _ string) {
-		r.put(record, "1"+strings.Repeat("9", 3*digits)+now[record][headerLen:])
+		r.put(record, "2"+strings.Repeat("9", 3*digits)+now[record][headerLen:])
 	}, Malformed},
 	{"another format", func(r *rig, _, now map[string]string, record, _ string) {
-		r.put(record, "2"+now[record][1:])
+		r.put(record, "1"+now[record][1:])
 	}, Malformed},
 	{"more than may stand there", func(r *rig, _, now map[string]string, record, _ string) {
 		r.put(record, now[record]+strings.Repeat("x", maxValue+1-len(now[record])))
@@ -111,7 +111,7 @@ func TestWhoWritesToRedisGivesNobodyARight(t *testing.T) {
 			victim = r.change(victim)
 			old := r.dump()
 			r.clock.move(time.Second)
-			victim.Grants = nil
+			victim.User.Roles, victim.RoleVersions = nil, nil
 			victim.User.PasswordHash = "another"
 			victim = r.change(victim)
 			r.expect(victim, "")
@@ -183,7 +183,7 @@ func TestEntriesOfAnotherStoreOrEpochAreNoAnswer(t *testing.T) {
 			other.change(alice())
 			theirs := other.dump()
 			a := alice()
-			a.Grants = nil
+			a.User.Roles, a.RoleVersions = nil, nil
 			a = r.store.commit(a)
 			r.expect(a, Absent) // they do not meet
 

@@ -167,6 +167,7 @@ func (r *rig) expectBy(l lookUp, about, want registry.Record, why Reason) {
 	if err != nil {
 		r.t.Fatalf("%s: %v", l.name, err)
 	}
+	want.Cached = why == ""
 	if d := cmp.Diff(want, got); d != "" {
 		r.t.Fatalf("%s: another record than the store holds (-want +got):\n%s", l.name, d)
 	}

@@ -103,6 +103,7 @@ func (c *Cache) cached(ctx context.Context, q *question) (registry.Record, Reaso
 		c.refusal(q.reference, Moved)
 		return registry.Record{}, Moved
 	}
+	r.Cached = true
 	return r, ""
 }
 

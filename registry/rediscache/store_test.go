@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"mqttwarden/registry"
-	"mqttwarden/registry/acl"
 )
 
 var (
@@ -41,17 +40,16 @@ func alice() registry.Record {
 			Updated:    morning.Add(-time.Hour),
 			Version:    1,
 		},
-		Grants: []acl.Grant{
-			{Context: acl.MQTT, Operation: acl.ReadWrite, Effect: acl.Deny, Resource: "site1/\u00fc/#", Permission: "p-1", Role: "r-1"},
-			{Context: acl.HTTP, Operation: acl.Read, Effect: acl.Allow, Resource: "/api/users/#", Permission: "p-2", Role: "r-2"},
-		},
+		RoleVersions: []uint64{7, 1 << 60},
 	}
 }
 
 func bob() registry.Record {
 	return registry.Record{
-		User:   registry.User{ID: "u-bob", Username: "bob", Provider: registry.ProviderLocal, Active: true},
-		Grants: []acl.Grant{{Context: acl.MQTT, Operation: acl.Write, Resource: "#"}},
+		User: registry.User{
+			ID: "u-bob", Username: "bob", Provider: registry.ProviderLocal, Active: true, Roles: []registry.RoleID{"r-2"},
+		},
+		RoleVersions: []uint64{8},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"mqttwarden/registry"
@@ -29,7 +30,7 @@ type wireRecord struct {
 	Created       time.Time         `json:"created"`
 	Updated       time.Time         `json:"updated"`
 	Version       uint64            `json:"version"`
-	Grants        []wireGrants      `json:"grants"`
+	RoleVersions  []uint64          `json:"roleVersions"`
 }
 
 type wireGrantType struct {
@@ -62,12 +63,12 @@ func encode(r registry.Record) ([]byte, error) {
 		Fingerprints: each(u.Fingerprints, func(f registry.Fingerprint) wireFingerprint {
 			return wireFingerprint{SHA256: f.SHA256, Created: f.Created, Expires: f.Expires}
 		}),
-		Roles:      each(u.Roles, func(id registry.RoleID) string { return string(id) }),
-		EnforceMFA: u.EnforceMFA,
-		Created:    u.Created,
-		Updated:    u.Updated,
-		Version:    u.Version,
-		Grants:     toWire(r.Grants),
+		Roles:        each(u.Roles, func(id registry.RoleID) string { return string(id) }),
+		EnforceMFA:   u.EnforceMFA,
+		Created:      u.Created,
+		Updated:      u.Updated,
+		Version:      u.Version,
+		RoleVersions: r.RoleVersions,
 	})
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func decode(b []byte) (registry.Record, error) {
 	if err := json.Unmarshal(b, &w); err != nil {
 		return registry.Record{}, err
 	}
-	r := registry.Record{User: registry.User{
+	r := registry.Record{RoleVersions: w.RoleVersions, User: registry.User{
 		ID:            registry.UserID(w.ID),
 		Username:      w.Username,
 		Provider:      registry.IdentityProvider(w.Provider),
@@ -108,9 +109,10 @@ func decode(b []byte) (registry.Record, error) {
 		Updated:    w.Updated,
 		Version:    w.Version,
 	}}
-	var err error
-	r.Grants, err = fromWire(w.Grants)
-	return r, err
+	if len(w.Roles) != len(w.RoleVersions) {
+		return registry.Record{}, fmt.Errorf("rediscache: %d roles in %d versions", len(w.Roles), len(w.RoleVersions))
+	}
+	return r, nil
 }
 
 // each returns f of each of in, and nil of nil.

@@ -214,12 +214,20 @@ func (r *Rig) Login(name, password string) (registry.Login, error) {
 // Holds reports whether a login could be made again as its user is now.
 func (r *Rig) Holds(l registry.Login) bool {
 	r.T.Helper()
-	rec, err := r.Store.RecordByID(r.T.Context(), l.Subject.ID())
+	return l.Proof.Holds(r.Principal(l.Subject.ID()), r.Now())
+}
+
+// Principal returns a user as it is now, nil when it is gone.
+func (r *Rig) Principal(id registry.UserID) *registry.Principal {
+	r.T.Helper()
+	u, err := r.Store.User(r.T.Context(), id)
 	if err != nil {
 		WantCode(r.T, "read the user", err, registry.NotFound)
-		return l.Proof.Holds(nil, r.Now())
+		return nil
 	}
-	return l.Proof.Holds(rec.Principal(), r.Now())
+	roles, err := r.Store.RolesOf(r.T.Context(), u.ID)
+	Must(r.T, err)
+	return registry.NewPrincipal(u, roles)
 }
 
 // MQTT returns a permission for topics.

@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	takeNumbers    = `UPDATE store SET change = change + $1, audit = audit + $2 RETURNING change, audit`
-	insertChanges  = `INSERT INTO changes (number, kind, id, at) VALUES`
+	takeNumbers        = `UPDATE store SET change = change + $1, audit = audit + $2 RETURNING change, audit`
+	insertChanges      = `INSERT INTO changes (number, kind, id, at) VALUES`
+	updateRoleVersions = `UPDATE roles SET version = changes.number FROM changes
+		WHERE changes.id = roles.id AND changes.kind = 'role' AND changes.number BETWEEN $1 AND $2`
 	updateVersions = `UPDATE users SET version = changes.number FROM changes
 		WHERE changes.id = users.id AND changes.kind = 'user' AND changes.number BETWEEN $1 AND $2`
 )
@@ -45,10 +47,23 @@ func (tx *tx) finish(ctx context.Context, now time.Time) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, err := tx.t.exec(ctx, updateVersions, first, last.change); err != nil {
-		return 0, err
+	for _, update := range tx.versioned() {
+		if _, err := tx.t.exec(ctx, update, first, last.change); err != nil {
+			return 0, err
+		}
 	}
 	return last.change, tx.writeAudit(ctx, last.change, last.audit, now)
+}
+
+// versioned returns the statements that give what was touched its version.
+func (tx *tx) versioned() (updates []string) {
+	if slices.ContainsFunc(tx.touched, func(w what) bool { return w.kind == registry.UserChange }) {
+		updates = append(updates, updateVersions)
+	}
+	if slices.ContainsFunc(tx.touched, func(w what) bool { return w.kind == registry.RoleChange }) {
+		updates = append(updates, updateRoleVersions)
+	}
+	return updates
 }
 
 func scanChange(r row) (c registry.Change, err error) {

@@ -42,6 +42,17 @@ func (p *pool) view(ctx context.Context, read func(*sqlTx) error) error {
 	return p.run(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, read)
 }
 
+// look runs read without a transaction. It must run one statement only: two would
+// not see the same.
+func (p *pool) look(ctx context.Context, read func(*sqlTx) error) error {
+	t := &sqlTx{ctx: ctx, pool: p}
+	defer t.close()
+	if err := read(t); err != nil {
+		return err
+	}
+	return t.failed
+}
+
 // run runs work in one transaction and commits it, unless work or one of its
 // statements fails: then it is rolled back, as also when ctx ends or work panics.
 func (p *pool) run(ctx context.Context, opts *sql.TxOptions, work func(*sqlTx) error) error {
@@ -65,7 +76,7 @@ func (p *pool) run(ctx context.Context, opts *sql.TxOptions, work func(*sqlTx) e
 // interrupt), and a further write would stand, and be committed, alone.
 type sqlTx struct {
 	ctx      context.Context // when it ends, the transaction is rolled back
-	tx       *sql.Tx
+	tx       *sql.Tx         // nil for a single statement; see pool.look
 	pool     *pool
 	prepared map[string]*sql.Stmt
 	failed   error
@@ -87,6 +98,9 @@ func (t *sqlTx) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s := t.prepared[query]; s != nil {
 		return s, nil
 	}
+	if t.tx == nil {
+		return t.single(ctx, query)
+	}
 	var s *sql.Stmt
 	var err error
 	if known := t.pool.prepared[query]; known != nil {
@@ -96,6 +110,26 @@ func (t *sqlTx) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 	}
 	t.prepared[query] = s // closed with the transaction
 	return s, nil
+}
+
+// single returns a statement that runs without a transaction.
+func (t *sqlTx) single(ctx context.Context, query string) (*sql.Stmt, error) {
+	if known := t.pool.prepared[query]; known != nil {
+		return known, nil
+	}
+	s, err := t.pool.db.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, t.fail(ctx, err)
+	}
+	t.prepared = map[string]*sql.Stmt{query: s}
+	return s, nil
+}
+
+// close closes the statements of a look; those of a transaction go with it.
+func (t *sqlTx) close() {
+	for _, s := range t.prepared {
+		_ = s.Close()
+	}
 }
 
 // wrap makes Unavailable of a failure of the database. When ctx ended it says that

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -186,6 +187,18 @@ func micros(t time.Time) any {
 		return nil
 	}
 	return t.UnixMicro()
+}
+
+// textTime reads a time of a list, which is empty where there is none.
+func textTime(t *time.Time, s string) error {
+	if s == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return fmt.Errorf("time in a record: %w", err)
+	}
+	return asTime{t}.Scan(n)
 }
 
 // asTime reads what micros stored, in UTC.

@@ -199,6 +199,7 @@ func TestOftenUsedStatementsStayPrepared(t *testing.T) {
 	update(t, s, func(ctx context.Context, rtx registry.Tx) error {
 		tx := rtx.(*tx)
 		tx.Touch(registry.UserChange, string(u.ID))
+		tx.Touch(registry.RoleChange, "role")
 		tx.Audit(registry.AuditEntry{})
 		err := errors.Join(
 			tx.CreateUser(ctx, u),
@@ -216,14 +217,16 @@ func TestOftenUsedStatementsStayPrepared(t *testing.T) {
 		return err
 	})
 	err := s.read.view(t.Context(), func(used *sqlTx) error {
-		r := reader{func(_ context.Context, read func(*sqlTx) error) error { return read(used) }}
+		within := func(_ context.Context, read func(*sqlTx) error) error { return read(used) }
+		r := reader{within, within}
 		_, err1 := r.RecordByName(t.Context(), u.Username)
 		_, err2 := r.RecordByID(t.Context(), u.ID)
 		_, err3 := r.RecordByFingerprint(t.Context(), "1")
 		_, err4 := r.User(t.Context(), u.ID)
 		_, err5 := r.Token(t.Context(), "t")
+		_, err6 := r.RolesByID(t.Context(), u.Roles)
 		check(used)
-		return errors.Join(err1, err2, err3, err4, err5)
+		return errors.Join(err1, err2, err3, err4, err5, err6)
 	})
 	if err != nil {
 		t.Error(err)

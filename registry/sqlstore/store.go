@@ -75,7 +75,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, err
 	}
 	s.read = &pool{db: read}
-	s.reader = reader{s.read.view}
+	s.reader = reader{s.read.view, s.read.look}
 	if err := s.read.prepare(ctx, slices.Concat(signIn(), registering())...); err != nil {
 		return nil, err
 	}
@@ -86,8 +86,8 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 // a record, a token, changes.
 func signIn() []string {
 	return []string{
-		userByID, userByName, userByFingerprint, rolesOfUsers(1), fingerprintsOfUsers(1), permissionsOfUser, tokenByID,
-		changesPast,
+		recordByID, recordByName, recordByFingerprint, rolesOfUsers(1), fingerprintsOfUsers(1), heldRoles(1), heldRoles(8),
+		tokenByID, changesPast,
 	}
 }
 
@@ -95,7 +95,7 @@ func signIn() []string {
 func smallChange() []string {
 	return []string{
 		insertUser, updateUser, insertUserRoles + " " + tuples(1, 2), insertFingerprints + " " + tuples(1, 5), insertToken,
-		takeNumbers, insertChanges + " " + tuples(1, 4), updateVersions, insertAudit + " " + tuples(1, 12),
+		takeNumbers, insertChanges + " " + tuples(1, 4), updateVersions, updateRoleVersions, insertAudit + " " + tuples(1, 12),
 	}
 }
 

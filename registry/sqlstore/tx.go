@@ -34,6 +34,7 @@ func (s *Store) Update(ctx context.Context, change func(context.Context, registr
 	err = s.write.run(ctx, nil, func(t *sqlTx) error {
 		tx := &tx{t: t, dialect: s.dialect}
 		tx.view = func(_ context.Context, read func(*sqlTx) error) error { return read(t) }
+		tx.look = tx.view
 		if err := change(ctx, tx); err != nil {
 			return err
 		}

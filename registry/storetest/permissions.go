@@ -103,7 +103,7 @@ func roleLarge(t *testing.T, s registry.Store) {
 	u.Roles = []registry.RoleID{r.ID}
 	given(t, s, r, u)
 	same(t, "permissions", must(s.Role(t.Context(), r.ID))(t).Permissions, r.Permissions)
-	if n := len(must(s.RecordByID(t.Context(), u.ID))(t).Grants); n != len(r.Permissions) {
-		t.Errorf("the record has %d grants, want %d", n, len(r.Permissions))
+	if n := len(must(s.RolesByID(t.Context(), u.Roles))(t)[0].Permissions); n != len(r.Permissions) {
+		t.Errorf("found by its ID it has %d permissions, want %d", n, len(r.Permissions))
 	}
 }

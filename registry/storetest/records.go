@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +14,9 @@ import (
 
 func recordCases() []testCase {
 	return []testCase{
-		{"a record joins a user with what its roles permit", recordWhole},
+		{"a record joins a user with the versions of its roles", recordWhole},
+		{"roles are found by their ids, with their versions and permissions", rolesByID},
+		{"a touched role has the number of its row as its version", roleVersions},
 		{"a record of somebody with nothing is empty", recordSparse},
 		{"a record of nobody is NotFound", recordMissing},
 		{"a record is one snapshot, whatever is written meanwhile", recordSnapshot},
@@ -27,10 +30,12 @@ func recordWhole(t *testing.T, s registry.Store) {
 	u.Version = given(t, s, empty, operators(), auditors(), registry.Role{ID: "r-9", Name: "not held", Permissions: []registry.Permission{
 		{ID: "p", Resource: "#", Operation: acl.ReadWrite, Context: acl.MQTT},
 	}}, u)
-	want := registry.NewRecord(u, []registry.Role{empty, operators(), auditors()})
-	if len(want.Grants) != 4 {
-		t.Fatalf("the fixture has %d grants, want 4", len(want.Grants))
-	}
+	n := update(t, s, func(_ context.Context, tx registry.Tx) error {
+		tx.Touch(registry.RoleChange, "r-1")
+		tx.Touch(registry.RoleChange, "r-2")
+		return nil
+	})
+	want := registry.Record{User: u, RoleVersions: []uint64{0, n - 1, n}}
 	records := func(what string, r registry.RecordReader, ctx context.Context) {
 		t.Helper()
 		same(t, what+" by ID", must(r.RecordByID(ctx, u.ID))(t), want)
@@ -43,8 +48,43 @@ func recordWhole(t *testing.T, s registry.Store) {
 		records("within a transaction", tx, ctx)
 		return nil
 	})
-	got := registry.NewRecord(must(s.User(t.Context(), u.ID))(t), must(s.RolesOf(t.Context(), u.ID))(t))
-	same(t, "a user and its roles, joined", got, want)
+	same(t, "the user alone", must(s.User(t.Context(), u.ID))(t), u)
+}
+
+func rolesByID(t *testing.T, s registry.Store) {
+	given(t, s, registry.Role{ID: "r-0", Name: "empty"}, operators(), auditors(), alice())
+	n := update(t, s, func(_ context.Context, tx registry.Tx) error { tx.Touch(registry.RoleChange, "r-1"); return nil })
+	want := []registry.Role{{ID: "r-0"}, {ID: "r-1", Version: n, Permissions: operators().Permissions}, {ID: "r-2", Permissions: auditors().Permissions}}
+	check := func(what string, r registry.RoleSource, ctx context.Context) {
+		t.Helper()
+		all := must(r.RolesByID(ctx, []registry.RoleID{"r-2", "r-9", "r-0", "r-1"}))(t)
+		slices.SortFunc(all, func(a, b registry.Role) int { return strings.Compare(string(a.ID), string(b.ID)) })
+		same(t, what+": all", all, want)
+		same(t, what+": one", must(r.RolesByID(ctx, []registry.RoleID{"r-1"}))(t), want[1:2])
+		same(t, what+": none", len(must(r.RolesByID(ctx, []registry.RoleID{"r-9"}))(t)), 0)
+		same(t, what+": nothing", len(must(r.RolesByID(ctx, nil))(t)), 0)
+	}
+	check("without a transaction", s, t.Context())
+	update(t, s, func(ctx context.Context, tx registry.Tx) error {
+		check("within a transaction", tx, ctx)
+		return nil
+	})
+}
+
+func roleVersions(t *testing.T, s registry.Store) {
+	given(t, s, operators(), auditors(), alice())
+	before := must(s.Role(t.Context(), "r-2"))(t)
+	n := update(t, s, func(ctx context.Context, tx registry.Tx) error {
+		tx.Touch(registry.RoleChange, "r-1")
+		tx.Touch(registry.UserChange, "r-2") // another thing of that id
+		return tx.DeletePermission(ctx, "r-1", "p-1")
+	})
+	if got := must(s.Role(t.Context(), "r-1"))(t); got.Version != n-1 || len(got.Permissions) != 1 {
+		t.Errorf("the role has version %d and %d permissions, want %d and one", got.Version, len(got.Permissions), n-1)
+	}
+	if got := must(s.Role(t.Context(), "r-2"))(t); got.Version != before.Version {
+		t.Errorf("the other has version %d, want %d still", got.Version, before.Version)
+	}
 }
 
 func recordSparse(t *testing.T, s registry.Store) {
@@ -88,6 +128,11 @@ func recordSnapshot(t *testing.T, s registry.Store) {
 	userA, roleA := state("a")
 	userB, roleB := state("b")
 	given(t, s, roleA, userA)
+	update(t, s, func(_ context.Context, tx registry.Tx) error {
+		touchAll(tx, userA.ID)
+		tx.Touch(registry.RoleChange, string(roleA.ID))
+		return nil
+	})
 
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -105,12 +150,12 @@ func recordSnapshot(t *testing.T, s registry.Store) {
 					t.Errorf("read version %d after %d", u.Version, last)
 				}
 				last = u.Version
-				if want := map[bool]string{true: "a", false: "b"}[u.Version%2 == 1]; u.PublishPrefix != want ||
+				if want := map[bool]string{true: "a", false: "b"}[u.Version/2%2 == 1]; u.PublishPrefix != want ||
 					len(u.Roles) != 1 || u.Roles[0] != registry.RoleID("r-"+want) ||
 					len(u.Fingerprints) != 1 || u.Fingerprints[0].SHA256[:1] != want ||
-					len(rec.Grants) != 1 || rec.Grants[0].Resource != want {
-					t.Errorf("version %d is a mix: prefix %q, roles %v, fingerprints %v, grants %v",
-						u.Version, u.PublishPrefix, u.Roles, u.Fingerprints, rec.Grants)
+					len(rec.RoleVersions) != 1 || rec.RoleVersions[0] != u.Version+1 {
+					t.Errorf("version %d is a mix: prefix %q, roles %v, fingerprints %v, versions of roles %v",
+						u.Version, u.PublishPrefix, u.Roles, u.Fingerprints, rec.RoleVersions)
 					return
 				}
 				select {
@@ -128,6 +173,7 @@ func recordSnapshot(t *testing.T, s registry.Store) {
 		}
 		update(t, s, func(ctx context.Context, tx registry.Tx) error {
 			touchAll(tx, u.ID)
+			tx.Touch(registry.RoleChange, string(create.ID))
 			if err := tx.DeleteRole(ctx, drop); err != nil {
 				return err
 			}

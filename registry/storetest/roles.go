@@ -27,8 +27,9 @@ func roleCases() []testCase {
 
 func roleRoundTrip(t *testing.T, s registry.Store) {
 	want := operators()
-	complete(t, want)
 	given(t, s, want, auditors(), alice())
+	want.Version = update(t, s, func(_ context.Context, tx registry.Tx) error { tx.Touch(registry.RoleChange, "r-1"); return nil })
+	complete(t, want)
 	same(t, "Role", must(s.Role(t.Context(), want.ID))(t), want)
 	same(t, "RoleByName", must(s.RoleByName(t.Context(), want.Name))(t), want)
 	same(t, "RolesOf", must(s.RolesOf(t.Context(), "u-1"))(t), []registry.Role{want, auditors()})
@@ -185,8 +186,8 @@ func roleDeleted(t *testing.T, s registry.Store) {
 	if got := must(s.User(t.Context(), "u-1"))(t).Roles; !slices.Equal(got, []registry.RoleID{"r-1"}) {
 		t.Errorf("alice holds %v, want r-1", got)
 	}
-	if got := must(s.RecordByID(t.Context(), "u-2"))(t); len(got.User.Roles) != 0 || len(got.Grants) != 0 {
-		t.Errorf("bob still holds %v with %v", got.User.Roles, got.Grants)
+	if got := must(s.RecordByID(t.Context(), "u-2"))(t); len(got.User.Roles) != 0 || len(got.RoleVersions) != 0 {
+		t.Errorf("bob still holds %v in %v", got.User.Roles, got.RoleVersions)
 	}
 	given(t, s, registry.Role{ID: "r-2", Name: "Auditors"}) // name and id are free, and nobody holds it
 	if got := must(s.UsersWithRole(t.Context(), "r-2"))(t); len(got) != 0 {

@@ -41,7 +41,7 @@ func updateIsolated(t *testing.T, s registry.Store) {
 				return err
 			}
 		}
-		if rec, err := tx.RecordByName(ctx, "bob"); err != nil || len(rec.Grants) != 1 {
+		if rec, err := tx.RecordByName(ctx, "bob"); err != nil || len(rec.RoleVersions) != 1 {
 			t.Errorf("within, the new user is %+v, %v", rec, err)
 		}
 		if names, err := tx.Usernames(ctx); err != nil || !slices.Equal(names, []string{"alice", "bob"}) {
@@ -61,8 +61,8 @@ func updateIsolated(t *testing.T, s registry.Store) {
 		}
 		return nil
 	})
-	if got := must(s.RecordByName(t.Context(), "bob"))(t); len(got.Grants) != 1 {
-		t.Errorf("after the commit the new user has %v", got.Grants)
+	if got := must(s.RecordByName(t.Context(), "bob"))(t); len(got.RoleVersions) != 1 {
+		t.Errorf("after the commit the new user has %v", got.User.Roles)
 	}
 }
 

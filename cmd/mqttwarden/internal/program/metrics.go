@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"mqttwarden/registry"
 	"mqttwarden/registry/rediscache"
 	"mqttwarden/registry/secret"
 )
@@ -17,7 +18,7 @@ import (
 type snapshots struct {
 	broker     func() brokerFigures
 	pool       func() secret.Stats
-	principals func() principalFigures
+	principals func() registry.PrincipalStats
 	store      func() storeFigures
 	cache      func() rediscache.Stats // nil without Redis
 }
@@ -27,7 +28,7 @@ func (a *app) metrics() http.Handler {
 	from := snapshots{
 		broker:     func() brokerFigures { return brokerFigures{a.broker.Stats(), a.broker.Inflight()} },
 		pool:       a.register.Hashes.Stats,
-		principals: func() principalFigures { return principalsOf(a.register.Principals) },
+		principals: a.register.Principals.Stats,
 		store:      a.storeFigures,
 	}
 	if a.register.Cache != nil {

@@ -21,22 +21,12 @@ func poolPart(snapshot func() secret.Stats) part[secret.Stats] {
 	}}
 }
 
-// principalFigures tell of the users held in memory.
-type principalFigures struct {
-	hits, misses uint64
-	held         int
-}
-
-func principalsOf(p *registry.Principals) principalFigures {
-	hits, misses, held := p.Stats()
-	return principalFigures{hits, misses, held}
-}
-
-func principalsPart(snapshot func() principalFigures) part[principalFigures] {
-	return part[principalFigures]{snapshot, []series[principalFigures]{
-		gauge("mqttwarden_principals", "Users held in memory.", func(s principalFigures) float64 { return float64(s.held) }),
-		counter("mqttwarden_principals_hits_total", "Look-ups that memory answered.", func(s principalFigures) float64 { return float64(s.hits) }),
-		counter("mqttwarden_principals_misses_total", "Look-ups that memory did not answer.", func(s principalFigures) float64 { return float64(s.misses) }),
+func principalsPart(snapshot func() registry.PrincipalStats) part[registry.PrincipalStats] {
+	return part[registry.PrincipalStats]{snapshot, []series[registry.PrincipalStats]{
+		gauge("mqttwarden_principals", "Users held in memory.", func(s registry.PrincipalStats) float64 { return float64(s.Users) }),
+		gauge("mqttwarden_principals_roles", "Roles held in memory, each once for all who have it.", func(s registry.PrincipalStats) float64 { return float64(s.Roles) }),
+		counter("mqttwarden_principals_hits_total", "Look-ups that memory answered.", func(s registry.PrincipalStats) float64 { return float64(s.Hits) }),
+		counter("mqttwarden_principals_misses_total", "Look-ups that memory did not answer.", func(s registry.PrincipalStats) float64 { return float64(s.Misses) }),
 	}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mqttwarden/broker"
+	"mqttwarden/registry"
 	"mqttwarden/registry/rediscache"
 	"mqttwarden/registry/secret"
 )
@@ -27,7 +28,7 @@ func (p *parts) snapshots() snapshots {
 			return brokerFigures{Stats: broker.Stats{PacketsRefused: refused, ConnectsRefused: refused}}
 		},
 		pool:       func() secret.Stats { p.pool.Add(1); return secret.Stats{} },
-		principals: func() principalFigures { p.principals.Add(1); return principalFigures{} },
+		principals: func() registry.PrincipalStats { p.principals.Add(1); return registry.PrincipalStats{} },
 		store:      func() storeFigures { p.store.Add(1); return storeFigures{} },
 		cache:      func() rediscache.Stats { p.cache.Add(1); return rediscache.Stats{} },
 	}
