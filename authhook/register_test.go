@@ -182,6 +182,11 @@ func (st *store) LastChange(context.Context) (uint64, error) {
 	return uint64(len(st.changes)), nil
 }
 
+func (st *store) Position(ctx context.Context) (registry.Position, error) {
+	n, err := st.LastChange(ctx)
+	return registry.Position{Number: n}, err
+}
+
 // clock is a clock that stands still until it is moved.
 type clock struct {
 	mu  sync.Mutex

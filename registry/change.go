@@ -10,7 +10,20 @@ type Change struct {
 	Kind   ChangeKind
 	ID     string
 	Time   time.Time
+	Mark   uint64 // random, the same for all rows of a commit; see Position
 }
+
+// Position is a place in the line of changes. A number alone does not name one: a
+// store that was put back to an earlier state gives the numbers that it had given
+// out once more, to other changes. Who finds the mark of a number changed has met
+// another history.
+type Position struct {
+	Number uint64
+	Mark   uint64 // of the change with that number; 0 for number 0
+}
+
+// Position returns the place of the change.
+func (c Change) Position() Position { return Position{c.Number, c.Mark} }
 
 // ChangeKind says what a change is about, and so who has to hear of it. A program
 // that meets a kind it does not know takes everything for changed.

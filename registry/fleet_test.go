@@ -69,6 +69,11 @@ func (f *fleet) ChangesSince(context.Context, time.Time) ([]Change, error) { ret
 
 func (f *fleet) LastChange(context.Context) (uint64, error) { return uint64(len(f.changes)), nil }
 
+func (f *fleet) Position(ctx context.Context) (Position, error) {
+	n, err := f.LastChange(ctx)
+	return Position{Number: n}, err
+}
+
 // near returns a near cache of the first n devices.
 func (f *fleet) near(tb testing.TB, n int) *Principals {
 	tb.Helper()

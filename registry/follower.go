@@ -19,6 +19,8 @@ type Enforcer interface {
 // RecordCache is told of every change, so that it never answers with what is
 // older than the store. None of its methods waits for a network.
 type RecordCache interface {
+	// From says that every change past p will be told.
+	From(p Position)
 	// Changed says that whatever is older than change c is no answer any more
 	// for the user whose change it is, if it is one's. It holds when Changed
 	// returns.
@@ -88,12 +90,15 @@ func NewFollower(cfg FollowerConfig, store FollowedStore) *Follower {
 // called once. Start must return before the first look-up in principals, and
 // before Run.
 func (f *Follower) Start(ctx context.Context, principals *Principals, cache RecordCache, enforcers ...Enforcer) error {
-	n, err := f.store.LastChange(ctx)
+	end, err := f.store.Position(ctx)
 	if err != nil {
 		return err
 	}
 	f.principals, f.cache, f.enforcers = principals, cache, enforcers
-	f.enforced.Store(n)
+	if cache != nil {
+		cache.From(end)
+	}
+	f.enforced.Store(end.Number)
 	f.heard.Store(f.cfg.Now().UnixNano())
 	return f.reload(ctx, func(ChangeKind) bool { return true })
 }

@@ -34,6 +34,7 @@ func (h *heard) Enforce(_ context.Context, users []Swapped) {
 	}
 }
 
+func (h *heard) From(Position)            {}
 func (h *heard) Changed(c Change)         { h.add("changed %s %d", c.User(), c.Number) }
 func (h *heard) Put(r Record)             { h.add("put %s %d", r.User.ID, r.User.Version) }
 func (h *heard) Bury(id UserID, n uint64) { h.add("bury %s %d", id, n) }

@@ -144,6 +144,11 @@ func (f *fakeStore) LastChange(context.Context) (uint64, error) {
 	return uint64(len(f.changes)), nil
 }
 
+func (f *fakeStore) Position(ctx context.Context) (Position, error) {
+	n, err := f.LastChange(ctx)
+	return Position{Number: n}, err
+}
+
 func always() bool { return true }
 
 func name(s *Subject) string {

@@ -195,6 +195,8 @@ type ChangeLog interface {
 	ChangesSince(ctx context.Context, t time.Time) ([]Change, error)
 	// LastChange returns the highest number, 0 when there is none.
 	LastChange(ctx context.Context) (uint64, error)
+	// Position returns the end of the line.
+	Position(ctx context.Context) (Position, error)
 }
 
 // AuditLog reads what was changed by whom, the newest first.

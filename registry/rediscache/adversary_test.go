@@ -39,7 +39,7 @@ var attacks = []attack{
 	{"old record with a later time", func(r *rig, old, _ map[string]string, record, _ string) {
 		v := old[record]
 		later := fmt.Sprintf("%0*d", digits, r.clock.now().Add(time.Second).UnixNano())
-		r.put(record, v[:1+2*digits]+later+v[headerLen:])
+		r.put(record, v[:1+2*digits]+later+v[1+3*digits:])
 	}, Forged},
 	{"another user's record", func(r *rig, _, now map[string]string, record, _ string) {
 		r.put(record, now[r.keys.user("u-admin")])
@@ -213,6 +213,7 @@ func TestEntryFromTheFutureIsNoAnswerAndIsReplaced(t *testing.T) {
 	near := r.node(func(c *Config) {
 		c.Now = func() time.Time { return r.clock.now().Add(30 * time.Second) }
 	})
+	r.Changed(userChange(a.User.ID, a.User.Version))
 	near.Put(a)
 	near.settle()
 	r.expect(a, "")

@@ -103,18 +103,29 @@ func (c *Cache) Ping(ctx context.Context) error {
 // no look-up that begins when Changed has returned is answered by an entry about
 // its user that is older than the change. One that is no user's is noted, too,
 // which spares entries read before it from being taken for old.
-func (c *Cache) Changed(ch registry.Change) { c.trust.changed(ch.User(), ch.Number) }
+func (c *Cache) Changed(ch registry.Change) { c.trust.changed(ch) }
+
+// From implements registry.RecordCache.
+func (c *Cache) From(p registry.Position) { c.trust.from(p) }
 
 // Put implements registry.RecordCache.
 func (c *Cache) Put(r registry.Record) {
-	// Changes become visible in the order of their numbers, so a record that
-	// knows of its own last change knows of all before it.
-	c.enqueue(job{user: r.User.ID, record: &r, stamp: stamp{
-		number: r.User.Version, line: r.User.Version, asOf: c.cfg.Now(),
-	}})
+	c.keep(job{user: r.User.ID, record: &r}, r.User.Version)
 }
 
 // Bury implements registry.RecordCache.
 func (c *Cache) Bury(id registry.UserID, n uint64) {
-	c.enqueue(job{user: id, stamp: stamp{number: n, line: n, asOf: c.cfg.Now()}})
+	c.keep(job{user: id}, n)
+}
+
+// keep has Redis keep what was read after change n was committed. Changes become
+// visible in the order of their numbers, so it knows of all before that one.
+func (c *Cache) keep(j job, n uint64) {
+	at, ok := c.trust.place(n)
+	if !ok {
+		c.counts.drop()
+		return
+	}
+	j.stamp = stamp{number: n, line: at, asOf: c.cfg.Now()}
+	c.enqueue(j)
 }

@@ -204,10 +204,10 @@ func TestChangesOfNobodyKeepNodesTogether(t *testing.T) {
 	late := r.node() // there were no changes lately, so its floor is the end of the line
 	late.expect(a, Forgotten)
 	late.expect(a, "")
+	r.Changed(registry.Change{Number: 2, Kind: registry.RoleChange, Mark: at(2).Mark})
 	r.expect(a, "")
 
 	r.clock.move(2 * time.Hour)
-	r.Changed(registry.Change{Number: 2, Kind: registry.RoleChange})
 	r.expect(a, Expired)
 	late.expect(a, "")
 }

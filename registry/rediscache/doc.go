@@ -24,7 +24,8 @@
 // up or moving one elsewhere; it does not tell old from new. Numbers do.
 //
 // Each value carries the number n of the last change of its user, and a line
-// number l: the record was read when every change up to l had been committed.
+// number l with the mark of that change: the record was read when every change up
+// to l had been committed, in the history in which change l has that mark.
 // Each node remembers, for a while, which user each change touched; what it
 // has forgotten is no higher than its floor. It takes a value for an answer
 // only if l is not below the floor and n is not below the latest change that
@@ -33,6 +34,10 @@
 // m is above the floor, is remembered, and n >= m. In both cases the record
 // knows of the change. No clock has a part in this; that a value is also
 // refused when it is older than the TTL bounds what a mistake could cost.
+//
+// A store that was put back to an earlier state gives its numbers out again, to
+// other changes with other marks. A value is an answer only if this node has heard
+// of change l with that very mark, so nothing of a history that was lost counts.
 //
 // What changed before a node was started it reads from the store when it has
 // something to write for the first time. Until then it believes nothing.

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"mqttwarden/registry"
 )
 
 // A value in Redis is
@@ -13,16 +15,17 @@ import (
 //	number    20 digits
 //	line      20 digits
 //	as of     20 digits, Unix time in nanoseconds
+//	mark      20 digits, of the line number
 //	body      sealed: a letter for its kind, then its content
 //
-// The first four are its header. They are plain so that a script in Redis can
+// The first five are its header. They are plain so that a script in Redis can
 // compare them, decimal and of fixed width so that it can compare them as
 // strings (its numbers are doubles, and its locale may order other characters
 // in its own way). The body is bound to key, store, epoch and header.
 const (
-	format    = "2"
+	format    = "3"
 	digits    = 20
-	headerLen = len(format) + 3*digits
+	headerLen = len(format) + 4*digits
 
 	// maxValue bounds what is read from and written to Redis at once, in bytes.
 	maxValue = 4 << 20
@@ -37,7 +40,8 @@ const (
 
 // header returns the stamp as it stands in front of a value.
 func (s stamp) header() string {
-	return fmt.Sprintf("%s%0*d%0*d%0*d", format, digits, s.number, digits, s.line, digits, max(s.asOf.UnixNano(), 0))
+	return fmt.Sprintf("%s%0*d%0*d%0*d%0*d", format,
+		digits, s.number, digits, s.line.Number, digits, max(s.asOf.UnixNano(), 0), digits, s.line.Mark)
 }
 
 // parseHeader returns the stamp in front of value.
@@ -51,10 +55,11 @@ func parseHeader(value []byte) (s stamp, ok bool) {
 	number, errN := field(0)
 	line, errL := field(1)
 	asOf, errA := field(2)
-	if errN != nil || errL != nil || errA != nil || asOf > math.MaxInt64 {
+	mark, errM := field(3)
+	if errN != nil || errL != nil || errA != nil || errM != nil || asOf > math.MaxInt64 {
 		return stamp{}, false
 	}
-	return stamp{number: number, line: line, asOf: time.Unix(0, int64(asOf)).UTC()}, true
+	return stamp{number, registry.Position{Number: line, Mark: mark}, time.Unix(0, int64(asOf)).UTC()}, true
 }
 
 // headerOf returns what stands where value's header belongs, whatever it is.

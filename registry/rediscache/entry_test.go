@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"mqttwarden/registry"
 )
 
 func anyStamp() *rapid.Generator[stamp] {
@@ -17,7 +19,7 @@ func anyStamp() *rapid.Generator[stamp] {
 	return rapid.Custom(func(t *rapid.T) stamp {
 		return stamp{
 			number: n.Draw(t, "number"),
-			line:   n.Draw(t, "line"),
+			line:   registry.Position{Number: n.Draw(t, "line"), Mark: n.Draw(t, "mark")},
 			asOf:   time.Unix(0, rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, math.MaxInt64)).Draw(t, "as of")).UTC(),
 		}
 	})

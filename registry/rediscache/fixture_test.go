@@ -113,6 +113,9 @@ func (r *rig) join(edit ...func(*Config)) {
 	}
 	r.t.Cleanup(func() { _ = cache.Close() })
 	r.Cache = cache
+	if end, err := r.store.Position(r.t.Context()); err == nil {
+		cache.From(end)
+	}
 	cache.learn(r.t.Context())
 }
 

@@ -65,7 +65,7 @@ func (c *Cache) record(
 	if err != nil {
 		return registry.Record{}, err
 	}
-	s.number, s.line = r.User.Version, max(s.line, r.User.Version)
+	s.number = r.User.Version
 	c.enqueue(job{user: r.User.ID, record: &r, stamp: s, seen: q.seen})
 	return r, nil
 }

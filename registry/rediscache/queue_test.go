@@ -11,7 +11,7 @@ import (
 
 func TestQueue(t *testing.T) {
 	about := func(id registry.UserID, n uint64, keys ...string) job {
-		j := job{user: id, stamp: stamp{number: n, line: n, asOf: morning}}
+		j := job{user: id, stamp: stamp{number: n, line: at(n), asOf: morning}}
 		for _, k := range keys {
 			j.seen = append(j.seen, sighting{k, "header"})
 		}

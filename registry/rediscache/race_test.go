@@ -75,7 +75,7 @@ func TestRecordDoesNotClaimToKnowOfChangesAfterIt(t *testing.T) {
 		now := overtake(r, a)
 		r.Put(a)
 		r.settle()
-		r.expect(now, Forgotten)
+		r.expect(now, Absent)
 	})
 }
 

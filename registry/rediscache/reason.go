@@ -16,18 +16,20 @@ const (
 	Expired    Reason = "expired"    // older than the TTL
 	Outdated   Reason = "outdated"   // the user has changed since
 	Forgotten  Reason = "forgotten"  // older than the changes that are remembered
+	Ahead      Reason = "ahead"      // read after a change that this node has not heard of yet
+	Lost       Reason = "lost"       // read from another history: the store was put back since
 	Moved      Reason = "moved"      // the name or fingerprint is no longer that user's
 )
 
 // reasons lists them all.
 func reasons() []Reason {
 	return []Reason{
-		Absent, Unheard, Skipped, Unanswered, Gone, Malformed, Forged, Future, Expired, Outdated, Forgotten, Moved,
+		Absent, Unheard, Skipped, Unanswered, Gone, Malformed, Forged, Future, Expired, Outdated, Forgotten, Ahead, Lost, Moved,
 	}
 }
 
 // suspect reports whether no node of ours leaves an entry in this state.
-func (r Reason) suspect() bool { return r == Malformed || r == Forged || r == Future }
+func (r Reason) suspect() bool { return r == Malformed || r == Forged || r == Future || r == Lost }
 
 // old reports whether an entry was refused for its age, which is rare but comes
 // about by itself.

@@ -113,6 +113,7 @@ func (s *store) number(id registry.UserID) uint64 {
 	if id != "" {
 		change.Kind, change.ID = registry.UserChange, string(id)
 	}
+	change.Mark = at(change.Number).Mark
 	s.changes = append(s.changes, change)
 	return n
 }
@@ -179,7 +180,19 @@ func user(n int) registry.Record {
 	}}
 }
 
+func (s *store) Position(context.Context) (registry.Position, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.changes) == 0 {
+		return registry.Position{}, s.broken
+	}
+	return s.changes[len(s.changes)-1].Position(), s.broken
+}
+
 // userChange is a change of a user.
 func userChange(id registry.UserID, n uint64) registry.Change {
-	return registry.Change{Number: n, Kind: registry.UserChange, ID: string(id)}
+	return registry.Change{Number: n, Kind: registry.UserChange, ID: string(id), Mark: at(n).Mark}
 }
+
+// at is a place in the one history that most tests know.
+func at(n uint64) registry.Position { return registry.Position{Number: n, Mark: 7 * n} }

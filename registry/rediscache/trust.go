@@ -11,14 +11,15 @@ import (
 
 // stamp says how new an entry is.
 type stamp struct {
-	number uint64    // of the last change of the user
-	line   uint64    // every change up to it had been committed when the record was read
-	asOf   time.Time // when reading began, by the clock of the node that read
+	number uint64            // of the last change of the user
+	line   registry.Position // every change up to it had been committed when the record was read
+	asOf   time.Time         // when reading began, by the clock of the node that read
 }
 
 // compare returns +1 if s is the newer one, -1 if o is.
 func (s stamp) compare(o stamp) int {
-	return cmp.Or(cmp.Compare(s.number, o.number), cmp.Compare(s.line, o.line), s.asOf.Compare(o.asOf))
+	return cmp.Or(cmp.Compare(s.number, o.number), cmp.Compare(s.line.Number, o.line.Number), s.asOf.Compare(o.asOf),
+		cmp.Compare(s.line.Mark, o.line.Mark))
 }
 
 // trust decides whether a record that came back from Redis may answer; doc.go
@@ -36,7 +37,7 @@ type trust struct {
 
 	mu     sync.Mutex
 	seeded bool
-	line   uint64 // the highest change that was heard of
+	line   line   // the last changes that were heard of, whatever they were
 	floor  uint64 // what was forgotten, or never known, is no higher
 	newest map[registry.UserID]uint64
 	heard  fifo
@@ -54,6 +55,7 @@ func newTrust(ttl, skew time.Duration, limit int, now func() time.Time) *trust {
 		ttl:    ttl,
 		skew:   skew,
 		limit:  limit,
+		line:   line{limit: limit},
 		now:    now,
 		start:  now(),
 		newest: make(map[registry.UserID]uint64),
@@ -72,45 +74,63 @@ func (t *trust) ready() bool {
 }
 
 // seed makes known what was changed before anybody told t: rows are the latest
-// changes as far back as keep says, last is the number of the latest one. Rows
-// are chosen by clocks that may disagree, so only those that reach without a gap
-// to the end of the line are taken for all there are.
-func (t *trust) seed(rows []registry.Change, last uint64) {
+// changes as far back as keep says, last is the end of the line then. Rows are
+// chosen by clocks that may disagree, so only those that reach without a gap to the
+// end of the line are taken for all there are.
+func (t *trust) seed(rows []registry.Change, last registry.Position) {
 	rows = slices.SortedFunc(slices.Values(rows), func(a, b registry.Change) int {
 		return cmp.Compare(a.Number, b.Number)
 	})
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if n := len(rows); n > 0 {
-		last = max(last, rows[n-1].Number)
+	if n := len(rows); n > 0 && rows[n-1].Number > last.Number {
+		last = rows[n-1].Position()
 	}
-	floor := last
+	earlier, floor := line{limit: t.limit}, last.Number
 	for i := len(rows) - 1; i >= 0 && rows[i].Number == floor; i-- {
 		floor--
 	}
 	t.floor = max(t.floor, floor)
-	t.line = max(t.line, last)
+	for _, c := range rows {
+		earlier.add(c.Position())
+	}
+	earlier.add(last)
+	t.line = earlier.then(t.line)
 	for _, c := range rows {
 		t.remember(c.User(), c.Number)
 	}
 	t.seeded = true
 }
 
-// changed makes known that user id, empty for nobody in particular, is another
-// since change n.
-func (t *trust) changed(id registry.UserID, n uint64) {
+// changed makes a change known.
+func (t *trust) changed(c registry.Change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.line = max(t.line, n)
-	t.remember(id, n)
+	t.line.add(c.Position())
+	t.remember(c.User(), c.Number)
 }
 
-// position returns a number up to which every change has been committed. Who
-// takes it before reading the store has a record that knows of all of them.
-func (t *trust) position() uint64 {
+// from makes known where the line stood when t began to be told of changes.
+func (t *trust) from(p registry.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.line
+	t.line.add(p)
+}
+
+// place returns the place of change n or, if t has not heard of that yet, of the
+// last one that it has. It reports false when n is too old to be known.
+func (t *trust) place(n uint64) (registry.Position, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.line.at(n)
+}
+
+// position returns a place up to which every change has been committed. Who takes
+// it before reading the store has a record that knows of all of them.
+func (t *trust) position() registry.Position {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.line.end()
 }
 
 // judge returns why an entry about user id is no answer, or "" if it is one.
@@ -128,10 +148,10 @@ func (t *trust) judge(id registry.UserID, s stamp) Reason {
 		return Unheard
 	case s.number < t.newest[id]:
 		return Outdated
-	case s.line < t.floor:
+	case s.line.Number < t.floor:
 		return Forgotten
 	}
-	return ""
+	return t.line.holds(s.line)
 }
 
 // outdated reports whether a change of user id past n is known.

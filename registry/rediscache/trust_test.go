@@ -9,8 +9,8 @@ import (
 
 func TestJudge(t *testing.T) {
 	const ttl, skew = time.Hour, 30 * time.Second
-	at := func(number, line uint64) stamp { return stamp{number, line, morning} }
-	aged := func(d time.Duration) stamp { return stamp{10, 10, morning.Add(-d)} }
+	read := func(number, line uint64) stamp { return stamp{number, at(line), morning} }
+	aged := func(d time.Duration) stamp { return stamp{10, at(10), morning.Add(-d)} }
 	row := func(n uint64, id registry.UserID) registry.Change { return userChange(id, n) }
 	tests := []struct {
 		name string
@@ -18,29 +18,32 @@ func TestJudge(t *testing.T) {
 		s    stamp
 		want Reason
 	}{
-		{"the latest change is an answer", func(tr *trust) { tr.changed("u", 10) }, at(10, 10), ""},
-		{"a change of somebody else does not matter", func(tr *trust) { tr.changed("v", 11) }, at(10, 10), ""},
-		{"older than the latest change", func(tr *trust) { tr.changed("u", 11) }, at(10, 10), Outdated},
-		{"older, though sealed by a node that knew of the change", func(tr *trust) { tr.changed("u", 11) }, at(10, 11), Outdated},
-		{"newer than what is known", func(tr *trust) { tr.changed("u", 9) }, at(10, 10), ""},
-		{"changes may be told in any order", func(tr *trust) { tr.changed("u", 11); tr.changed("u", 10) }, at(10, 10), Outdated},
-		{"a change from before the start", func(tr *trust) { tr.seed([]registry.Change{row(11, "u")}, 11) }, at(10, 10), Outdated},
-		{"read before all that is known of the start", func(tr *trust) { tr.seed([]registry.Change{row(12, "v")}, 12) }, at(10, 10), Forgotten},
-		{"read just when what is known begins", func(tr *trust) { tr.seed([]registry.Change{row(12, "v")}, 12) }, at(10, 11), ""},
-		{"no changes for long before the start", func(tr *trust) { tr.seed(nil, 11) }, at(10, 10), Forgotten},
-		{"no changes for long, read after the last", func(tr *trust) { tr.seed(nil, 11) }, at(10, 11), ""},
+		{"the latest change is an answer", func(tr *trust) { tr.changed(userChange("u", 10)) }, read(10, 10), ""},
+		{"a change of somebody else does not matter", func(tr *trust) { tr.changed(userChange("u", 10)); tr.changed(userChange("v", 11)) }, read(10, 10), ""},
+		{"older than the latest change", func(tr *trust) { tr.changed(userChange("u", 11)) }, read(10, 10), Outdated},
+		{"older, though sealed by a node that knew of the change", func(tr *trust) { tr.changed(userChange("u", 11)) }, read(10, 11), Outdated},
+		{"read after a change that was not heard of yet", nil, read(10, 10), Ahead},
+		{"read before, and the user has changed since", func(tr *trust) { tr.changed(userChange("v", 10)) }, read(11, 10), ""},
+		{"read in another history", func(tr *trust) { tr.changed(userChange("v", 10)); tr.changed(userChange("v", 11)) }, stamp{10, registry.Position{Number: 10, Mark: 71}, morning}, Lost},
+		{"read further on in another history", func(tr *trust) { tr.changed(userChange("v", 10)) }, stamp{12, registry.Position{Number: 12, Mark: 71}, morning}, Ahead},
+		{"changes may be told in any order", func(tr *trust) { tr.changed(userChange("u", 11)); tr.changed(userChange("u", 10)) }, read(10, 10), Outdated},
+		{"a change from before the start", func(tr *trust) { tr.seed([]registry.Change{row(11, "u")}, at(11)) }, read(10, 10), Outdated},
+		{"read before all that is known of the start", func(tr *trust) { tr.seed([]registry.Change{row(12, "v")}, at(12)) }, read(10, 10), Forgotten},
+		{"read just when what is known begins", func(tr *trust) { tr.seed([]registry.Change{row(12, "v"), row(11, "v")}, at(12)) }, read(10, 11), ""},
+		{"no changes for long before the start", func(tr *trust) { tr.seed(nil, at(11)) }, read(10, 10), Forgotten},
+		{"no changes for long, read after the last", func(tr *trust) { tr.seed(nil, at(11)) }, read(10, 11), ""},
 		{"a gap in what was found at the start", func(tr *trust) {
-			tr.seed([]registry.Change{row(14, "v"), row(11, "v"), row(13, "v")}, 14)
-		}, at(10, 11), Forgotten},
+			tr.seed([]registry.Change{row(14, "v"), row(11, "v"), row(13, "v")}, at(14))
+		}, read(10, 11), Forgotten},
 		{"after the gap", func(tr *trust) {
-			tr.seed([]registry.Change{row(14, "v"), row(11, "v"), row(13, "v")}, 14)
-		}, at(10, 12), ""},
+			tr.seed([]registry.Change{row(14, "v"), row(11, "v"), row(13, "v")}, at(14))
+		}, read(10, 13), ""},
 		{"the end of the line is missing from what was found", func(tr *trust) {
-			tr.seed([]registry.Change{row(11, "v")}, 12)
-		}, at(10, 11), Forgotten},
-		{"as old as may be", nil, aged(ttl - 1), ""},
+			tr.seed([]registry.Change{row(11, "v")}, at(12))
+		}, read(10, 11), Forgotten},
+		{"as old as may be", func(tr *trust) { tr.seed(nil, at(10)) }, aged(ttl - 1), ""},
 		{"too old", nil, aged(ttl), Expired},
-		{"as far ahead as clocks may be", nil, aged(-skew), ""},
+		{"as far ahead as clocks may be", func(tr *trust) { tr.seed(nil, at(10)) }, aged(-skew), ""},
 		{"further ahead", nil, aged(-skew - 1), Future},
 	}
 	for _, tt := range tests {
@@ -49,7 +52,7 @@ func TestJudge(t *testing.T) {
 			if got := tr.judge("u", tt.s); got == "" {
 				t.Error("something is an answer before what changed is known")
 			}
-			tr.seed(nil, 0)
+			tr.seed(nil, at(9))
 			if tt.tell != nil {
 				tt.tell(tr)
 			}
@@ -62,37 +65,37 @@ func TestJudge(t *testing.T) {
 
 func TestSeedKeepsWhatWasToldBefore(t *testing.T) {
 	tr := newTrust(time.Hour, time.Second, 100, func() time.Time { return morning })
-	tr.changed("u", 12)
-	tr.seed([]registry.Change{userChange("u", 11)}, 11)
-	if got := tr.judge("u", stamp{11, 12, morning}); got != Outdated {
+	tr.changed(userChange("u", 12))
+	tr.seed([]registry.Change{userChange("u", 11)}, at(11))
+	if got := tr.judge("u", stamp{11, at(12), morning}); got != Outdated {
 		t.Errorf("got %q, want %q", got, Outdated)
 	}
-	if got := tr.position(); got != 12 {
-		t.Errorf("the line ends at %d, want 12", got)
+	if got := tr.position(); got != at(12) {
+		t.Errorf("the line ends at %v, want 12", got)
 	}
 }
 
 func TestWhatIsForgottenRaisesTheFloor(t *testing.T) {
 	c := &clock{t: morning}
 	tr := newTrust(time.Hour, time.Minute, 3, c.now)
-	tr.seed(nil, 10)
+	tr.seed(nil, at(10))
 	wantFloor := func(floor uint64, remembered int) {
 		t.Helper()
 		if tr.floor != floor || tr.remembered() != remembered {
 			t.Errorf("floor %d with %d remembered, want %d with %d", tr.floor, tr.remembered(), floor, remembered)
 		}
 	}
-	tr.changed("u", 11)
-	tr.changed("v", 12)
-	tr.changed("u", 13)
+	tr.changed(userChange("u", 11))
+	tr.changed(userChange("v", 12))
+	tr.changed(userChange("u", 13))
 	wantFloor(10, 3)
-	tr.changed("w", 14) // 11 goes, but 13 of the same user stays
+	tr.changed(userChange("w", 14)) // 11 goes, but 13 of the same user stays
 	wantFloor(10, 3)
-	tr.changed("x", 15) // 12 goes
+	tr.changed(userChange("x", 15)) // 12 goes
 	wantFloor(12, 3)
-	tr.changed("y", 16) // 13 goes
+	tr.changed(userChange("y", 16)) // 13 goes
 	wantFloor(13, 3)
-	if got := tr.judge("u", stamp{11, 12, morning}); got != Forgotten {
+	if got := tr.judge("u", stamp{11, at(12), morning}); got != Forgotten {
 		t.Errorf("got %q, want %q", got, Forgotten)
 	}
 }
@@ -100,21 +103,21 @@ func TestWhatIsForgottenRaisesTheFloor(t *testing.T) {
 func TestChangesAreForgottenWhenNothingSoOldMayAnswer(t *testing.T) {
 	c := &clock{t: morning}
 	tr := newTrust(time.Hour, time.Minute, 100, c.now)
-	tr.seed(nil, 10)
-	tr.changed("u", 11)
+	tr.seed(nil, at(10))
+	tr.changed(userChange("u", 11))
 	c.move(time.Hour + 2*time.Minute)
-	tr.changed("v", 12)
+	tr.changed(userChange("v", 12))
 	if tr.remembered() != 2 {
 		t.Error("a change was forgotten too soon")
 	}
 	c.move(1)
-	tr.changed("w", 13)
+	tr.changed(userChange("w", 13))
 	if tr.remembered() != 2 || tr.floor != 11 {
 		t.Errorf("%d remembered above %d, want 2 above 11", tr.remembered(), tr.floor)
 	}
 	c.move(-24 * time.Hour) // a clock that is set back forgets nothing and lets nothing through
-	tr.changed("w", 14)
-	if got := tr.judge("w", stamp{13, 13, c.now()}); got != Outdated {
+	tr.changed(userChange("w", 14))
+	if got := tr.judge("w", stamp{13, at(13), c.now()}); got != Outdated {
 		t.Errorf("got %q, want %q", got, Outdated)
 	}
 }
@@ -152,7 +155,7 @@ func BenchmarkRemember(b *testing.B) {
 	tr := newTrust(time.Hour, time.Second, len(ids), time.Now)
 	n := uint64(0)
 	for b.Loop() {
-		tr.changed(ids[n%uint64(len(ids))], n+1)
+		tr.changed(userChange(ids[n%uint64(len(ids))], n+1))
 		n++
 	}
 }

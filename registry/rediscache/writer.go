@@ -1,8 +1,10 @@
 package rediscache
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"mqttwarden/registry"
 )
@@ -38,11 +40,7 @@ func (c *Cache) learn(ctx context.Context) {
 	if c.trust.ready() || !c.cfg.Fresh() {
 		return
 	}
-	last, err := c.cfg.Source.LastChange(ctx)
-	var rows []registry.Change
-	if err == nil {
-		rows, err = c.cfg.Source.ChangesSince(ctx, c.cfg.Now().Add(-c.trust.keep()))
-	}
+	rows, last, err := c.latest(ctx)
 	if err != nil {
 		if ctx.Err() == nil && c.notices.due(Unheard) {
 			c.cfg.Log.Warn("the latest changes can't be read: redis is not believed yet", "err", err)
@@ -50,6 +48,25 @@ func (c *Cache) learn(ctx context.Context) {
 		return
 	}
 	c.trust.seed(rows, last)
+}
+
+// latest returns the changes of the time that entries may come from, the one before
+// them if it is still known, and the end of the line.
+func (c *Cache) latest(ctx context.Context) ([]registry.Change, registry.Position, error) {
+	last, err := c.cfg.Source.Position(ctx)
+	if err != nil {
+		return nil, last, err
+	}
+	rows, err := c.cfg.Source.ChangesSince(ctx, c.cfg.Now().Add(-c.trust.keep()))
+	if err != nil || len(rows) == 0 {
+		return nil, last, err
+	}
+	first := slices.MinFunc(rows, func(a, b registry.Change) int { return cmp.Compare(a.Number, b.Number) })
+	if first.Number < 2 {
+		return rows, last, nil
+	}
+	before, err := c.cfg.Source.Changes(ctx, first.Number-2, 1)
+	return append(rows, before...), last, err
 }
 
 // carry writes one job, unless it is known to be old by now.

@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -10,8 +12,9 @@ import (
 )
 
 const (
-	takeNumbers        = `UPDATE store SET change = change + $1, audit = audit + $2 RETURNING change, audit`
-	insertChanges      = `INSERT INTO changes (number, kind, id, at) VALUES`
+	takeNumbers = `UPDATE store SET change = change + $1, audit = audit + $2, mark = CASE WHEN $1 > 0 THEN $3 ELSE mark END
+		RETURNING change, audit`
+	insertChanges      = `INSERT INTO changes (number, kind, id, at, mark) VALUES`
 	updateRoleVersions = `UPDATE roles SET version = changes.number FROM changes
 		WHERE changes.id = roles.id AND changes.kind = 'role' AND changes.number BETWEEN $1 AND $2`
 	updateVersions = `UPDATE users SET version = changes.number FROM changes
@@ -28,10 +31,14 @@ func (tx *tx) finish(ctx context.Context, now time.Time) (uint64, error) {
 	if len(tx.touched) == 0 && len(tx.audit) == 0 {
 		return 0, nil
 	}
+	mark, err := newMark()
+	if err != nil {
+		return 0, err
+	}
 	last, err := one(ctx, tx.t, func(r row) (n numbers, err error) {
 		err = r.Scan(&n.change, &n.audit)
 		return n, err
-	}, takeNumbers, len(tx.touched), len(tx.audit))
+	}, takeNumbers, len(tx.touched), len(tx.audit), mark)
 	if err != nil {
 		return 0, err
 	}
@@ -42,7 +49,7 @@ func (tx *tx) finish(ctx context.Context, now time.Time) (uint64, error) {
 	n := first
 	err = insert(ctx, tx.t, insertChanges, tx.touched, func(w what) []any {
 		n++
-		return []any{n - 1, w.kind, w.id, micros(now)}
+		return []any{n - 1, w.kind, w.id, micros(now), mark}
 	})
 	if err != nil {
 		return 0, err
@@ -66,13 +73,23 @@ func (tx *tx) versioned() (updates []string) {
 	return updates
 }
 
+// newMark returns what tells the changes of one commit from those of any other with
+// the same numbers.
+func newMark() (int64, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return 0, err
+	}
+	return int64(binary.BigEndian.Uint64(b[:]) >> 1), nil // #nosec G115 -- it has 63 bits
+}
+
 func scanChange(r row) (c registry.Change, err error) {
-	err = r.Scan(&c.Number, &c.Kind, &c.ID, asTime{&c.Time})
+	err = r.Scan(&c.Number, &c.Kind, &c.ID, asTime{&c.Time}, &c.Mark)
 	return c, err
 }
 
 // changesPast is asked for after every change and every two seconds.
-const changesPast = `SELECT number, kind, id, at FROM changes WHERE number > $1 ORDER BY number LIMIT $2`
+const changesPast = `SELECT number, kind, id, at, mark FROM changes WHERE number > $1 ORDER BY number LIMIT $2`
 
 // Changes implements registry.ChangeLog.
 func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]registry.Change, error) {
@@ -86,7 +103,7 @@ func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]registr
 func (s *Store) ChangesSince(ctx context.Context, since time.Time) ([]registry.Change, error) {
 	return view(ctx, s.reader, func(t *sqlTx) ([]registry.Change, error) {
 		// Ordered here: ORDER BY number would make SQLite walk the whole line.
-		changes, err := all(ctx, t, scanChange, `SELECT number, kind, id, at FROM changes WHERE at >= $1`, since.UnixMicro())
+		changes, err := all(ctx, t, scanChange, `SELECT number, kind, id, at, mark FROM changes WHERE at >= $1`, since.UnixMicro())
 		slices.SortFunc(changes, func(a, b registry.Change) int { return cmp.Compare(a.Number, b.Number) })
 		return changes, err
 	})
@@ -96,5 +113,15 @@ func (s *Store) ChangesSince(ctx context.Context, since time.Time) ([]registry.C
 func (s *Store) LastChange(ctx context.Context) (uint64, error) {
 	return view(ctx, s.reader, func(t *sqlTx) (uint64, error) {
 		return one(ctx, t, column[uint64], `SELECT change FROM store`)
+	})
+}
+
+// Position implements registry.ChangeLog.
+func (s *Store) Position(ctx context.Context) (registry.Position, error) {
+	return view(ctx, s.reader, func(t *sqlTx) (registry.Position, error) {
+		return one(ctx, t, func(r row) (p registry.Position, err error) {
+			err = r.Scan(&p.Number, &p.Mark)
+			return p, err
+		}, `SELECT change, mark FROM store`)
 	})
 }

@@ -95,7 +95,7 @@ func signIn() []string {
 func smallChange() []string {
 	return []string{
 		insertUser, updateUser, insertUserRoles + " " + tuples(1, 2), insertFingerprints + " " + tuples(1, 5), insertToken,
-		takeNumbers, insertChanges + " " + tuples(1, 4), updateVersions, updateRoleVersions, insertAudit + " " + tuples(1, 12),
+		takeNumbers, insertChanges + " " + tuples(1, 5), updateVersions, updateRoleVersions, insertAudit + " " + tuples(1, 12),
 	}
 }
 

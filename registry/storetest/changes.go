@@ -14,6 +14,7 @@ import (
 func changeCases() []testCase {
 	return []testCase{
 		{"a change of each kind is kept with what it names", touchKinds},
+		{"each commit has a mark of its own", marks},
 		{"an id means another thing in another kind", touchSameID},
 		{"a change that touches takes one number for each, in order and once", touchUsers},
 		{"a change that touches nothing takes no number", touchNothing},
@@ -48,6 +49,33 @@ func changed(t *testing.T, s registry.Store, after uint64) (users []registry.Use
 	return users
 }
 
+// marks checks that the end of the line is a place that no other commit has had.
+func marks(t *testing.T, s registry.Store) {
+	seen := make(map[uint64]bool)
+	for range 20 {
+		n := update(t, s, func(_ context.Context, tx registry.Tx) error {
+			touchAll(tx, "u-1", "u-2")
+			return nil
+		})
+		rows := must(s.Changes(t.Context(), n-2, 9))(t)
+		end := must(s.Position(t.Context()))(t)
+		if len(rows) != 2 || end != rows[1].Position() || rows[0].Mark != rows[1].Mark {
+			t.Fatalf("the end is %v after the rows %v: want the last one, and one mark for both", end, rows)
+		}
+		if seen[end.Mark] {
+			t.Fatalf("the mark %d was given twice", end.Mark)
+		}
+		seen[end.Mark] = true
+		update(t, s, func(_ context.Context, tx registry.Tx) error {
+			tx.Audit(entry())
+			return nil
+		})
+		if now := must(s.Position(t.Context()))(t); now != end {
+			t.Errorf("the end is %v after a commit that changed nothing, want %v", now, end)
+		}
+	}
+}
+
 func touchKinds(t *testing.T, s registry.Store) {
 	kinds := []registry.ChangeKind{
 		registry.RoleChange, registry.AnchorChange, registry.AuthorityChange, registry.CertificateChange,
@@ -67,7 +95,7 @@ func touchKinds(t *testing.T, s registry.Store) {
 		if n != uint64(i+1) || len(got) != 1 {
 			t.Fatalf("%s: the number %d, %d rows; want %d and one", kind, n, len(got), i+1)
 		}
-		same(t, string(kind), got[0], registry.Change{Number: n, Kind: kind, ID: id, Time: got[0].Time})
+		same(t, string(kind), got[0], registry.Change{Number: n, Kind: kind, ID: id, Time: got[0].Time, Mark: got[0].Mark})
 		if last := must(s.LastChange(t.Context()))(t); last != n {
 			t.Errorf("%s: the last number is %d, want %d", kind, last, n)
 		}

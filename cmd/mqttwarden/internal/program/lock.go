@@ -29,5 +29,8 @@ func lockData(dir string) (*dataLock, error) {
 	return &dataLock{f}, nil
 }
 
-// release gives the lock back.
-func (l *dataLock) release() error { return l.file.Close() }
+// release gives the lock back. It unlocks first: a process that was just forked
+// holds the file open, too, until it becomes another program.
+func (l *dataLock) release() error {
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
+}
