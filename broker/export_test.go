@@ -87,3 +87,7 @@ type pipe struct {
 }
 
 func (p pipe) RemoteAddr() net.Addr { return p.from }
+
+// Waits does what the broker does when mochi has put a message with those that wait
+// for a client.
+func (b *Broker) Waits(cl *mqtt.Client, pk packets.Packet) { b.waits(sessionOf(cl), &pk) }

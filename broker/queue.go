@@ -31,8 +31,9 @@ type queue struct {
 	waiting   map[uint16]place
 	phase     phase
 
-	displaced []displaced // that came in phase inheriting
-	doubled   []uint16    // packet IDs of what came before phase ready, and mochi sends by itself
+	displaced []displaced      // that came in phase inheriting
+	along     []packets.Packet // that mochi copied before add heard of them, which it still will
+	doubled   []uint16         // packet IDs of what came before phase ready, and mochi sends by itself
 }
 
 // phase is how far the owner is with taking the queue over.
@@ -75,6 +76,9 @@ func (q *queue) add(s *session, pk *packets.Packet) bool {
 		return false
 	}
 	defer q.mu.Unlock()
+	if q.cameAlong(pk) {
+		return true
+	}
 	q.append(pk)
 	if q.phase != ready {
 		q.doubled = append(q.doubled, pk.PacketID)
@@ -239,7 +243,7 @@ func (q *queue) retire() {
 
 // clear makes the queue nobody's. The caller holds mu.
 func (q *queue) clear() {
-	q.owner, q.waiting, q.displaced, q.doubled, q.persisted = nil, nil, nil, nil, false
+	q.owner, q.waiting, q.displaced, q.along, q.doubled, q.persisted = nil, nil, nil, nil, nil, false
 }
 
 // setInflight adds a message to those that mochi has for a session, or replaces

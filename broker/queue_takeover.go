@@ -67,6 +67,9 @@ func (q *queue) setAside(pk *packets.Packet) (owner *session, taken bool) {
 // there is no room. The caller holds mu.
 func (q *queue) adopt(pk *packets.Packet, id uint16) *packets.Packet {
 	inflight := q.owner.client.State.Inflight
+	if q.cameAlong(pk) {
+		return nil
+	}
 	if there, ok := inflight.Get(pk.PacketID); ok && same(&there, pk) {
 		return nil
 	}
@@ -91,9 +94,16 @@ func same(a, b *packets.Packet) bool {
 func (q *queue) collect() {
 	inflight := q.owner.client.State.Inflight
 	for _, pk := range inflight.GetAll(false) {
-		if _, ok := q.waiting[pk.PacketID]; !ok {
-			q.enter(&pk, q.takeOrder(&pk))
+		if _, ok := q.waiting[pk.PacketID]; ok {
+			continue
 		}
+		order, displaced := q.takeOrder(&pk)
+		if !displaced {
+			order = q.nextOrder()
+			q.along = append(q.along, pk)
+			q.along = q.along[max(0, len(q.along)-int(q.p.b.cfg.MaxInflight)):] // of one too large nobody is told
+		}
+		q.enter(&pk, order)
 	}
 	// Mochi counts up from 1 with a new connection, and asks which are in use.
 	id := uint16(math.MaxUint16)
@@ -119,16 +129,30 @@ func (q *queue) enter(pk *packets.Packet, order uint64) {
 	}
 }
 
-// takeOrder returns the place of a message that mochi has copied: its own if it is
-// among the displaced, which it leaves then, else the last. The caller holds mu.
-func (q *queue) takeOrder(pk *packets.Packet) uint64 {
+// takeOrder returns the place of a message that mochi has copied, if it is among
+// the displaced, which it leaves then. The caller holds mu.
+func (q *queue) takeOrder(pk *packets.Packet) (order uint64, ok bool) {
 	i := slices.IndexFunc(q.displaced, func(d displaced) bool { return same(&d.pk, pk) })
 	if i < 0 {
-		return q.nextOrder()
+		return 0, false
 	}
-	order := q.displaced[i].order
+	order = q.displaced[i].order
 	q.displaced = slices.Delete(q.displaced, i, i+1)
-	return order
+	return order, true
+}
+
+// cameAlong reports whether a message was among those that mochi had copied before
+// anybody was told of it: it has its place, and may have gone to the client and been
+// acknowledged since. Each is asked for once. The caller holds mu.
+func (q *queue) cameAlong(pk *packets.Packet) bool {
+	i := slices.IndexFunc(q.along, func(m packets.Packet) bool {
+		return m.PacketID == pk.PacketID && m.Created == pk.Created && same(&m, pk)
+	})
+	if i < 0 {
+		return false
+	}
+	q.along = slices.Delete(q.along, i, i+1)
+	return true
 }
 
 // arrange takes over what mochi has copied from the earlier owner, and gives it

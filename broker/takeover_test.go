@@ -27,6 +27,38 @@ func (b *started) settle(tb testing.TB, connected, stored int) {
 	})
 }
 
+// TestAMessageCopiedByATakeoverComesOnce has a publisher stand still between the two
+// things that mochi does for a message: it waits for the client, and whoever listens
+// is told. Meanwhile the client comes back, gets the message and acknowledges it.
+func TestAMessageCopiedByATakeoverComesOnce(t *testing.T) {
+	b := start(t, new(open), slowSweeps)
+	c := dial(t, b, 5)
+	c.connect("c", persistent)
+	c.MustSubscribe("a/#", 1)
+	before := b.Client("c")
+	late := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, ProtocolVersion: 5,
+		TopicName: "a/1", Payload: []byte("late"), PacketID: 9, Created: time.Now().Unix(), Origin: "source",
+	}
+	before.State.Inflight.Set(late)
+	c.Close()
+	b.settle(t, 0, 1)
+
+	c = dial(t, b, 5)
+	c.connect("c", persistent)
+	if m := c.Message(); string(m.Payload) != "late" {
+		t.Fatalf("got %q", m.Payload)
+	}
+	eventually(t, "the acknowledgement", func() bool { return b.Client("c").State.Inflight.Len() == 0 })
+	b.Waits(before, late)
+	source := dial(t, b, 5)
+	source.connect("source", nil)
+	source.Publish("a/2", "marker", 1, false)
+	if m := c.Message(); string(m.Payload) != "marker" {
+		t.Errorf("got %q once more", m.Payload)
+	}
+}
+
 // Mochi lets sessions expire by its own clock, and then deletes whatever client
 // has the ID, with none of its subscriptions.
 func TestV09ExpiryByMochi(t *testing.T) {
