@@ -72,7 +72,8 @@ func (a adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	})
 	need, _ := op.Metadata[needKey].(access.Need)
 	texts, _ := op.Metadata[textsKey].([]string)
-	a.table.handle(op.Method, op.Path, need, buffered(a.table.router.cfg.MaxBody, inner, texts...))
+	in := intake{size: a.table.sizeOf(op), texts: texts, bodies: a.table.router.cfg.Bodies}
+	a.table.handle(op.Method, op.Path, need, in.buffered(inner))
 }
 
 // ServeHTTP implements huma.Adapter.

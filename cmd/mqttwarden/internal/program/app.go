@@ -33,6 +33,7 @@ type app struct {
 	reloads       reloads            // of the files of TLS
 	broker        *broker.Broker
 	hook          *authhook.Hook
+	bodies        *adminapi.Bodies
 	listening     []endpoint
 	adminPassword secret.Text // made on the first start, else empty
 
@@ -249,6 +250,7 @@ func (a *app) reloadAnchorFile(ctx context.Context, path string) error {
 }
 
 func (a *app) startAPI(_ context.Context, c config) error {
+	a.bodies = adminapi.NewBodies(c.api.bodies)
 	metrics := a.metrics()
 	handler, err := adminapi.New(adminapi.Config{
 		Service: a.register.Service, Registrations: a.register.Enrolment, Certificates: a.register.PKI,
@@ -257,7 +259,7 @@ func (a *app) startAPI(_ context.Context, c config) error {
 		Certificate: func(s *tls.ConnectionState) *registry.Certificate {
 			return a.register.PKI.Trust().Certificate(s.PeerCertificates, c.tlsClientName)
 		},
-		TrustedProxies: c.proxies, AllowQueryToken: c.queryToken,
+		TrustedProxies: c.proxies, AllowQueryToken: c.queryToken, MaxBody: c.api.body, Bodies: a.bodies,
 		Now: time.Now, Log: a.log, Version: version,
 	})
 	if err != nil {

@@ -33,12 +33,13 @@ type config struct {
 	cacheConfig
 	sessionConfig
 	limits limits
+	api    httpConfig
 }
 
 // Sections implements settings.Command.
 func (c *config) Sections() []settings.Section {
 	return append(c.storeConfig.Sections(),
 		c.listenerConfig.section(), c.tlsConfig.section(), c.signInConfig.section(),
-		c.cacheConfig.section(), c.sessionConfig.section(&c.dataConfig), c.limits.section(),
+		c.cacheConfig.section(), c.sessionConfig.section(&c.dataConfig), c.limits.section(), c.api.section(),
 	)
 }

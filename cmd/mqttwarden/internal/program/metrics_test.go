@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"mqttwarden/adminapi"
 	"mqttwarden/broker"
 	"mqttwarden/registry/rediscache"
 	"mqttwarden/registry/secret"
@@ -15,7 +16,7 @@ import (
 // parts counts how often each part was asked for a snapshot. They are asked side
 // by side.
 type parts struct {
-	broker, pool, principals, store, cache atomic.Int64
+	broker, pool, principals, store, cache, bodies atomic.Int64
 }
 
 // snapshots are without figures, but for one refusal of each kind.
@@ -30,6 +31,7 @@ func (p *parts) snapshots() snapshots {
 		principals: func() principalFigures { p.principals.Add(1); return principalFigures{} },
 		store:      func() storeFigures { p.store.Add(1); return storeFigures{} },
 		cache:      func() rediscache.Stats { p.cache.Add(1); return rediscache.Stats{} },
+		bodies:     func() adminapi.BodyStats { p.bodies.Add(1); return adminapi.BodyStats{} },
 	}
 }
 
@@ -42,7 +44,7 @@ func TestAScrapeAsksEachPartOnce(t *testing.T) {
 		}
 		for name, part := range map[string]*atomic.Int64{
 			"broker": &asked.broker, "pool": &asked.pool,
-			"principals": &asked.principals, "store": &asked.store, "cache": &asked.cache,
+			"principals": &asked.principals, "store": &asked.store, "cache": &asked.cache, "bodies": &asked.bodies,
 		} {
 			if got := part.Load(); got != scrape {
 				t.Errorf("after %d scrapes: %s was asked %d times", scrape, name, got)
