@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"mqttwarden/registry/bearer"
@@ -68,7 +69,7 @@ func (s *Service) IssueToken(ctx context.Context, login Login, life time.Duratio
 		life = s.tokens.Life
 	}
 	if life < 0 || life > s.tokens.MaxLife {
-		return "", Token{}, Errorf(Invalid, FieldLife, "must be more than 0 and at most %g", s.tokens.MaxLife.Hours())
+		return "", Token{}, Errorf(Invalid, FieldLife, "must be more than 0 and at most %s", strconv.FormatFloat(s.tokens.MaxLife.Hours(), 'f', -1, 64))
 	}
 	if len(label) > MaxTokenLabel {
 		return "", Token{}, Errorf(Invalid, FieldLabel, "has %d bytes: must have at most %d", len(label), MaxTokenLabel)

@@ -3,8 +3,6 @@ package v1
 import (
 	"context"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/registry"
 )
@@ -32,21 +30,6 @@ type whichTokens struct {
 	Named
 	Preference
 	TokenID string `query:"tokenId" maxLength:"64" doc:"The id or the fingerprint of the token; missing: all tokens."`
-}
-
-// Resolve implements huma.Resolver. A tokenId that is empty, stands twice or is
-// misspelt must not delete all tokens.
-func (t *whichTokens) Resolve(ctx huma.Context) []error {
-	u := ctx.URL()
-	for name, values := range u.Query() {
-		if name != "tokenId" {
-			return []error{&huma.ErrorDetail{Location: "query." + name, Message: "is not a parameter"}}
-		}
-		if len(values) != 1 || values[0] == "" {
-			return []error{&huma.ErrorDetail{Location: "query.tokenId", Message: "must be one token, or be missing"}}
-		}
-	}
-	return nil
 }
 
 // deleteTokens serves DELETE /users/{id}/tokens.
