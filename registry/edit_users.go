@@ -44,6 +44,9 @@ func (e *Edit) CreateUser(ctx context.Context, spec UserSpec, password PasswordH
 	if err := e.requireMayReplace(u.ID, nil, rec.Grants); err != nil {
 		return User{}, err
 	}
+	if err := e.requireMayEnter(ctx, u.Roles, rec.Grants); err != nil {
+		return User{}, err
+	}
 	e.Touch(u.ID)
 	created := compareUsers(&User{}, &u)
 	lists(&created, FieldPermissions, nil, own, auditPermission)
@@ -130,7 +133,15 @@ func (e *Edit) mayAmend(ctx context.Context, before *Record, u *User) error {
 		}
 		after = rec.Grants
 	}
-	return e.requireMayReplace(u.ID, before.Grants, after)
+	if err := e.requireMayReplace(u.ID, before.Grants, after); err != nil {
+		return err
+	}
+	if !e.isSelf(u.ID) {
+		if err := e.requireMayEnter(ctx, before.User.Roles, before.Grants); err != nil {
+			return err
+		}
+	}
+	return e.requireMayEnter(ctx, added(before.User.Roles, u.Roles), after)
 }
 
 // DeleteUser removes a user and revokes the certificates that we issued to it. It
@@ -167,7 +178,10 @@ func (e *Edit) RequireMayChange(ctx context.Context, id UserID) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	return rec.User, e.requireMayReplace(id, rec.Grants, rec.Grants)
+	if err := e.requireMayReplace(id, rec.Grants, rec.Grants); err != nil || e.isSelf(id) {
+		return rec.User, err
+	}
+	return rec.User, e.requireMayEnter(ctx, rec.User.Roles, rec.Grants)
 }
 
 func (u *User) target() Target {

@@ -32,6 +32,9 @@ type UserReader interface {
 	UserIDs(ctx context.Context) ([]UserID, error)
 	// UsersWithRole returns who holds the role.
 	UsersWithRole(ctx context.Context, id RoleID) ([]UserID, error)
+	// RolesBeside returns the other roles of those who hold the role, but for one
+	// user, in the order of their ids.
+	RolesBeside(ctx context.Context, id RoleID, except UserID) ([]RoleID, error)
 	// AdminCandidates returns the active users of the local provider that hold
 	// an allow permission on one of the http resources that cover every path.
 	// Nobody else can have all rights.
