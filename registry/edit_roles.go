@@ -112,7 +112,7 @@ func (e *Edit) DeleteRole(ctx context.Context, id RoleID) error {
 }
 
 // AddPermission adds a permission to a role. It returns NotFound, Invalid,
-// Conflict when the role has as many as it can have, and Forbidden when the caller
+// Conflict when the role has it already or as many as it can have, and Forbidden when the caller
 // does not have that right, or one that the role gives or a holder of it has.
 func (e *Edit) AddPermission(ctx context.Context, id RoleID, spec PermissionSpec) (Permission, error) {
 	p, err := spec.permission()
@@ -126,11 +126,14 @@ func (e *Edit) AddPermission(ctx context.Context, id RoleID, spec PermissionSpec
 	if len(r.Permissions) >= MaxPermissionsPerRole {
 		return Permission{}, Errorf(Conflict, "", "the role has %d permissions: it can have no more", len(r.Permissions))
 	}
+	if err := r.refuseTwice(&p); err != nil {
+		return Permission{}, err
+	}
 	return p, e.replacePermission(ctx, &r, PermissionAdded, nil, &p)
 }
 
 // AmendPermission changes a permission of a role as f says. It returns NotFound,
-// Invalid, and Forbidden as AddPermission does, of the right before and after.
+// Invalid, Conflict when the role has that permission already, and Forbidden as AddPermission does, of the right before and after.
 func (e *Edit) AmendPermission(ctx context.Context, id RoleID, pid PermissionID, f func(*Permission)) (Permission, error) {
 	r, before, err := e.permission(ctx, id, pid)
 	if err != nil {
@@ -138,8 +141,13 @@ func (e *Edit) AmendPermission(ctx context.Context, id RoleID, pid PermissionID,
 	}
 	p := before
 	f(&p)
-	if err := p.Validate(); err != nil {
-		return Permission{}, err
+	if !p.same(&before) {
+		if err := p.validateNew(); err != nil {
+			return Permission{}, err
+		}
+		if err := r.refuseTwice(&p); err != nil {
+			return Permission{}, err
+		}
 	}
 	return p, e.replacePermission(ctx, &r, PermissionUpdated, &before, &p)
 }

@@ -76,22 +76,7 @@ func (spec PermissionSpec) permission() (Permission, error) {
 		return Permission{}, err
 	}
 	p := Permission{ID: PermissionID(id), Resource: spec.Resource, Operation: spec.Operation, Context: spec.Context, Effect: spec.Effect}
-	return p, p.Validate()
-}
-
-func permissions(specs []PermissionSpec) ([]Permission, error) {
-	if len(specs) > MaxPermissionsPerRole {
-		return nil, Errorf(Invalid, FieldPermissions, "are %d: must be at most %d", len(specs), MaxPermissionsPerRole)
-	}
-	out := make([]Permission, 0, len(specs))
-	for _, spec := range specs {
-		p, err := spec.permission()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, p)
-	}
-	return out, nil
+	return p, p.validateNew()
 }
 
 // ClearingRetained writes into the audit log that a caller is about to have the

@@ -105,7 +105,7 @@ func TestRegisterRefusesWhatBreaksARule(t *testing.T) {
 		{"too many permissions", func(q *enrol.Request) { q.Permissions = make([]registry.PermissionSpec, 65) }, registry.Invalid, "permissions"},
 		{"a permission that is none", func(q *enrol.Request) {
 			q.Permissions = []registry.PermissionSpec{registrytest.MQTT(acl.Read, "a/#/b")}
-		}, registry.Invalid, "resource"},
+		}, registry.Invalid, "permissions[0].resource"},
 		{"permissions that are too long together", func(q *enrol.Request) {
 			for range 17 {
 				q.Permissions = append(q.Permissions, registrytest.MQTT(acl.Read, strings.Repeat("x", 500)))
