@@ -44,7 +44,8 @@ func TestBodies(t *testing.T) {
 		{"not UTF-8", "{\"username\": \"user-\xff\", \"identityProvider\": \"local\"}", []string{json}, http.StatusBadRequest},
 		{"half a surrogate pair", `{"username": "user-\ud83d", "identityProvider": "local"}`, []string{json}, http.StatusBadRequest},
 		{"NUL", `{"username": "user-6", "identityProvider": "local", "password": "hunter\u00002"}`, []string{json}, http.StatusBadRequest},
-		{"a byte order mark", "\ufeff" + user("user-6"), []string{json}, http.StatusBadRequest},
+		{"a byte order mark", "\ufeff" + user("user-5"), []string{json}, http.StatusCreated},
+		{"a byte order mark in the middle", user("user-6") + "\ufeff", []string{json}, http.StatusBadRequest},
 		{"deep nesting", `{"username": ` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, []string{json}, http.StatusBadRequest},
 		{"a comment", `{/**/"username": "user-6", "identityProvider": "local"}`, []string{json}, http.StatusBadRequest},
 	} {

@@ -67,7 +67,7 @@ func (a *API) addCertificate(ctx context.Context, in *struct {
 
 // oldCertificateJSON is a certificate to remove.
 type oldCertificateJSON struct {
-	Fingerprint string `json:"fingerprint" minLength:"64" maxLength:"128" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
+	Fingerprint string `json:"fingerprint" minLength:"1" maxLength:"256" doc:"As for registering it." example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
 }
 
 // removeCertificate serves DELETE /users/{id}/certificates.

@@ -2,15 +2,13 @@ package enrol
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"net/netip"
 	"time"
 
-	"mqttwarden/registry/peer"
-
 	"mqttwarden/registry"
+	"mqttwarden/registry/ca"
+	"mqttwarden/registry/peer"
 )
 
 // lastSeenStep is how exact LastSeen is: not every repeated request may cost a write.
@@ -87,7 +85,7 @@ func (s *Service) look(ctx context.Context, req *Request) (state, registry.Regis
 	}
 	taken, err := s.store.NameTaken(ctx, req.Username)
 	if taken {
-		return occupied, r, err
+		return occupied, registry.Registration{}, err // what is stored besides does not count any more
 	}
 	return free, r, err
 }
@@ -124,7 +122,7 @@ func (s *Service) proceed(ctx context.Context, st state, r *registry.Registratio
 	case free:
 		return s.create(ctx, req)
 	case occupied:
-		return Answer{}, errNameTaken()
+		return Answer{}, errOccupied(r)
 	case pending:
 		return answer(r), s.noteSeen(ctx, r)
 	case denied:
@@ -154,8 +152,7 @@ func (s *Service) sameSecret(ctx context.Context, r *registry.Registration, req 
 		return false, nil
 	}
 	if r.HasCSR() {
-		have, got := sha256.Sum256([]byte(r.CSR)), sha256.Sum256([]byte(req.CSR))
-		return subtle.ConstantTimeCompare(have[:], got[:]) == 1, nil
+		return ca.SameKey(r.CSR, req.CSR), nil // its sender has proven to hold the key; see check
 	}
 	return s.cfg.Passwords.Verify(ctx, r.Username, r.PasswordHash, req.Password)
 }
@@ -293,6 +290,21 @@ func (s *Service) do(ctx context.Context, source registry.RegistrationSource, re
 	client.Remote = remote
 	_, err := s.editor.Do(ctx, client, f)
 	return err
+}
+
+// errOccupied says what keeps a name from a client: a user, whose registration may be
+// there still, or the registration of another client.
+func errOccupied(r *registry.Registration) error {
+	switch r.Status {
+	case registry.RegistrationPending:
+		return registry.Errorf(registry.Conflict, registry.FieldUsername,
+			"another request for this name waits to be decided: ask again with the same password or key, or have that one denied")
+	case registry.RegistrationDenied:
+		return registry.Errorf(registry.Conflict, registry.FieldUsername,
+			"another request for this name was denied: the name is free again when the registrations are closed")
+	default:
+		return errNameTaken()
+	}
 }
 
 func errNameTaken() error {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/adminapi/internal/wire"
@@ -64,10 +65,27 @@ func (in intake) read(w http.ResponseWriter, r *http.Request, l *lease) ([]byte,
 	if !ignored && len(body) > 0 && len(types) == 0 {
 		return nil, wire.NewClientError(http.StatusUnsupportedMediaType, "Content-Type: must be application/json")
 	}
+	body = bytes.TrimPrefix(body, []byte("\ufeff")) // some editors write a byte order mark
 	if text {
-		return json.Marshal(string(body))
+		return asString(body)
+	}
+	if len(in.texts) > 0 && bytes.HasPrefix(bytes.TrimSpace(body), []byte("-----BEGIN ")) {
+		return nil, wire.NewClientError(http.StatusBadRequest,
+			"body: is PEM, not JSON: send it as Content-Type "+strings.Join(in.texts, " or ")+", or as a JSON string")
 	}
 	return body, in.judge(body, l)
+}
+
+// asString returns text as a JSON string.
+func asString(text []byte) ([]byte, error) {
+	switch {
+	case utf8.Valid(text):
+		return json.Marshal(string(text))
+	case text[0] == 0x30: // a SEQUENCE
+		return nil, wire.NewClientError(http.StatusBadRequest, "body: is DER: convert it to PEM, as with openssl x509 -inform DER")
+	default:
+		return nil, wire.NewClientError(http.StatusBadRequest, "body: must be text in UTF-8")
+	}
 }
 
 // readAll reads a body and takes its share of the budget as it grows.
