@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"mqttwarden/registry/ca"
@@ -98,6 +99,8 @@ type RegistrationReader interface {
 	Registration(ctx context.Context, username string) (Registration, error)
 	// Registrations returns those with the status, the oldest first.
 	Registrations(ctx context.Context, status RegistrationStatus) ([]Registration, error)
+	// PendingRemotes returns where the pending registrations came from, in no order.
+	PendingRemotes(ctx context.Context) ([]netip.Addr, error)
 	// CountRegistrations returns how many have one of the statuses.
 	CountRegistrations(ctx context.Context, statuses ...RegistrationStatus) (int, error)
 	// NameTaken reports whether a user has this name, in whatever case.

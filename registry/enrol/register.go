@@ -199,7 +199,7 @@ func (s *Service) collect(ctx context.Context, r *registry.Registration, remote 
 // no lock is held meanwhile. It returns errOvertaken if another registration was made
 // first.
 func (s *Service) create(ctx context.Context, req *Request) (Answer, error) {
-	if err := s.checkRoom(ctx, s.store); err != nil { // before the hash, and again in the transaction
+	if err := s.checkRoom(ctx, s.store, req.Remote); err != nil { // before the hash, and again in the transaction
 		return Answer{}, err
 	}
 	r, err := s.registration(ctx, req)
@@ -217,7 +217,7 @@ func (s *Service) create(ctx context.Context, req *Request) (Answer, error) {
 			a = locked(req.Username)
 			return nil
 		}
-		if err := s.clearName(ctx, e, r.Username, w); err != nil {
+		if err := s.clearName(ctx, e, &r, w); err != nil {
 			return err
 		}
 		e.AuditAs(registry.Actor{}, Requested, target(&r), pairingCode(&r)...)
@@ -228,8 +228,8 @@ func (s *Service) create(ctx context.Context, req *Request) (Answer, error) {
 
 // clearName removes a registration for the name that does not count any more, and
 // returns why no other can be made for it now.
-func (s *Service) clearName(ctx context.Context, e *registry.Edit, username string, w registry.Window) error {
-	stored, err := e.Registration(ctx, username)
+func (s *Service) clearName(ctx context.Context, e *registry.Edit, r *registry.Registration, w registry.Window) error {
+	stored, err := e.Registration(ctx, r.Username)
 	switch {
 	case errors.Is(err, registry.NotFound):
 	case err != nil:
@@ -241,23 +241,14 @@ func (s *Service) clearName(ctx context.Context, e *registry.Edit, username stri
 			return err
 		}
 	}
-	taken, err := e.NameTaken(ctx, username)
+	taken, err := e.NameTaken(ctx, r.Username)
 	if err == nil && taken {
 		err = errNameTaken()
 	}
 	if err != nil {
 		return err
 	}
-	return s.checkRoom(ctx, e)
-}
-
-// checkRoom returns Busy when as many registrations are undecided as may be.
-func (s *Service) checkRoom(ctx context.Context, store registry.RegistrationReader) error {
-	n, err := store.CountRegistrations(ctx, registry.RegistrationPending, registry.RegistrationDenied)
-	if err == nil && n >= s.cfg.Max {
-		err = registry.Errorf(registry.Busy, "", "%d registrations wait to be decided: try again later", n)
-	}
-	return err
+	return s.checkRoom(ctx, e, r.Remote)
 }
 
 // registration returns the registration that is stored for a request.

@@ -125,6 +125,8 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	}
 	cfg.Redis, cfg.MaxStale, cfg.Poll = c.redis.Reveal(), c.maxStale, a.pace.Changes
 	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
+	c.registrations.Overlap = cfg.Enrolment.Overlap
+	cfg.Enrolment = c.registrations.Settings
 	if a.register, err = openNode(ctx, cfg, c.storeConfig); err != nil {
 		return err
 	}
