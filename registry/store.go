@@ -79,6 +79,8 @@ type TokenReader interface {
 	Token(ctx context.Context, id TokenID) (Token, error)
 	// TokensOf returns the user's tokens, the oldest first.
 	TokensOf(ctx context.Context, id UserID) ([]Token, error)
+	// CountTokens returns how many of the user's tokens end after t.
+	CountTokens(ctx context.Context, id UserID, t time.Time) (int, error)
 }
 
 // TokenWriter registers and removes tokens.

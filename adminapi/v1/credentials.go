@@ -17,12 +17,17 @@ type Credentials interface {
 }
 
 // listTokens serves GET /users/{id}/tokens.
-func (a *API) listTokens(ctx context.Context, in *struct{ Named }) (*struct{ Body []tokenJSON }, error) {
+func (a *API) listTokens(ctx context.Context, in *struct {
+	Named
+	PageNumber  int `query:"pageNumber" default:"1" minimum:"1" maximum:"1000000000" doc:"The page, from 1."`
+	RowsPerPage int `query:"rowsPerPage" default:"100" minimum:"1" maximum:"100" doc:"Tokens on a page."`
+},
+) (*struct{ Body []tokenJSON }, error) {
 	tokens, err := a.credentials.Tokens(ctx, in.user())
 	if err != nil {
 		return nil, err
 	}
-	return &struct{ Body []tokenJSON }{each(tokens, showToken)}, nil
+	return &struct{ Body []tokenJSON }{each(pageOf(tokens, in.PageNumber, in.RowsPerPage), showToken)}, nil
 }
 
 // whichTokens names one token of a user, or all.

@@ -125,6 +125,7 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	}
 	cfg.Redis, cfg.MaxStale, cfg.Poll = c.redis.Reveal(), c.maxStale, a.pace.Changes
 	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
+	cfg.Tokens.PerUser = c.tokensPerUser
 	c.registrations.Overlap = cfg.Enrolment.Overlap
 	cfg.Enrolment = c.registrations.Settings
 	if a.register, err = openNode(ctx, cfg, c.storeConfig); err != nil {
