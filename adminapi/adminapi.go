@@ -53,6 +53,7 @@ type Config struct {
 	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
 	AllowQueryToken bool           // take tokens from ?apiToken=
 	MaxBody         int64          // bytes of a request's body; 0: 1 MiB
+	Bodies          *Bodies        // the memory that all bodies share; nil: 32 MiB
 	Node            string         // this node's name in receipts; empty: local
 	Version         string         // of the program, for the document
 	Now             func() time.Time
@@ -71,8 +72,22 @@ type Follower interface {
 	WaitEnforced(ctx context.Context, n uint64) error
 }
 
-// defaultMaxBody is the limit of bodies, in bytes.
-const defaultMaxBody = 1 << 20
+// Limits of bodies where none are configured, in bytes.
+const (
+	defaultMaxBody = 1 << 20
+	defaultBodies  = 32 << 20
+)
+
+// Bodies is the memory that the bodies of requests share.
+type Bodies = route.Bodies
+
+// BodyStats tells how it is used.
+type BodyStats = route.BodyStats
+
+// NewBodies returns a budget of so many bytes for the bodies of requests. What one
+// takes is charged for as it is read and, by the number of its values, before it is
+// decoded.
+func NewBodies(most int64) *Bodies { return route.NewBodies(most) }
 
 // New returns the handler of everything. It returns an error when cfg lacks a
 // part or a document can't be made.
@@ -84,12 +99,15 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.MaxBody <= 0 {
 		cfg.MaxBody = defaultMaxBody
 	}
+	if cfg.Bodies == nil {
+		cfg.Bodies = NewBodies(defaultBodies)
+	}
 	if cfg.Node == "" {
 		cfg.Node = "local"
 	}
 	router := route.NewRouter(route.Config{
 		Access:  &access.Control{SignIn: cfg.SignIn, AllowQueryToken: cfg.AllowQueryToken, Certificate: cfg.Certificate},
-		MaxBody: cfg.MaxBody, Version: cfg.Version,
+		MaxBody: cfg.MaxBody, Bodies: cfg.Bodies, Version: cfg.Version,
 	})
 	if err := mount(cfg, router); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/hex"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -59,18 +60,30 @@ type Fingerprint struct {
 	Expires time.Time // zero: does not expire by itself
 }
 
-// ParseFingerprint returns s in the form in which fingerprints are stored. It
-// takes upper case and colons between the bytes.
+// printed is a fingerprint as programs print it, with or without the name of the hash:
+//
+//	SHA256 Fingerprint=98:A3:…      openssl x509 -fingerprint
+//	sha256:98a3…                    certtool
+//	Cert Hash(sha256): 98 a3 …      certutil
+var printed = regexp.MustCompile(`(?i)^\s*(?:[a-z ]*\(?(?:sha-?\d+|md5)\)?[^=:]*[=:])?\s*([0-9a-f][0-9a-f:\s]*)$`)
+
+// ParseFingerprint returns s in the form in which fingerprints are stored. It takes
+// what programs print: upper case, colons or blanks between the bytes, and the name of
+// the hash in front. Of another hash than SHA-256 it says so, as Invalid.
 func ParseFingerprint(s string) (string, error) {
-	bad := Errorf(Invalid, FieldFingerprint, "must be a SHA-256 in hexadecimal: 64 digits, colons allowed")
-	if len(s) > 128 {
-		return "", bad
+	const longest, wanted = 256, "a SHA-256 in hexadecimal: 64 digits, as openssl x509 -fingerprint -sha256 prints it"
+	found := printed.FindStringSubmatch(s)
+	if len(s) > longest || found == nil {
+		return "", Errorf(Invalid, FieldFingerprint, "must be "+wanted)
 	}
-	fp := strings.ToLower(strings.ReplaceAll(s, ":", ""))
-	if b, err := hex.DecodeString(fp); err != nil || len(b) != 32 {
-		return "", bad
+	digits := strings.ToLower(strings.NewReplacer(":", "", " ", "", "\t", "", "\r", "", "\n", "").Replace(found[1]))
+	if other, known := map[int]string{32: "MD5", 40: "SHA-1", 56: "SHA-224", 96: "SHA-384", 128: "SHA-512"}[len(digits)]; known {
+		return "", Errorf(Invalid, FieldFingerprint, "that is %s; give SHA-256", other)
 	}
-	return fp, nil
+	if b, err := hex.DecodeString(digits); err != nil || len(b) != 32 {
+		return "", Errorf(Invalid, FieldFingerprint, "must be "+wanted)
+	}
+	return digits, nil
 }
 
 // FingerprintValid reports whether fp is registered for the user

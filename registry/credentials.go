@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"mqttwarden/registry/bearer"
@@ -56,9 +57,6 @@ func (s *Service) RemoveFingerprint(ctx context.Context, caller Caller, id UserI
 	})
 }
 
-// maxTokensPerUser bounds the registered tokens of one user.
-const maxTokensPerUser = 10_000
-
 // IssueToken makes and registers a token for a user who has signed in. A life
 // of zero means the default. It returns Invalid for a life or label beyond the
 // limits, and Conflict when the user has too many tokens. The token is returned
@@ -68,7 +66,7 @@ func (s *Service) IssueToken(ctx context.Context, login Login, life time.Duratio
 		life = s.tokens.Life
 	}
 	if life < 0 || life > s.tokens.MaxLife {
-		return "", Token{}, Errorf(Invalid, FieldLife, "must be more than 0 and at most %g", s.tokens.MaxLife.Hours())
+		return "", Token{}, Errorf(Invalid, FieldLife, "must be more than 0 and at most %s", strconv.FormatFloat(s.tokens.MaxLife.Hours(), 'f', -1, 64))
 	}
 	if len(label) > MaxTokenLabel {
 		return "", Token{}, Errorf(Invalid, FieldLabel, "has %d bytes: must have at most %d", len(label), MaxTokenLabel)
@@ -84,7 +82,7 @@ func (s *Service) IssueToken(ctx context.Context, login Login, life time.Duratio
 		return "", Token{}, err
 	}
 	t.Fingerprint = bearer.Fingerprint(raw)
-	_, err = s.editor.Do(ctx, System("login"), func(ctx context.Context, e *Edit) error { return e.CreateToken(ctx, t) })
+	_, err = s.editor.Do(ctx, System("login"), func(ctx context.Context, e *Edit) error { return e.CreateToken(ctx, t, s.tokens.PerUser) })
 	if err != nil {
 		return "", Token{}, err
 	}

@@ -146,5 +146,3 @@ func (e *Edit) grantsOf(ctx context.Context, id UserID) ([]acl.Grant, error) {
 	}
 	return all, nil
 }
-
-func (e *Edit) hasAllRights() bool { return e.rights == nil || e.rights.AllRights() }

@@ -16,6 +16,9 @@ func (e *Edit) CreateRole(ctx context.Context, spec RoleSpec) (Role, error) {
 	if err := e.RequireCover(grants(r.ID, r.Permissions...)...); err != nil {
 		return Role{}, err
 	}
+	if err := e.requireMayMap(&r); err != nil {
+		return Role{}, err
+	}
 	if err := e.tx.CreateRole(ctx, r); err != nil {
 		return Role{}, err
 	}
@@ -25,8 +28,8 @@ func (e *Edit) CreateRole(ctx context.Context, spec RoleSpec) (Role, error) {
 }
 
 // AmendRole changes a role, though not its permissions, as f says. Whoever is
-// mapped to it gets what it gives, so the caller must have all of that: else
-// Forbidden. It returns NotFound, Invalid, and Conflict when the name is taken or
+// mapped to it gets what it gives, so the caller must have all of that and all that its
+// holders have: else Forbidden. It returns NotFound, Invalid, and Conflict when the name is taken or
 // the contract's, or when a role that several users have would not be shared any
 // more.
 func (e *Edit) AmendRole(ctx context.Context, id RoleID, f func(*Role) error) (Role, error) {
@@ -45,7 +48,10 @@ func (e *Edit) AmendRole(ctx context.Context, id RoleID, f func(*Role) error) (R
 	if before.Builtin() && r.Name != before.Name {
 		return Role{}, Errorf(Conflict, FieldName, "of a default role can't change")
 	}
-	if err := e.RequireCover(grants(id, r.Permissions...)...); err != nil {
+	if err := e.requireMayChangeRole(ctx, &before); err != nil {
+		return Role{}, err
+	}
+	if err := e.requireMayMap(&r); err != nil {
 		return Role{}, err
 	}
 	if err := e.mayShare(ctx, &before, r.Shared); err != nil {
@@ -78,8 +84,8 @@ func (e *Edit) mayShare(ctx context.Context, r *Role, shared bool) error {
 }
 
 // DeleteRole removes a role and takes it from its users. It returns NotFound,
-// Conflict for the two default roles, and Forbidden when it gives a right that the
-// caller has not.
+// Conflict for the two default roles, and Forbidden when it gives, or one of its
+// holders has, a right that the caller has not.
 func (e *Edit) DeleteRole(ctx context.Context, id RoleID) error {
 	r, err := e.tx.Role(ctx, id)
 	if err != nil {
@@ -88,7 +94,7 @@ func (e *Edit) DeleteRole(ctx context.Context, id RoleID) error {
 	if r.Builtin() {
 		return Errorf(Conflict, "", "default role %s can't be deleted", r.Name)
 	}
-	if err := e.RequireCover(grants(id, r.Permissions...)...); err != nil {
+	if err := e.requireMayChangeRole(ctx, &r); err != nil {
 		return err
 	}
 	holders, err := e.tx.UsersWithRole(ctx, id)
@@ -106,8 +112,8 @@ func (e *Edit) DeleteRole(ctx context.Context, id RoleID) error {
 }
 
 // AddPermission adds a permission to a role. It returns NotFound, Invalid,
-// Conflict when the role has as many as it can have, and Forbidden when the caller
-// does not have that right.
+// Conflict when the role has it already or as many as it can have, and Forbidden when the caller
+// does not have that right, or one that the role gives or a holder of it has.
 func (e *Edit) AddPermission(ctx context.Context, id RoleID, spec PermissionSpec) (Permission, error) {
 	p, err := spec.permission()
 	if err != nil {
@@ -120,11 +126,14 @@ func (e *Edit) AddPermission(ctx context.Context, id RoleID, spec PermissionSpec
 	if len(r.Permissions) >= MaxPermissionsPerRole {
 		return Permission{}, Errorf(Conflict, "", "the role has %d permissions: it can have no more", len(r.Permissions))
 	}
+	if err := r.refuseTwice(&p); err != nil {
+		return Permission{}, err
+	}
 	return p, e.replacePermission(ctx, &r, PermissionAdded, nil, &p)
 }
 
 // AmendPermission changes a permission of a role as f says. It returns NotFound,
-// Invalid, and Forbidden when the caller does not have the right, before or after.
+// Invalid, Conflict when the role has that permission already, and Forbidden as AddPermission does, of the right before and after.
 func (e *Edit) AmendPermission(ctx context.Context, id RoleID, pid PermissionID, f func(*Permission)) (Permission, error) {
 	r, before, err := e.permission(ctx, id, pid)
 	if err != nil {
@@ -132,14 +141,19 @@ func (e *Edit) AmendPermission(ctx context.Context, id RoleID, pid PermissionID,
 	}
 	p := before
 	f(&p)
-	if err := p.Validate(); err != nil {
-		return Permission{}, err
+	if !p.same(&before) {
+		if err := p.validateNew(); err != nil {
+			return Permission{}, err
+		}
+		if err := r.refuseTwice(&p); err != nil {
+			return Permission{}, err
+		}
 	}
 	return p, e.replacePermission(ctx, &r, PermissionUpdated, &before, &p)
 }
 
 // DeletePermission removes a permission from a role. It returns NotFound, and
-// Forbidden when the caller does not have that right.
+// Forbidden as AddPermission does.
 func (e *Edit) DeletePermission(ctx context.Context, id RoleID, pid PermissionID) error {
 	r, before, err := e.permission(ctx, id, pid)
 	if err != nil {
@@ -168,10 +182,12 @@ func (e *Edit) replacePermission(ctx context.Context, r *Role, action Action, be
 			return err
 		}
 	}
-	var err error
-	if after != nil {
+	err := e.requireMayChangeRole(ctx, r)
+	switch {
+	case err != nil:
+	case after != nil:
 		err = e.tx.PutPermission(ctx, r.ID, *after)
-	} else {
+	default:
 		err = e.tx.DeletePermission(ctx, r.ID, before.ID)
 	}
 	if err != nil {

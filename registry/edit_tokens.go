@@ -2,18 +2,19 @@ package registry
 
 import (
 	"context"
+	"slices"
 )
 
-// CreateToken registers a token. It returns Conflict when its user has as many as
-// it can have, and NotFound when the user is gone. Nobody is touched: no session
-// rests on it yet.
-func (e *Edit) CreateToken(ctx context.Context, t Token) error {
-	have, err := e.tx.TokensOf(ctx, t.User)
+// CreateToken registers a token of a user who may have so many at once. It returns
+// Conflict when the user has them, and NotFound when the user is gone. Nobody is
+// touched: no session rests on it yet.
+func (e *Edit) CreateToken(ctx context.Context, t Token, most int) error {
+	have, err := e.tx.CountTokens(ctx, t.User, e.now)
 	if err != nil {
 		return err
 	}
-	if len(have) >= maxTokensPerUser {
-		return Errorf(Conflict, "", "the user has %d tokens: delete some first", len(have))
+	if have >= most {
+		return Errorf(Conflict, "", "the user has %d tokens: delete some first, or let each live shorter", have)
 	}
 	return e.tx.CreateToken(ctx, t)
 }
@@ -26,22 +27,33 @@ func (e *Edit) DeleteToken(ctx context.Context, id UserID, token string) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := e.tx.TokensOf(ctx, id)
+	t, err := e.tokenOf(ctx, id, token)
 	if err != nil {
 		return err
 	}
-	for _, t := range tokens {
-		if string(t.ID) != token && t.Fingerprint != token {
-			continue
-		}
-		if err := e.tx.DeleteToken(ctx, t.ID); err != nil {
-			return err
-		}
-		e.Touch(id)
-		e.Audit(TokenDeleted, u.target(), tokensGone(t))
-		return nil
+	if err := e.tx.DeleteToken(ctx, t.ID); err != nil {
+		return err
 	}
-	return Errorf(NotFound, FieldToken, "the user has no such token")
+	e.Touch(id)
+	e.Audit(TokenDeleted, u.target(), tokensGone(t))
+	return nil
+}
+
+// tokenOf returns a token of a user by its id or its fingerprint, or NotFound.
+func (e *Edit) tokenOf(ctx context.Context, id UserID, token string) (Token, error) {
+	t, err := e.tx.Token(ctx, TokenID(token))
+	if err == nil && t.User == id || ignoreNotFound(err) != nil {
+		return t, err
+	}
+	tokens, err := e.tx.TokensOf(ctx, id)
+	if err != nil {
+		return Token{}, err
+	}
+	i := slices.IndexFunc(tokens, func(t Token) bool { return t.Fingerprint == token })
+	if i < 0 {
+		return Token{}, Errorf(NotFound, FieldToken, "the user has no such token")
+	}
+	return tokens[i], nil
 }
 
 // DeleteTokens ends all tokens of a user. It returns NotFound for the user, and

@@ -44,6 +44,9 @@ func (e *Edit) CreateUser(ctx context.Context, spec UserSpec, password PasswordH
 	if err := e.requireMayReplace(u.ID, nil, given); err != nil {
 		return User{}, err
 	}
+	if err := e.requireMayEnter(ctx, u.Roles, given); err != nil {
+		return User{}, err
+	}
 	e.Touch(u.ID)
 	created := compareUsers(&User{}, &u)
 	lists(&created, FieldPermissions, nil, own, auditPermission)
@@ -133,7 +136,15 @@ func (e *Edit) mayAmend(ctx context.Context, before, u *User, had []acl.Grant) e
 			return err
 		}
 	}
-	return e.requireMayReplace(u.ID, had, has)
+	if err := e.requireMayReplace(u.ID, had, has); err != nil {
+		return err
+	}
+	if !e.isSelf(u.ID) {
+		if err := e.requireMayEnter(ctx, before.Roles, had); err != nil {
+			return err
+		}
+	}
+	return e.requireMayEnter(ctx, added(before.Roles, u.Roles), has)
 }
 
 // DeleteUser removes a user and revokes the certificates that we issued to it. It
@@ -178,7 +189,10 @@ func (e *Edit) RequireMayChange(ctx context.Context, id UserID) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	return u, e.requireMayReplace(id, has, has)
+	if err := e.requireMayReplace(id, has, has); err != nil || e.isSelf(id) {
+		return u, err
+	}
+	return u, e.requireMayEnter(ctx, u.Roles, has)
 }
 
 func (u *User) target() Target {

@@ -1,6 +1,10 @@
 package registry
 
-import "mqttwarden/registry/acl"
+import (
+	"errors"
+
+	"mqttwarden/registry/acl"
+)
 
 // PermissionID identifies a permission.
 type PermissionID string
@@ -17,10 +21,11 @@ type Permission struct {
 
 // Validate reports the field that breaks its rule, as Invalid.
 func (p *Permission) Validate() error {
-	if err := p.grant("").Validate(); err != nil {
-		return Errorf(Invalid, FieldResource, "%v", err)
+	err := p.grant("").Validate()
+	if e, ok := errors.AsType[*acl.SyntaxError](err); ok {
+		return Errorf(Invalid, Field(e.What), "%q: %s", e.Value, e.Detail)
 	}
-	return nil
+	return err
 }
 
 // grant returns the permission as the policy sees it.

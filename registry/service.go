@@ -21,11 +21,12 @@ type ServiceConfig struct {
 	Now       func() time.Time
 }
 
-// TokenLives bounds how long tokens live. The zero value of each field is its
-// default.
+// TokenLives bounds how long tokens live, and how many do. The zero value of each field
+// is its default.
 type TokenLives struct {
 	Life    time.Duration // of a login that asks for none; an hour
 	MaxLife time.Duration // 876,000 hours
+	PerUser int           // that one user has at once; 100
 }
 
 // Service changes users, their credentials, roles and permissions, each request
@@ -47,6 +48,9 @@ func NewService(cfg ServiceConfig) *Service {
 	}
 	if cfg.Tokens.MaxLife <= 0 {
 		cfg.Tokens.MaxLife = 876_000 * time.Hour
+	}
+	if cfg.Tokens.PerUser <= 0 {
+		cfg.Tokens.PerUser = 100
 	}
 	return &Service{
 		store: cfg.Store, editor: cfg.Editor, passwords: cfg.Passwords, signer: cfg.Signer, tokens: cfg.Tokens, now: cfg.Now,
@@ -76,22 +80,7 @@ func (spec PermissionSpec) permission() (Permission, error) {
 		return Permission{}, err
 	}
 	p := Permission{ID: PermissionID(id), Resource: spec.Resource, Operation: spec.Operation, Context: spec.Context, Effect: spec.Effect}
-	return p, p.Validate()
-}
-
-func permissions(specs []PermissionSpec) ([]Permission, error) {
-	if len(specs) > MaxPermissionsPerRole {
-		return nil, Errorf(Invalid, FieldPermissions, "are %d: must be at most %d", len(specs), MaxPermissionsPerRole)
-	}
-	out := make([]Permission, 0, len(specs))
-	for _, spec := range specs {
-		p, err := spec.permission()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, p)
-	}
-	return out, nil
+	return p, p.validateNew()
 }
 
 // ClearingRetained writes into the audit log that a caller is about to have the

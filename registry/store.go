@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"mqttwarden/registry/ca"
@@ -32,6 +33,9 @@ type UserReader interface {
 	UserIDs(ctx context.Context) ([]UserID, error)
 	// UsersWithRole returns who holds the role.
 	UsersWithRole(ctx context.Context, id RoleID) ([]UserID, error)
+	// RolesBeside returns the other roles of those who hold the role, but for one
+	// user, in the order of their ids.
+	RolesBeside(ctx context.Context, id RoleID, except UserID) ([]RoleID, error)
 	// AdminCandidates returns the active users of the local provider that hold
 	// an allow permission on one of the http resources that cover every path.
 	// Nobody else can have all rights.
@@ -76,6 +80,8 @@ type TokenReader interface {
 	Token(ctx context.Context, id TokenID) (Token, error)
 	// TokensOf returns the user's tokens, the oldest first.
 	TokensOf(ctx context.Context, id UserID) ([]Token, error)
+	// CountTokens returns how many of the user's tokens end after t.
+	CountTokens(ctx context.Context, id UserID, t time.Time) (int, error)
 }
 
 // TokenWriter registers and removes tokens.
@@ -96,6 +102,8 @@ type RegistrationReader interface {
 	Registration(ctx context.Context, username string) (Registration, error)
 	// Registrations returns those with the status, the oldest first.
 	Registrations(ctx context.Context, status RegistrationStatus) ([]Registration, error)
+	// PendingRemotes returns where the pending registrations came from, in no order.
+	PendingRemotes(ctx context.Context) ([]netip.Addr, error)
 	// CountRegistrations returns how many have one of the statuses.
 	CountRegistrations(ctx context.Context, statuses ...RegistrationStatus) (int, error)
 	// NameTaken reports whether a user has this name, in whatever case.

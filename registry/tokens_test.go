@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mqttwarden/registry"
+	"mqttwarden/registry/node"
 	"mqttwarden/registry/registrytest"
 )
 
@@ -117,4 +118,27 @@ func TestATokenIsAPasswordOnlyWithThatGrantType(t *testing.T) {
 	attempt.Username, attempt.TokenAsPassword = "gateway", false
 	_, err = r.SignIn.In(ctx, attempt)
 	registrytest.WantCode(t, "at a door that takes no tokens for passwords", err, registry.Unauthenticated)
+}
+
+// A user has so many tokens at once; those that have expired are not counted, nor are
+// those of others.
+func TestTokensOfOneUser(t *testing.T) {
+	r := registrytest.New(t, func(cfg *node.Config) { cfg.Tokens.PerUser = 3 })
+	r.User("gateway")
+	r.User("another")
+	issue := func(name string, life time.Duration) error {
+		login, err := r.Login(name, name+"-secret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = r.Service.IssueToken(t.Context(), login, life, "")
+		return err
+	}
+	for range 3 {
+		registrytest.WantCode(t, "within the limit", issue("gateway", time.Hour), "")
+	}
+	registrytest.WantCode(t, "one more", issue("gateway", time.Hour), registry.Conflict)
+	registrytest.WantCode(t, "another user's", issue("another", time.Hour), "")
+	r.Turn(2 * time.Hour)
+	registrytest.WantCode(t, "when they have expired", issue("gateway", time.Hour), "")
 }

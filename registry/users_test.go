@@ -52,7 +52,7 @@ func TestCreateUserNamesTheFieldThatIsWrong(t *testing.T) {
 		{"too many roles", func(n *registry.UserSpec) { n.Roles = many }, registry.Invalid, "roles"},
 		{"bad permission", func(n *registry.UserSpec) {
 			n.Permissions = []registry.PermissionSpec{registrytest.MQTT(acl.Read, "a/#/b")}
-		}, registry.Invalid, "resource"},
+		}, registry.Invalid, "permissions[0].resource"},
 		{"name taken in another case", func(n *registry.UserSpec) { n.Username = "ADMIN" }, registry.Conflict, "username"},
 	}
 	for _, tt := range tests {

@@ -97,15 +97,6 @@ type WhichCertificate struct {
 	ID string `query:"id" required:"true" minLength:"1" maxLength:"64" doc:"The certificate's id."`
 }
 
-// Resolve implements huma.Resolver.
-func (w *WhichCertificate) Resolve(ctx huma.Context) []error {
-	u := ctx.URL()
-	if len(u.Query()["id"]) > 1 {
-		return []error{&huma.ErrorDetail{Location: "query.id", Message: "must be one certificate"}}
-	}
-	return nil
-}
-
 // certificateContent serves GET /certificates/content.
 func (a *API) certificateContent(ctx context.Context, in *struct{ WhichCertificate }) (*struct {
 	Body string `doc:"PEM." example:"-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n"`

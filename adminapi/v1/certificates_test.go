@@ -225,3 +225,25 @@ func TestRevocationIsNoLadder(t *testing.T) {
 	apitest.Message(t, api.As(operator, "POST", path, ""), http.StatusForbidden)
 	api.Must(http.StatusOK, "POST", path, "")
 }
+
+// PEM comes in the forms that tools and editors write, and what is something else is
+// told how to send it.
+func TestFormsOfCACertificates(t *testing.T) {
+	api := apitest.New(t)
+	const text, js = "text/plain", "application/json"
+	pem := func(name string) string { return apitest.NewCA(t, name, nil).PEM() }
+	for _, tt := range []struct{ name, media, body, want string }{ // want: what is wrong
+		{"a byte order mark", text, "\ufeff" + pem("one"), ""},
+		{"a byte order mark before JSON", js, "\ufeff" + apitest.JSON(t, pem("two")), ""},
+		{"a byte order mark in JSON", js, apitest.JSON(t, "\ufeff"+pem("three")), ""},
+		{"PEM as JSON", js, pem("four"), "body: is PEM, not JSON: send it as Content-Type application/x-pem-file or text/plain"},
+		{"DER", text, "\x30\x82\x01\xff\xfe", "body: is DER: convert it to PEM"},
+		{"UTF-16", text, "\xff\xfe-\x00", "body: must be text in UTF-8"},
+		{"another type", "application/pkix-cert", "x", "Content-Type: must be application/x-pem-file, text/plain, application/json"},
+	} {
+		a := api.Send("POST", "/api/certificates", tt.body, "Content-Type", tt.media, "Authorization", "Bearer "+api.Admin)
+		if tt.want == "" && a.Status != http.StatusCreated || tt.want != "" && (a.Status/100 != 4 || !strings.Contains(a.Body, tt.want)) {
+			t.Errorf("%s: got %d %s, want %q", tt.name, a.Status, a.Body, tt.want)
+		}
+	}
+}

@@ -3,8 +3,6 @@ package v1
 import (
 	"context"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/registry"
 )
@@ -19,12 +17,17 @@ type Credentials interface {
 }
 
 // listTokens serves GET /users/{id}/tokens.
-func (a *API) listTokens(ctx context.Context, in *struct{ Named }) (*struct{ Body []tokenJSON }, error) {
+func (a *API) listTokens(ctx context.Context, in *struct {
+	Named
+	PageNumber  int `query:"pageNumber" default:"1" minimum:"1" maximum:"1000000000" doc:"The page, from 1."`
+	RowsPerPage int `query:"rowsPerPage" default:"100" minimum:"1" maximum:"100" doc:"Tokens on a page."`
+},
+) (*struct{ Body []tokenJSON }, error) {
 	tokens, err := a.credentials.Tokens(ctx, in.user())
 	if err != nil {
 		return nil, err
 	}
-	return &struct{ Body []tokenJSON }{each(tokens, showToken)}, nil
+	return &struct{ Body []tokenJSON }{each(pageOf(tokens, in.PageNumber, in.RowsPerPage), showToken)}, nil
 }
 
 // whichTokens names one token of a user, or all.
@@ -32,21 +35,6 @@ type whichTokens struct {
 	Named
 	Preference
 	TokenID string `query:"tokenId" maxLength:"64" doc:"The id or the fingerprint of the token; missing: all tokens."`
-}
-
-// Resolve implements huma.Resolver. A tokenId that is empty, stands twice or is
-// misspelt must not delete all tokens.
-func (t *whichTokens) Resolve(ctx huma.Context) []error {
-	u := ctx.URL()
-	for name, values := range u.Query() {
-		if name != "tokenId" {
-			return []error{&huma.ErrorDetail{Location: "query." + name, Message: "is not a parameter"}}
-		}
-		if len(values) != 1 || values[0] == "" {
-			return []error{&huma.ErrorDetail{Location: "query.tokenId", Message: "must be one token, or be missing"}}
-		}
-	}
-	return nil
 }
 
 // deleteTokens serves DELETE /users/{id}/tokens.
@@ -84,7 +72,7 @@ func (a *API) addCertificate(ctx context.Context, in *struct {
 
 // oldCertificateJSON is a certificate to remove.
 type oldCertificateJSON struct {
-	Fingerprint string `json:"fingerprint" minLength:"64" maxLength:"128" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
+	Fingerprint string `json:"fingerprint" minLength:"1" maxLength:"256" doc:"As for registering it." example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
 }
 
 // removeCertificate serves DELETE /users/{id}/certificates.

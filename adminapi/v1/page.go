@@ -11,3 +11,9 @@ type paginationJSON struct {
 func paginate(page, rows, total int) paginationJSON {
 	return paginationJSON{PageNumber: page, RowsPerPage: rows, TotalRows: total, TotalPages: (total + rows - 1) / rows}
 }
+
+// pageOf returns a page of a list that is there as a whole.
+func pageOf[T any](list []T, page, rows int) []T {
+	from := min((page-1)*rows, len(list))
+	return list[from:min(from+rows, len(list))]
+}

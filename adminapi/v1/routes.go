@@ -55,7 +55,7 @@ func (a *API) Mount(t *route.Table) {
 	route.Add(session, "POST /logout", open, ok, a.logout, "logout", "End a token")
 
 	registry := t.Under("/api", "Client registry")
-	route.Add(registry, "POST /client-registry/register", open, created, a.register, "register", "Ask to become a user, and how far that is", route.Answers(registerAnswers()))
+	route.Add(registry, "POST /client-registry/register", open, created, a.register, "register", "Ask to become a user, and how far that is", route.Answers(registerAnswers()), route.Largest(64<<10))
 	route.Add(registry, "GET /client-registry", permitted, ok, a.listRegistrations, "listRegistrations", "List the registrations that wait for a decision")
 	route.Add(registry, "GET /client-registry/status", permitted, ok, a.windowStatus, "registrationStatus", "Tell whether registrations are taken")
 	route.Add(registry, "POST /client-registry/open", permitted, noContent, a.openWindow, "openRegistration", "Take registrations for a while")

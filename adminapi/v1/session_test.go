@@ -233,3 +233,21 @@ func TestTokensEndWithTheirUser(t *testing.T) {
 		}
 	}
 }
+
+// The list of a user's tokens comes in pages.
+func TestTokensArePaged(t *testing.T) {
+	api := apitest.New(t)
+	id := api.User("alice")
+	for range 5 {
+		api.Login("alice", "password-of-alice")
+	}
+	var all, page []struct{ ID string }
+	api.Must(http.StatusOK, "GET", "/api/users/"+id+"/tokens", "").DecodeLoosely(t, &all)
+	api.Must(http.StatusOK, "GET", "/api/users/"+id+"/tokens?rowsPerPage=2&pageNumber=2", "").DecodeLoosely(t, &page)
+	if len(all) != 5 || len(page) != 2 || page[0] != all[2] || page[1] != all[3] {
+		t.Errorf("got %v of %v", page, all)
+	}
+	if a := api.Must(http.StatusOK, "GET", "/api/users/"+id+"/tokens?pageNumber=2", ""); strings.TrimSpace(a.Body) != "[]" {
+		t.Errorf("past the end: got %s", a.Body)
+	}
+}

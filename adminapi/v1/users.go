@@ -180,7 +180,7 @@ func (a *API) wholeUser(ctx context.Context, u registry.User) (userJSON, error) 
 		return userJSON{}, err
 	}
 	body := showUser(u)
-	body.Tokens, body.Permissions = each(tokens, showToken), own
+	body.Tokens, body.Permissions = each(pageOf(tokens, 1, 100), showToken), own
 	return body, a.noteUses(ctx, u.ID, body.Certificates)
 }
 

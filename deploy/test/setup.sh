@@ -2,7 +2,7 @@
 # Makes sure that the programs are there which the tests start and talk to:
 # install what is missing with apt-get as root on Debian, or name it and fail.
 # The tests start these servers themselves, each on a free port of its own.
-# MQTT.js, which they drive, is installed beside this script.
+# MQTT.js and axios, which they drive, are installed beside this script.
 set -eu
 
 # Each line: the program, and Debian's package that brings it.
@@ -24,18 +24,18 @@ missing() {
 	done | sort -u | tr '\n' ' '
 }
 
-# mqttjs installs MQTT.js as package-lock.json has it, unless that was done before.
-mqttjs() {
+# libraries installs MQTT.js and axios as package-lock.json has it, unless that was done before.
+libraries() {
 	cd "$(dirname "$0")"
 	[ node_modules/.package-lock.json -nt package-lock.json ] && return
-	echo "Installing for the tests: MQTT.js"
+	echo "Installing for the tests: MQTT.js, axios"
 	npm ci --no-audit --no-fund --loglevel=error >/dev/null
 	touch node_modules/.package-lock.json
 }
 
 programs=$(missing 1)
 if [ -z "$programs" ]; then
-	mqttjs
+	libraries
 	exit 0
 fi
 
@@ -69,4 +69,4 @@ if [ -n "$programs" ]; then
 	exit 1
 fi
 
-mqttjs
+libraries

@@ -79,18 +79,40 @@ func ParseRequest(csr, username string, allow SANPolicy) (*Request, error) {
 	return r, nil
 }
 
+// SameKey reports whether two requests are for the same key and the same common name.
+// Both have passed [ParseRequest]: so who sent the one holds the private key of the
+// other. Requests that are made anew differ in their signatures.
+func SameKey(csr, other string) bool {
+	a, errA := parsed(csr)
+	b, errB := parsed(other)
+	return errA == nil && errB == nil && a.Subject.CommonName == b.Subject.CommonName &&
+		bytes.Equal(a.RawSubjectPublicKeyInfo, b.RawSubjectPublicKeyInfo)
+}
+
+func parsed(csr string) (*x509.CertificateRequest, error) {
+	der, err := decodeRequest(csr)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificateRequest(der)
+}
+
 // decodeRequest returns the DER in the one block that csr must hold. Blocks are
 // counted first, because pem.Decode skips a damaged one without an error.
 func decodeRequest(csr string) ([]byte, error) {
 	if len(csr) > MaxRequest {
 		return nil, requestError("csr", "is longer than %d bytes", MaxRequest)
 	}
-	text := []byte(csr)
+	text := withoutMarks([]byte(csr))
 	if !bytes.Contains(text, []byte(pemBegin)) {
-		var err error
-		if text, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(csr), "")); err != nil {
+		decoded, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+		if err != nil {
 			return nil, requestError("csr", "is neither PEM nor the base64 of PEM")
 		}
+		if isDER(decoded) {
+			return nil, requestError("csr", "has 0 PEM blocks, it is DER: convert it to PEM, as openssl req -inform DER does")
+		}
+		text = withoutMarks(decoded)
 	}
 	if n := bytes.Count(text, []byte(pemBegin)); n != 1 {
 		return nil, requestError("csr", "has %d PEM blocks: must have one", n)

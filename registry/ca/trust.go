@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ type TrustAnchor struct {
 	Fingerprint string // as [Fingerprint]
 }
 
-// ParseTrustPEM reads one or more CA certificates; text between the blocks is
+// ParseTrustPEM reads one or more CA certificates, in PEM or in DER; text between the blocks is
 // ignored and a certificate that is there twice counts once.
 //
 // It returns a [*CertificateError] that names the first certificate that is damaged,
@@ -58,6 +59,10 @@ func ParseTrustPEM(data []byte, now time.Time) ([]TrustAnchor, error) {
 // 4.2.1.3).
 func checkCA(position int, c *x509.Certificate) error {
 	switch problem := keyProblem(c.PublicKey); {
+	case isOldRoot(c): // an anchor is a name and a key, RFC 5280 section 6.1.1 (d)
+		if problem != "" {
+			return certificateError(position, c, "key: "+problem)
+		}
 	case !c.BasicConstraintsValid || !c.IsCA:
 		return certificateError(position, c, "is not a CA (basic constraints)")
 	case c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0: // an absent extension limits nothing, section 6.1.4 (n)
@@ -68,6 +73,18 @@ func checkCA(position int, c *x509.Certificate) error {
 		return certificateError(position, c, fmt.Sprintf("has the critical extension %v, which is not supported", c.UnhandledCriticalExtensions[0]))
 	}
 	return nil
+}
+
+// isOldRoot reports whether c is a root of a time when certificates could not say that
+// they are a CA (X.509 version 1). Its own signature proves nothing that its being
+// trusted does not, and may be of a kind that is not verified any more.
+func isOldRoot(c *x509.Certificate) bool {
+	if c.Version != 1 || !bytes.Equal(c.RawSubject, c.RawIssuer) {
+		return false
+	}
+	err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature)
+	_, old := errors.AsType[x509.InsecureAlgorithmError](err)
+	return err == nil || old
 }
 
 func checkValidity(position int, c *x509.Certificate, now time.Time) error {
@@ -86,6 +103,10 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	if len(data) > MaxTrustPEM {
 		return nil, certificateError(0, nil, fmt.Sprintf("more than %d bytes", MaxTrustPEM))
 	}
+	if isDER(data) {
+		return parseDER(data)
+	}
+	data = withoutMarks(data)
 	var certs []*x509.Certificate
 	for bytes.Contains(data, []byte(pemBegin)) {
 		position := len(certs) + 1
@@ -114,6 +135,26 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	}
 	return certs, nil
 }
+
+// parseDER reads one certificate or several in a row.
+func parseDER(data []byte) ([]*x509.Certificate, error) {
+	certs, err := x509.ParseCertificates(data)
+	switch {
+	case err != nil:
+		return nil, certificateError(0, nil, "is neither PEM nor certificates in DER: "+quote(err.Error()))
+	case len(certs) > maxCertificates:
+		return nil, certificateError(0, nil, fmt.Sprintf("more than %d certificates", maxCertificates))
+	}
+	return certs, nil
+}
+
+// isDER reports whether data begins as a SEQUENCE does that is longer than 127 bytes,
+// which text never does.
+func isDER(data []byte) bool { return len(data) > 1 && data[0] == 0x30 && data[1] > 0x80 }
+
+// withoutMarks returns text without the byte order marks that some editors write, also
+// in the middle, where files were put together.
+func withoutMarks(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\ufeff"), nil) }
 
 func encodeCertificates(certs []*x509.Certificate) string {
 	var b strings.Builder

@@ -58,16 +58,12 @@ func checkWishes(req *Request) error {
 	}
 	size := 0
 	for _, wish := range req.Permissions {
-		p := registry.Permission{Resource: wish.Resource, Operation: wish.Operation, Context: wish.Context, Effect: wish.Effect}
-		if err := p.Validate(); err != nil {
-			return err
-		}
 		size += len(wish.Resource)
 	}
 	if size > maxResources {
 		return registry.Errorf(registry.Invalid, registry.FieldPermissions, "name resources of %d bytes: must be at most %d", size, maxResources)
 	}
-	return nil
+	return registry.ValidateWishes(req.Permissions)
 }
 
 // checkText accepts text for people to read: line breaks and tabs are the only

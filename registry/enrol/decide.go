@@ -38,9 +38,13 @@ func (s *Service) Pending(ctx context.Context) ([]registry.Registration, error) 
 //   - Conflict when the id or the pairing code is that of another registration,
 //     or when a user of that name was made meanwhile; the latter drops the
 //     registration
-//   - Invalid naming the field, and Forbidden when the user would have a right
+//   - Invalid naming the field, the pairing code too where Settings.PairingCode demands
+//     it, and Forbidden when the user would have a right
 //     that the caller does not have
 func (s *Service) Confirm(ctx context.Context, caller registry.Caller, c Confirmation) (registry.User, uint64, error) {
+	if s.cfg.PairingCode && c.PairingCode == "" {
+		return registry.User{}, 0, registry.Errorf(registry.Invalid, FieldPairingCode, "must be given: the six characters that the device shows")
+	}
 	r, err := s.undecided(ctx, s.store, c.Ref)
 	if err != nil {
 		return registry.User{}, 0, err
@@ -117,6 +121,9 @@ func (s *Service) Deny(ctx context.Context, caller registry.Caller, ref Ref) err
 	_, err := s.editor.Do(ctx, caller, func(ctx context.Context, e *registry.Edit) error {
 		r, err := s.undecided(ctx, e, ref)
 		if err != nil {
+			return err
+		}
+		if err := s.keepDenied(ctx, e); err != nil {
 			return err
 		}
 		r.Status = registry.RegistrationDenied

@@ -30,7 +30,7 @@ func TestTheRightEntryIsConfirmed(t *testing.T) {
 		{"no name", enrol.Confirmation{Ref: enrol.Ref{ID: one.ID}}, registry.NotFound, "username"},
 		{"a role that does not exist", enrol.Confirmation{Ref: enrol.Ref{Username: "one"}, Roles: []registry.RoleID{"nope"}}, registry.Invalid, "roles"},
 		{"a prefix with a wildcard", enrol.Confirmation{Ref: enrol.Ref{Username: "one"}, Prefix: "a/#"}, registry.Invalid, "publishPrefix"},
-		{"a permission that is none", enrol.Confirmation{Ref: enrol.Ref{Username: "one"}, Permissions: []registry.PermissionSpec{registrytest.MQTT(acl.Read, "")}}, registry.Invalid, "resource"},
+		{"a permission that is none", enrol.Confirmation{Ref: enrol.Ref{Username: "one"}, Permissions: []registry.PermissionSpec{registrytest.MQTT(acl.Read, "")}}, registry.Invalid, "permissions[0].resource"},
 	} {
 		_, _, err := r.Enrolment.Confirm(ctx, r.Admin, tt.c)
 		registrytest.WantField(t, tt.name, err, tt.code, tt.field)

@@ -29,7 +29,8 @@
 //	open    denied                     denied                 Conflict
 //	open    granted                    granted, collected     Conflict; Guessed is told
 //
-// The secret is the password, or the CSR as it was sent. A registration with a
+// The secret is the password, or the key that the CSR is for: whoever signs another
+// CSR with it is the same client. A registration with a
 // password is deleted when it is collected: its user can sign in. One with a CSR may
 // be collected again for a while (Settings.Grace), in case the answer is lost.
 // Nothing here depends on a timer: what has expired does not count, and Sweep only

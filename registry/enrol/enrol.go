@@ -28,8 +28,11 @@ type Config struct {
 // Settings bound how devices register themselves. The zero value of each is its
 // default.
 type Settings struct {
-	Max     int           // pending and denied registrations at once; 1000
-	Collect time.Duration // how long a granted one waits for its client; 10 min
+	Max           int // pending registrations at once; 1000
+	MaxPerAddress int // of them, of one network; a quarter
+	// PairingCode demands the pairing code of whoever confirms.
+	PairingCode bool
+	Collect     time.Duration // how long a granted one waits for its client; 10 min
 	// Grace is how long a client that asked with a CSR may collect again, should
 	// the first answer be lost; 30 s, and not at all if negative. A client that
 	// asked with a password signs in with it instead.
@@ -70,6 +73,7 @@ type Service struct {
 	throttle *throttle.Throttle[netip.Prefix]
 	loading  sync.Mutex
 	window   atomic.Pointer[registry.Window] // as it was last read
+	refused  atomic.Uint64
 }
 
 // Open returns the service over a store, with the window as it is stored.
@@ -85,6 +89,9 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 func (c *Settings) complete() {
 	if c.Max <= 0 {
 		c.Max = 1000
+	}
+	if c.MaxPerAddress <= 0 {
+		c.MaxPerAddress = max(1, c.Max/4)
 	}
 	if c.Collect <= 0 {
 		c.Collect = 10 * time.Minute

@@ -203,8 +203,11 @@ func TestAFloodOfRegistrationsStaysBounded(t *testing.T) {
 	registrytest.Must(t, r.Enrolment.Deny(t.Context(), r.Admin, enrol.Ref{Username: r.Pending()[0]}))
 	late := registrytest.Request("latecomer")
 	late.Remote = netip.MustParseAddr("198.51.100.1")
-	r.RegisterRefused("a denied one keeps its place until the window closes", late, registry.Busy)
+	r.Register(late, registry.RegistrationPending) // denying makes room
 	r.Confirm(r.Pending()[0])
+	late.Username = "last-comer"
+	r.RegisterRefused("the last places are for others", late, registry.Busy)
+	late.Remote = netip.MustParseAddr("198.51.100.2")
 	r.Register(late, registry.RegistrationPending)
 }
 

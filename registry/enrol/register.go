@@ -2,15 +2,13 @@ package enrol
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"net/netip"
 	"time"
 
-	"mqttwarden/registry/peer"
-
 	"mqttwarden/registry"
+	"mqttwarden/registry/ca"
+	"mqttwarden/registry/peer"
 )
 
 // lastSeenStep is how exact LastSeen is: not every repeated request may cost a write.
@@ -87,7 +85,7 @@ func (s *Service) look(ctx context.Context, req *Request) (state, registry.Regis
 	}
 	taken, err := s.store.NameTaken(ctx, req.Username)
 	if taken {
-		return occupied, r, err
+		return occupied, registry.Registration{}, err // what is stored besides does not count any more
 	}
 	return free, r, err
 }
@@ -124,7 +122,7 @@ func (s *Service) proceed(ctx context.Context, st state, r *registry.Registratio
 	case free:
 		return s.create(ctx, req)
 	case occupied:
-		return Answer{}, errNameTaken()
+		return Answer{}, errOccupied(r)
 	case pending:
 		return answer(r), s.noteSeen(ctx, r)
 	case denied:
@@ -154,8 +152,7 @@ func (s *Service) sameSecret(ctx context.Context, r *registry.Registration, req 
 		return false, nil
 	}
 	if r.HasCSR() {
-		have, got := sha256.Sum256([]byte(r.CSR)), sha256.Sum256([]byte(req.CSR))
-		return subtle.ConstantTimeCompare(have[:], got[:]) == 1, nil
+		return ca.SameKey(r.CSR, req.CSR), nil // its sender has proven to hold the key; see check
 	}
 	return s.cfg.Passwords.Verify(ctx, r.Username, r.PasswordHash, req.Password)
 }
@@ -202,7 +199,7 @@ func (s *Service) collect(ctx context.Context, r *registry.Registration, remote 
 // no lock is held meanwhile. It returns errOvertaken if another registration was made
 // first.
 func (s *Service) create(ctx context.Context, req *Request) (Answer, error) {
-	if err := s.checkRoom(ctx, s.store); err != nil { // before the hash, and again in the transaction
+	if err := s.checkRoom(ctx, s.store, req.Remote); err != nil { // before the hash, and again in the transaction
 		return Answer{}, err
 	}
 	r, err := s.registration(ctx, req)
@@ -220,7 +217,7 @@ func (s *Service) create(ctx context.Context, req *Request) (Answer, error) {
 			a = locked(req.Username)
 			return nil
 		}
-		if err := s.clearName(ctx, e, r.Username, w); err != nil {
+		if err := s.clearName(ctx, e, &r, w); err != nil {
 			return err
 		}
 		e.AuditAs(registry.Actor{}, Requested, target(&r), pairingCode(&r)...)
@@ -231,8 +228,8 @@ func (s *Service) create(ctx context.Context, req *Request) (Answer, error) {
 
 // clearName removes a registration for the name that does not count any more, and
 // returns why no other can be made for it now.
-func (s *Service) clearName(ctx context.Context, e *registry.Edit, username string, w registry.Window) error {
-	stored, err := e.Registration(ctx, username)
+func (s *Service) clearName(ctx context.Context, e *registry.Edit, r *registry.Registration, w registry.Window) error {
+	stored, err := e.Registration(ctx, r.Username)
 	switch {
 	case errors.Is(err, registry.NotFound):
 	case err != nil:
@@ -244,23 +241,14 @@ func (s *Service) clearName(ctx context.Context, e *registry.Edit, username stri
 			return err
 		}
 	}
-	taken, err := e.NameTaken(ctx, username)
+	taken, err := e.NameTaken(ctx, r.Username)
 	if err == nil && taken {
 		err = errNameTaken()
 	}
 	if err != nil {
 		return err
 	}
-	return s.checkRoom(ctx, e)
-}
-
-// checkRoom returns Busy when as many registrations are undecided as may be.
-func (s *Service) checkRoom(ctx context.Context, store registry.RegistrationReader) error {
-	n, err := store.CountRegistrations(ctx, registry.RegistrationPending, registry.RegistrationDenied)
-	if err == nil && n >= s.cfg.Max {
-		err = registry.Errorf(registry.Busy, "", "%d registrations wait to be decided: try again later", n)
-	}
-	return err
+	return s.checkRoom(ctx, e, r.Remote)
 }
 
 // registration returns the registration that is stored for a request.
@@ -293,6 +281,21 @@ func (s *Service) do(ctx context.Context, source registry.RegistrationSource, re
 	client.Remote = remote
 	_, err := s.editor.Do(ctx, client, f)
 	return err
+}
+
+// errOccupied says what keeps a name from a client: a user, whose registration may be
+// there still, or the registration of another client.
+func errOccupied(r *registry.Registration) error {
+	switch r.Status {
+	case registry.RegistrationPending:
+		return registry.Errorf(registry.Conflict, registry.FieldUsername,
+			"another request for this name waits to be decided: ask again with the same password or key, or have that one denied")
+	case registry.RegistrationDenied:
+		return registry.Errorf(registry.Conflict, registry.FieldUsername,
+			"another request for this name was denied: the name is free again when the registrations are closed")
+	default:
+		return errNameTaken()
+	}
 }
 
 func errNameTaken() error {

@@ -2,6 +2,8 @@ package enrol_test
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
 	"reflect"
 	"regexp"
 	"strings"
@@ -102,7 +104,7 @@ func TestRegisterRefusesWhatBreaksARule(t *testing.T) {
 		{"too many permissions", func(q *enrol.Request) { q.Permissions = make([]registry.PermissionSpec, 65) }, registry.Invalid, "permissions"},
 		{"a permission that is none", func(q *enrol.Request) {
 			q.Permissions = []registry.PermissionSpec{registrytest.MQTT(acl.Read, "a/#/b")}
-		}, registry.Invalid, "resource"},
+		}, registry.Invalid, "permissions[0].resource"},
 		{"permissions that are too long together", func(q *enrol.Request) {
 			for range 17 {
 				q.Permissions = append(q.Permissions, registrytest.MQTT(acl.Read, strings.Repeat("x", 500)))
@@ -322,4 +324,51 @@ func sweep(r *registrytest.Rig) int {
 	n, err := r.Enrolment.Sweep(r.T.Context())
 	registrytest.Must(r.T, err)
 	return n
+}
+
+// The same device asks again: with the same key for the same name it is the same
+// client, however its request is written. Another key is another client, which is told
+// what is in its way.
+func TestTheSameKeyAsksAgain(t *testing.T) {
+	r := registrytest.New(t)
+	r.OpenWindow(time.Hour)
+	key := registrytest.NewKey(t)
+	ask := func(csr string) enrol.Request {
+		req := registrytest.Request("gateway")
+		req.Password, req.CSR = "", csr
+		return req
+	}
+	first := registrytest.CSRWith(t, "gateway", key)
+	r.Register(ask(first), registry.RegistrationPending)
+	again := map[string]string{
+		"the same request":           first,
+		"with CRLF":                  strings.ReplaceAll(first, "\n", "\r\n"),
+		"with a byte order mark":     "\ufeff" + first,
+		"in base64":                  base64.StdEncoding.EncodeToString([]byte(first)),
+		"a new request":              registrytest.CSRWith(t, "gateway", key),
+		"a new one, more in subject": registrytest.CSRWith(t, "gateway", key, "Example"),
+	}
+	for name, csr := range again {
+		t.Log("pending,", name)
+		r.Register(ask(csr), registry.RegistrationPending)
+	}
+	for name, req := range map[string]enrol.Request{"another key": ask(registrytest.NewCSR(t, "gateway")), "a password": registrytest.Request("gateway")} {
+		_, err := r.Enrolment.Register(t.Context(), req)
+		if !errors.Is(err, registry.Conflict) || !strings.Contains(err.Error(), "another request for this name waits") {
+			t.Errorf("%s: got %v, want a conflict that says that another request waits", name, err)
+		}
+	}
+	if got := r.Pending(); len(got) != 1 {
+		t.Errorf("pending: %v", got)
+	}
+	r.Confirm("gateway")
+	for name, csr := range again {
+		if a := r.Register(ask(csr), registry.RegistrationGranted); a.Certificate == "" {
+			t.Errorf("granted, %s: no certificate", name)
+		}
+	}
+	_, err := r.Enrolment.Register(t.Context(), ask(registrytest.NewCSR(t, "gateway")))
+	if !errors.Is(err, registry.Conflict) || !strings.Contains(err.Error(), "is taken") {
+		t.Errorf("another key, when it is granted: got %v, want that the name is taken", err)
+	}
 }

@@ -107,7 +107,14 @@ func (r *Rig) LoginWith(chain ...*x509.Certificate) (registry.Login, error) {
 // NewCSR returns a certificate request for a name, with a key of its own.
 func NewCSR(tb testing.TB, name string) string {
 	tb.Helper()
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}, NewKey(tb))
+	return CSRWith(tb, name, NewKey(tb))
+}
+
+// CSRWith returns a certificate request for a key, with organizations in its subject.
+func CSRWith(tb testing.TB, name string, key *ecdsa.PrivateKey, organizations ...string) string {
+	tb.Helper()
+	subject := pkix.Name{CommonName: name, Organization: organizations}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: subject}, key)
 	Must(tb, err)
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }

@@ -132,6 +132,18 @@ func (r reader) Registrations(ctx context.Context, status registry.RegistrationS
 	})
 }
 
+func (r reader) PendingRemotes(ctx context.Context) ([]netip.Addr, error) {
+	return view(ctx, r, func(t *sqlTx) ([]netip.Addr, error) {
+		return all(ctx, t, func(r row) (from netip.Addr, err error) {
+			var text string
+			if err := r.Scan(&text); err != nil || text == "" {
+				return from, err
+			}
+			return netip.ParseAddr(text)
+		}, `SELECT remote FROM registrations WHERE status = $1`, registry.RegistrationPending)
+	})
+}
+
 func (r reader) CountRegistrations(ctx context.Context, statuses ...registry.RegistrationStatus) (int, error) {
 	if len(statuses) == 0 {
 		return 0, nil

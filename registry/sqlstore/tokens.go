@@ -32,6 +32,12 @@ func (r reader) TokensOf(ctx context.Context, id registry.UserID) ([]registry.To
 	})
 }
 
+func (r reader) CountTokens(ctx context.Context, id registry.UserID, after time.Time) (int, error) {
+	return view(ctx, r, func(t *sqlTx) (int, error) {
+		return one(ctx, t, column[int], `SELECT COUNT(*) FROM tokens WHERE user_id = $1 AND expires > $2`, id, micros(after))
+	})
+}
+
 // CreateToken implements registry.TokenWriter: NotFound when its user is gone,
 // Conflict when its id is taken.
 func (tx *tx) CreateToken(ctx context.Context, t registry.Token) error {

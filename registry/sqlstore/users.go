@@ -162,6 +162,15 @@ func (r reader) UsersWithRole(ctx context.Context, id registry.RoleID) ([]regist
 	})
 }
 
+// RolesBeside implements registry.UserReader.
+func (r reader) RolesBeside(ctx context.Context, id registry.RoleID, except registry.UserID) ([]registry.RoleID, error) {
+	return view(ctx, r, func(t *sqlTx) ([]registry.RoleID, error) {
+		return all(ctx, t, column[registry.RoleID], `SELECT DISTINCT other.role_id FROM user_roles held
+			JOIN user_roles other ON other.user_id = held.user_id AND other.role_id <> held.role_id
+			WHERE held.role_id = $1 AND held.user_id <> $2 ORDER BY other.role_id`, id, except)
+	})
+}
+
 func (r reader) AdminCandidates(ctx context.Context) ([]registry.UserID, error) {
 	return view(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
 		return all(ctx, t, column[registry.UserID], adminCandidates)

@@ -202,6 +202,10 @@ func registrationsRemoved(t *testing.T, s registry.Store) {
 			t.Errorf("%v: counted %d, want %d", tt.statuses, got, tt.want)
 		}
 	}
+	from := must(s.PendingRemotes(t.Context()))(t)
+	if len(from) != 2 || from[0] != asking("a", "aaa", p).Remote {
+		t.Errorf("pending ones came from %v", from)
+	}
 	for _, want := range []int{3, 0} {
 		update(t, s, func(ctx context.Context, tx registry.Tx) error {
 			if n := must(tx.DeleteRegistrations(ctx))(t); n != 0 {

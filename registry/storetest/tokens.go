@@ -47,6 +47,11 @@ func tokensOldestFirst(t *testing.T, s registry.Store) {
 	if got := tokenIDs(t, s, "u-2"); !slices.Equal(got, []registry.TokenID{"b", "c", "a"}) {
 		t.Errorf("got %v, want b c a", got)
 	}
+	for hour, want := range map[int]int{6: 3, 7: 2, 9: 0} {
+		if got := must(s.CountTokens(t.Context(), "u-2", at(hour)))(t); got != want {
+			t.Errorf("%d end after %d o'clock, want %d", got, hour, want)
+		}
+	}
 }
 
 func tokenMissing(t *testing.T, s registry.Store) {

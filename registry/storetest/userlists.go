@@ -199,6 +199,20 @@ func usersWithRole(t *testing.T, s registry.Store) {
 			t.Errorf("%s: got %v, want %v", role, got, want)
 		}
 	}
+	for _, tt := range []struct {
+		role   registry.RoleID
+		except registry.UserID
+		want   []registry.RoleID
+	}{
+		{"r-2", "", []registry.RoleID{"r-3"}},
+		{"r-2", "u-1", nil},
+		{"r-3", "u-3", []registry.RoleID{"r-2"}},
+		{"r-4", "", nil},
+	} {
+		if got := must(s.RolesBeside(t.Context(), tt.role, tt.except))(t); !slices.Equal(got, tt.want) {
+			t.Errorf("beside %s without %q: got %v, want %v", tt.role, tt.except, got, tt.want)
+		}
+	}
 }
 
 func adminCandidates(t *testing.T, s registry.Store) {

@@ -65,6 +65,16 @@ func (a *API) Do(method, target, body string, headers ...string) Answer {
 	return a.As(a.Admin, method, target, body, headers...)
 }
 
+// Stream sends a JSON request as the administrator, whose body has no length.
+func (a *API) Stream(method, target string, body io.Reader) Answer {
+	r := httptest.NewRequestWithContext(a.t.Context(), method, target, body)
+	r.Header.Set("Authorization", "Bearer "+a.Admin)
+	r.Header.Set("Content-Type", "application/json")
+	rec := httptest.NewRecorder()
+	a.Handler.ServeHTTP(rec, r)
+	return Answer{rec.Code, rec.Header(), rec.Body.String()}
+}
+
 // Must sends a JSON request as the administrator and wants a status.
 func (a *API) Must(status int, method, target, body string) Answer {
 	a.t.Helper()

@@ -4,25 +4,38 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/adminapi/internal/wire"
+	"mqttwarden/registry"
+	"mqttwarden/registry/peer"
 )
 
-// buffered reads the whole body of a request before next sees it: at most limit
-// bytes, within the server's read deadline, and only if its content type is JSON.
-// The content type is checked without a body, too: a form that a page of another
+// intake is how the bodies of one route are taken.
+type intake struct {
+	size   size
+	texts  []string // media types that are text, beside JSON
+	bodies *Bodies
+}
+
+// buffered reads the whole body of a request before next sees it: as large as the
+// route may need, within the server's read deadline, and only if its content type is
+// JSON. The content type is checked without a body, too: a form that a page of another
 // origin sends may be empty. A body of one of the types in texts reaches next as a
-// JSON string.
-func buffered(limit int64, next http.Handler, texts ...string) http.Handler {
+// JSON string. What would be too much to decode is refused before.
+func (in intake) buffered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := readBody(w, r, limit, texts)
+		l := &lease{bodies: in.bodies, from: peer.Network(request.From(r.Context()).Remote)}
+		defer l.end()
+		body, err := in.read(w, r, l)
 		if err != nil {
 			request.Fail(w, r, err)
 			return
@@ -33,33 +46,109 @@ func buffered(limit int64, next http.Handler, texts ...string) http.Handler {
 	})
 }
 
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, texts []string) ([]byte, error) {
+// read returns the body of a request as JSON.
+func (in intake) read(w http.ResponseWriter, r *http.Request, l *lease) ([]byte, error) {
 	ignored := r.Method == http.MethodGet || r.Method == http.MethodHead // RFC 9110 section 9.3.1
 	types := r.Header.Values("Content-Type")
-	text := isOneOf(types, texts)
+	text := isOneOf(types, in.texts)
 	if !ignored && len(types) > 0 && !text && !isJSON(types) {
 		return nil, wire.NewClientError(http.StatusUnsupportedMediaType,
-			"Content-Type: must be "+strings.Join(append(slices.Clone(texts), "application/json in UTF-8"), ", "))
+			"Content-Type: must be "+strings.Join(append(slices.Clone(in.texts), "application/json in UTF-8"), ", "))
 	}
 	if !ignored && r.Header.Get("Content-Encoding") != "" {
 		return nil, wire.NewClientError(http.StatusUnsupportedMediaType, "Content-Encoding: must not be set")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := in.readAll(w, r, l)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, err
 	}
 	if !ignored && len(body) > 0 && len(types) == 0 {
 		return nil, wire.NewClientError(http.StatusUnsupportedMediaType, "Content-Type: must be application/json")
 	}
+	body = bytes.TrimPrefix(body, []byte("\ufeff")) // some editors write a byte order mark
 	if text {
-		return json.Marshal(string(body))
+		return asString(body)
 	}
-	return body, nil
+	if len(in.texts) > 0 && bytes.HasPrefix(bytes.TrimSpace(body), []byte("-----BEGIN ")) {
+		return nil, wire.NewClientError(http.StatusBadRequest,
+			"body: is PEM, not JSON: send it as Content-Type "+strings.Join(in.texts, " or ")+", or as a JSON string")
+	}
+	return body, in.judge(body, l)
+}
+
+// asString returns text as a JSON string.
+func asString(text []byte) ([]byte, error) {
+	switch {
+	case utf8.Valid(text):
+		return json.Marshal(string(text))
+	case text[0] == 0x30: // a SEQUENCE
+		return nil, wire.NewClientError(http.StatusBadRequest, "body: is DER: convert it to PEM, as with openssl x509 -inform DER")
+	default:
+		return nil, wire.NewClientError(http.StatusBadRequest, "body: must be text in UTF-8")
+	}
+}
+
+// readAll reads a body and takes its share of the budget as it grows.
+func (in intake) readAll(w http.ResponseWriter, r *http.Request, l *lease) ([]byte, error) {
+	if r.ContentLength > in.size.bytes {
+		return nil, in.tooLarge()
+	}
+	limited := http.MaxBytesReader(w, r.Body, in.size.bytes)
+	body, err := io.ReadAll(&counted{from: limited, lease: l})
+	switch {
+	case err == nil:
+		return body, nil
+	case isTooLarge(err):
+		return nil, in.tooLarge()
+	case errors.Is(err, registry.Busy):
+		// A client that is still sending would find its connection reset, not the
+		// answer that tells it to come back.
+		_, _ = io.Copy(io.Discard, limited)
+	}
+	return nil, unreadable(err)
+}
+
+// judge returns an error for JSON that would be too much to decode.
+func (in intake) judge(body []byte, l *lease) error {
+	values, err := wire.Measure(body, in.size.Size)
+	if err != nil {
+		return wire.NewClientError(http.StatusBadRequest, "body: "+err.Error())
+	}
+	return l.grow(int64(len(body)), values)
+}
+
+func (in intake) tooLarge() error {
+	return wire.NewClientError(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is too large: this route takes at most %d bytes", in.size.bytes))
+}
+
+// counted reads a body and lets a lease grow with it.
+type counted struct {
+	from  io.Reader
+	lease *lease
+	n     int64
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.n += int64(n)
+	if full := c.lease.grow(c.n, 0); full != nil {
+		return n, full
+	}
+	return n, err
+}
+
+func isTooLarge(err error) bool {
+	_, ok := errors.AsType[*http.MaxBytesError](err)
+	return ok
 }
 
 func unreadable(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return wire.NewClientError(http.StatusRequestEntityTooLarge, "the body is too large")
+	if code, _, _ := registry.Public(err); code != registry.Internal { // the budget is spent
+		return err
+	}
+	if _, ok := errors.AsType[*wire.ClientError](err); ok {
+		return err
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return wire.NewClientError(http.StatusRequestTimeout, "the body took too long")

@@ -18,6 +18,7 @@
 //	Router            no such path, no such method     404, 405
 //	Table             ── the dialect of the table from here ──
 //	access.Protect    no credential, no permission     401, 403
+//	parameters        the query                        400
 //	buffered          the body, its type, its size     400, 408, 413, 415
 //	huma              a field                          400
 //	handler           what the registry says

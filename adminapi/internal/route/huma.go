@@ -22,6 +22,7 @@ var install = sync.OnceFunc(func() {
 	huma.DefaultArrayNullable = false // our arrays are never null
 	huma.ValidateStrictCasing = true  // "Username" is not "username"
 	huma.NewErrorWithContext = render
+	huma.ErrorFormatter = format
 	//nolint:forbidigo // this sets it, for the schema of errors, which each document replaces; nobody calls it
 	huma.NewError = func(status int, _ string, _ ...error) huma.StatusError {
 		return &failure{wire.Answer{Status: status}}
@@ -72,7 +73,8 @@ func (a adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	})
 	need, _ := op.Metadata[needKey].(access.Need)
 	texts, _ := op.Metadata[textsKey].([]string)
-	a.table.handle(op.Method, op.Path, need, buffered(a.table.router.cfg.MaxBody, inner, texts...))
+	in := intake{size: a.table.sizeOf(op), texts: texts, bodies: a.table.router.cfg.Bodies}
+	a.table.handle(op.Method, op.Path, need, parametersOf(op), in.buffered(inner))
 }
 
 // ServeHTTP implements huma.Adapter.

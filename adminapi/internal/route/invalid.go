@@ -2,7 +2,9 @@ package route
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -35,7 +37,7 @@ func invalid(status int, message string, errs []error) error {
 			return err
 		}
 		if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
-			f := wire.FieldError{Name: place(d.Location), Message: d.Message}
+			f := wire.FieldError{Name: place(d.Location), Message: plain(d.Message)}
 			fields, list = append(fields, f), append(list, f.Name+": "+f.Message)
 		}
 	}
@@ -43,6 +45,32 @@ func invalid(status int, message string, errs []error) error {
 		message = strings.Join(list, "; ")
 	}
 	return &wire.ClientError{Status: status, Message: message, Fields: fields}
+}
+
+// plain returns what huma says of a parameter in the words that fields have.
+func plain(message string) string {
+	switch {
+	case message == "invalid integer":
+		return "must be a whole number"
+	case message == "invalid float":
+		return "must be a number"
+	case message == "invalid boolean":
+		return "must be true or false"
+	case strings.HasPrefix(message, "required ") && strings.HasSuffix(message, " parameter is missing"):
+		return "must be given"
+	default:
+		return message
+	}
+}
+
+// format is fmt.Sprintf, with numbers as people write them: 86400000, not 8.64e+07.
+func format(text string, values ...any) string {
+	for i, v := range values {
+		if number, ok := v.(float64); ok {
+			values[i] = strconv.FormatFloat(number, 'f', -1, 64)
+		}
+	}
+	return fmt.Sprintf(text, values...)
 }
 
 // place returns the name of a field as the client knows it, from huma's location

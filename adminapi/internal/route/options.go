@@ -11,6 +11,7 @@ import (
 const (
 	textsKey   = "texts"
 	answersKey = "answers"
+	largestKey = "largest"
 )
 
 // Option sets what only a few routes need.
@@ -20,6 +21,12 @@ type Option func(*huma.Operation)
 // the same text from it as from a JSON string.
 func Texts(media ...string) Option {
 	return func(op *huma.Operation) { op.Metadata[textsKey] = media }
+}
+
+// Largest lets the bodies of a route that is open have so many bytes. Without it they
+// are small: anybody can send them.
+func Largest(bytes int64) Option {
+	return func(op *huma.Operation) { op.Metadata[largestKey] = bytes }
 }
 
 // Answers describes further statuses that the handler may send, with the same body

@@ -42,7 +42,7 @@ func AddRaw(t *Table, endpoint string, need access.Need, h http.Handler, d Raw) 
 		op.RequestBody = &huma.RequestBody{Required: true, Content: binary(d.Request)}
 	}
 	t.api.OpenAPI().AddOperation(op)
-	t.handle(method, op.Path, need, h)
+	t.handle(method, op.Path, need, nil, h)
 }
 
 // binary describes a body of a media type.

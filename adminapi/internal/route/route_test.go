@@ -121,7 +121,7 @@ var failures = []struct {
 	{"no such method", "PUT %s/notes", "", "", http.StatusMethodNotAllowed, "this path does not have that method"},
 	{"no credential", "GET %s/notes", "", "", http.StatusTeapot, "unauthenticated: a credential is needed"},
 	{"a body of another type", "POST %s/notes", "x", "text/plain", http.StatusUnsupportedMediaType, "Content-Type: must be application/json in UTF-8"},
-	{"too large a body", "POST %s/notes", strings.Repeat(" ", 101), json, http.StatusRequestEntityTooLarge, "the body is too large"},
+	{"too large a body", "POST %s/notes", strings.Repeat(" ", 101), json, http.StatusRequestEntityTooLarge, "the body is too large: this route takes at most 100 bytes"},
 	{"a broken body", "POST %s/notes", "{", json, http.StatusBadRequest, "body: is not valid JSON"},
 	{"a field too long", "POST %s/notes", `{"text": "abcdef"}`, json, http.StatusBadRequest, "text: must have at most 5 characters"},
 	{"a field too many", "POST %s/notes", `{"text": "", "x": 1}`, json, http.StatusBadRequest, "x: is not a field"},

@@ -18,6 +18,7 @@ import (
 type Config struct {
 	Access  *access.Control
 	MaxBody int64       // of a request, in bytes
+	Bodies  *Bodies     // what all of them share; nil: plenty
 	Version string      // of the program, for documents
 	Added   func(Route) // is called with each route that is added; may be nil
 }
@@ -51,6 +52,9 @@ func NewRouter(cfg Config) *Router {
 	install()
 	if cfg.Added == nil {
 		cfg.Added = func(Route) {}
+	}
+	if cfg.Bodies == nil {
+		cfg.Bodies = NewBodies(unlimited)
 	}
 	r := &Router{cfg: cfg, chi: chi.NewRouter()}
 	r.chi.Use(middleware.GetHead)

@@ -62,13 +62,14 @@ func Add[I, O any](t *Table, endpoint string, need access.Need, status int, h fu
 // writes the answer itself, with request.Fail if it fails.
 func (t *Table) Handle(endpoint string, need access.Need, h http.Handler) {
 	method, path, _ := strings.Cut(endpoint, " ")
-	t.handle(method, t.prefix+path, need, h)
+	t.handle(method, t.prefix+path, need, nil, h)
 }
 
-// handle routes the requests of an endpoint to h, if their sender has what it needs.
-// From here on a failure is shown in the dialect of the table.
-func (t *Table) handle(method, path string, need access.Need, h http.Handler) {
-	protected := t.router.cfg.Access.Protect(need, h)
+// handle routes the requests of an endpoint to h, if their sender has what it needs and
+// their query has no other parameters than these. From here on a failure is shown in
+// the dialect of the table.
+func (t *Table) handle(method, path string, need access.Need, query parameters, h http.Handler) {
+	protected := t.router.cfg.Access.Protect(need, query.only(h))
 	t.router.cfg.Added(Route{method, path, need})
 	t.router.chi.Method(method, path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := request.From(r.Context())

@@ -33,6 +33,7 @@ type app struct {
 	reloads       reloads            // of the files of TLS
 	broker        *broker.Broker
 	hook          *authhook.Hook
+	bodies        *adminapi.Bodies
 	listening     []endpoint
 	adminPassword secret.Text // made on the first start, else empty
 
@@ -124,6 +125,9 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	}
 	cfg.Redis, cfg.MaxStale, cfg.Poll = c.redis.Reveal(), c.maxStale, a.pace.Changes
 	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
+	cfg.Tokens.PerUser = c.tokensPerUser
+	c.registrations.Overlap = cfg.Enrolment.Overlap
+	cfg.Enrolment = c.registrations.Settings
 	if a.register, err = openNode(ctx, cfg, c.storeConfig); err != nil {
 		return err
 	}
@@ -249,6 +253,7 @@ func (a *app) reloadAnchorFile(ctx context.Context, path string) error {
 }
 
 func (a *app) startAPI(_ context.Context, c config) error {
+	a.bodies = adminapi.NewBodies(c.api.bodies)
 	metrics := a.metrics()
 	handler, err := adminapi.New(adminapi.Config{
 		Service: a.register.Service, Registrations: a.register.Enrolment, Certificates: a.register.PKI,
@@ -257,7 +262,7 @@ func (a *app) startAPI(_ context.Context, c config) error {
 		Certificate: func(s *tls.ConnectionState) *registry.Certificate {
 			return a.register.PKI.Trust().Certificate(s.PeerCertificates, c.tlsClientName)
 		},
-		TrustedProxies: c.proxies, AllowQueryToken: c.queryToken,
+		TrustedProxies: c.proxies, AllowQueryToken: c.queryToken, MaxBody: c.api.body, Bodies: a.bodies,
 		Now: time.Now, Log: a.log, Version: version,
 	})
 	if err != nil {

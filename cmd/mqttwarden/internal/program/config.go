@@ -32,13 +32,15 @@ type config struct {
 	signInConfig
 	cacheConfig
 	sessionConfig
-	limits limits
+	limits        limits
+	api           httpConfig
+	registrations registrationConfig
 }
 
 // Sections implements settings.Command.
 func (c *config) Sections() []settings.Section {
 	return append(c.storeConfig.Sections(),
 		c.listenerConfig.section(), c.tlsConfig.section(), c.signInConfig.section(),
-		c.cacheConfig.section(), c.sessionConfig.section(&c.dataConfig), c.limits.section(),
+		c.cacheConfig.section(), c.sessionConfig.section(&c.dataConfig), c.limits.section(), c.api.section(), c.registrations.section(),
 	)
 }

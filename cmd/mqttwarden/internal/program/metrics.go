@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"mqttwarden/adminapi"
 	"mqttwarden/registry"
 	"mqttwarden/registry/rediscache"
 	"mqttwarden/registry/secret"
@@ -20,6 +21,7 @@ type snapshots struct {
 	pool       func() secret.Stats
 	principals func() registry.PrincipalStats
 	store      func() storeFigures
+	bodies     func() adminapi.BodyStats
 	cache      func() rediscache.Stats // nil without Redis
 }
 
@@ -30,6 +32,7 @@ func (a *app) metrics() http.Handler {
 		pool:       a.register.Hashes.Stats,
 		principals: a.register.Principals.Stats,
 		store:      a.storeFigures,
+		bodies:     a.bodies.Stats,
 	}
 	if a.register.Cache != nil {
 		from.cache = a.register.Cache.Stats
@@ -45,7 +48,7 @@ func metricsOf(from snapshots) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
 		brokerPart(from.broker), poolPart(from.pool),
-		principalsPart(from.principals), storePart(from.store),
+		principalsPart(from.principals), storePart(from.store), bodiesPart(from.bodies),
 	)
 	if from.cache != nil {
 		reg.MustRegister(cachePart(from.cache))

@@ -34,16 +34,18 @@ func principalsPart(snapshot func() registry.PrincipalStats) part[registry.Princ
 type storeFigures struct {
 	expiring float64 // certificates; not a number when it is not known
 	enforced uint64
+	refused  uint64 // registrations
 }
 
 func (a *app) storeFigures() storeFigures {
-	return storeFigures{expiring: a.expiring(), enforced: a.register.Follower.Enforced()}
+	return storeFigures{expiring: a.expiring(), enforced: a.register.Follower.Enforced(), refused: a.register.Enrolment.Refused()}
 }
 
 func storePart(snapshot func() storeFigures) part[storeFigures] {
 	return part[storeFigures]{snapshot, []series[storeFigures]{
 		gauge("mqttwarden_certificates_expiring", "Client certificates issued here that expire within 30 days and were not renewed.", func(s storeFigures) float64 { return s.expiring }),
 		gauge("mqttwarden_change_enforced", "Number of the last change that is enforced here.", func(s storeFigures) float64 { return float64(s.enforced) }),
+		counter("mqttwarden_registrations_refused_total", "Registrations refused because too many waited, in all or from one address.", func(s storeFigures) float64 { return float64(s.refused) }),
 	}}
 }
 

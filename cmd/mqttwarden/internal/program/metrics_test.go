@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"mqttwarden/adminapi"
 	"mqttwarden/broker"
 	"mqttwarden/registry"
 	"mqttwarden/registry/rediscache"
@@ -16,7 +17,7 @@ import (
 // parts counts how often each part was asked for a snapshot. They are asked side
 // by side.
 type parts struct {
-	broker, pool, principals, store, cache atomic.Int64
+	broker, pool, principals, store, cache, bodies atomic.Int64
 }
 
 // snapshots are without figures, but for one refusal of each kind.
@@ -31,6 +32,7 @@ func (p *parts) snapshots() snapshots {
 		principals: func() registry.PrincipalStats { p.principals.Add(1); return registry.PrincipalStats{} },
 		store:      func() storeFigures { p.store.Add(1); return storeFigures{} },
 		cache:      func() rediscache.Stats { p.cache.Add(1); return rediscache.Stats{} },
+		bodies:     func() adminapi.BodyStats { p.bodies.Add(1); return adminapi.BodyStats{} },
 	}
 }
 
@@ -43,7 +45,7 @@ func TestAScrapeAsksEachPartOnce(t *testing.T) {
 		}
 		for name, part := range map[string]*atomic.Int64{
 			"broker": &asked.broker, "pool": &asked.pool,
-			"principals": &asked.principals, "store": &asked.store, "cache": &asked.cache,
+			"principals": &asked.principals, "store": &asked.store, "cache": &asked.cache, "bodies": &asked.bodies,
 		} {
 			if got := part.Load(); got != scrape {
 				t.Errorf("after %d scrapes: %s was asked %d times", scrape, name, got)

@@ -12,6 +12,7 @@ type signInConfig struct {
 	adminPassword     secret.Text
 	adminPasswordFile string
 	tokenMax          time.Duration
+	tokensPerUser     int
 	queryToken        bool
 }
 
@@ -23,6 +24,7 @@ func (c *signInConfig) section() settings.Section {
 		},
 		{Name: "admin-password-file", Value: settings.File(&c.adminPasswordFile), Placeholder: "FILE", Help: "File that holds the admin password."},
 		{Name: "token-max-hours", Value: settings.Hours(&c.tokenMax, 1, 876_000), Default: "876000", Unit: "hours", Help: "Longest life of a token that a login may ask for."},
+		{Name: "tokens-per-user", Value: settings.Number(&c.tokensPerUser, 1, 10_000), Default: "100", Help: "Tokens of one user that have not expired; a login above it is 409."},
 		{Name: "query-token", Value: settings.Bool(&c.queryToken), Default: "true", Help: "Accept ?apiToken= besides the Authorization header."},
 	}, Check: func(p *settings.Problems) {
 		if c.adminPassword != "" && c.adminPasswordFile != "" {
