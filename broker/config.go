@@ -44,10 +44,18 @@ type Config struct {
 	MaxRetained      int           // retained messages, those of the broker itself aside; 100,000
 	MaxRetainedBytes int64         // of them: topics, payloads and properties; 256 MiB
 	MaxSubscriptions int           // of one client; 1,000
-	PublishRate      int           // messages a second that one client may publish in the long run; 0: no limit
-	PublishBurst     int           // messages that it may publish at once; twice the rate
-	ReadBuffer       int           // of each connection, in bytes; 2 KiB
-	SysInterval      time.Duration // between updates of the $SYS topics, in whole seconds; 30 s
+	// MaxPatterns is in how many ways the filters of one user may have their
+	// wildcards; the groups of shared subscriptions count, too. It bounds what a
+	// user's subscriptions cost a publish of anybody; 64.
+	MaxPatterns int
+	// MaxWork is the time in a second that the broker spends on the packets of one
+	// user in the long run, finding the subscribers included, writing to them not.
+	// Who uses up more waits before the next packet is read; 0: no limit.
+	MaxWork      time.Duration
+	PublishRate  int           // messages a second that one client may publish in the long run; 0: no limit
+	PublishBurst int           // messages that it may publish at once; twice the rate
+	ReadBuffer   int           // of each connection, in bytes; 2 KiB
+	SysInterval  time.Duration // between updates of the $SYS topics, in whole seconds; 30 s
 
 	// What one user may have, and how long the hook and others are waited for.
 	MaxClientID        int           // bytes; 256
@@ -120,6 +128,7 @@ func (c Config) withDefaults() Config {
 	or(&c.MaxTopicLength, 512)
 	or(&c.MaxTopicLevels, 32)
 	or(&c.MaxSubscriptions, 1000)
+	or(&c.MaxPatterns, 64)
 	or(&c.MaxRetained, 100_000)
 	or(&c.MaxRetainedBytes, 256<<20)
 	or(&c.PublishBurst, 2*c.PublishRate)
@@ -208,6 +217,7 @@ func (c Config) validate() error {
 		{"MaxTopicLength", int64(c.MaxTopicLength)},
 		{"MaxTopicLevels", int64(c.MaxTopicLevels)},
 		{"MaxSubscriptions", int64(c.MaxSubscriptions)},
+		{"MaxPatterns", int64(c.MaxPatterns)},
 		{"MaxClientID", int64(c.MaxClientID)},
 		{"MaxStoredSessions", int64(c.MaxStoredSessions)},
 		{"Sessions.MaxPending", int64(c.Sessions.MaxPending)},
@@ -221,6 +231,9 @@ func (c Config) validate() error {
 	}
 	if c.ReceiveMaximum > maxReceive {
 		errs = append(errs, fmt.Errorf("broker: ReceiveMaximum is %d: must be 1 to %d", c.ReceiveMaximum, maxReceive))
+	}
+	if c.MaxWork < 0 || c.MaxWork > time.Second {
+		errs = append(errs, fmt.Errorf("broker: MaxWork is %v: must be 0, which is no limit, to 1s", c.MaxWork))
 	}
 	if c.MaxUserConnections < 0 {
 		errs = append(errs, fmt.Errorf("broker: MaxUserConnections is %d: must be at least 0, which is no limit", c.MaxUserConnections))

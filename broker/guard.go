@@ -34,7 +34,8 @@ type guard struct {
 
 	// Of the goroutine that reads for mochi.
 	checker  *frame.Checker
-	rate     bucket // of the client's publishes
+	rate     bucket    // of the client's publishes
+	working  time.Time // since when the broker deals with what has come; zero: it does not, or nobody asks
 	in       input
 	toMochi  handover
 	current  inProgress

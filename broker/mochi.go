@@ -219,6 +219,7 @@ func (h *mochiHook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Pack
 	if s := sessionOf(cl); s != nil {
 		s.subscribed = s.rejudged.Load()
 		s.guard.noteRefused(&pk)
+		s.guard.notePatterns(&pk)
 		s.guard.noteWanted(&pk)
 	}
 	return pk

@@ -19,6 +19,7 @@ type session struct {
 	client *mqtt.Client
 	clean  bool   // it began without the state of a predecessor
 	queue  *queue // set before mochi knows the client by its ID
+	meter  *meter // of its user; nil: work is not limited. Set before it is known to others
 
 	revoked  atomic.Bool   // it may nothing, and nothing of it stays
 	noWill   atomic.Bool   // its login has ended, or can't be checked
@@ -32,11 +33,12 @@ type session struct {
 
 	// Guarded by the mutex of sessions.
 	stage       stage
-	persistent  bool      // it outlives its connection, as its CONNECT said
-	successor   *session  // the one that took its place
-	delayedWill *will     // waits for its delay to pass
-	willDue     time.Time // until then
-	expires     time.Time // when it is stored: it is forgotten then
+	patterns    map[pattern]struct{} // of its filters, and of some that it had
+	persistent  bool                 // it outlives its connection, as its CONNECT said
+	successor   *session             // the one that took its place
+	delayedWill *will                // waits for its delay to pass
+	willDue     time.Time            // until then
+	expires     time.Time            // when it is stored: it is forgotten then
 
 	settled chan struct{} // closed when its CONNECT has been dealt with
 	done    chan struct{} // closed when the broker is through with its connection

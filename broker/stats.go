@@ -18,6 +18,8 @@ type counters struct {
 	topicsRefused        atomic.Uint64
 	filtersRefused       atomic.Uint64
 	subscriptionsRefused atomic.Uint64
+	patternsRefused      atomic.Uint64
+	workPaced            atomic.Uint64
 	connectTimeouts      atomic.Uint64
 	writeTimeouts        atomic.Uint64
 	panics               atomic.Uint64
@@ -61,6 +63,8 @@ type Stats struct {
 	TopicsRefused          uint64          // publishes and wills to topics that are too long or too deep
 	FiltersRefused         uint64          // that are too long or too deep
 	SubscriptionsRefused   uint64          // above MaxSubscriptions
+	PatternsRefused        uint64          // filters above MaxPatterns
+	WorkPaced              uint64          // times that a client waited because of MaxWork
 	ConnectTimeouts        uint64          // connections without a CONNECT within ConnectTimeout
 	WriteTimeouts          uint64          // connections ended because a write took WriteTimeout
 	Panics                 uint64          // that ended a connection
@@ -118,6 +122,8 @@ func (b *Broker) Stats() Stats {
 		TopicsRefused:          c.topicsRefused.Load(),
 		FiltersRefused:         c.filtersRefused.Load(),
 		SubscriptionsRefused:   c.subscriptionsRefused.Load(),
+		PatternsRefused:        c.patternsRefused.Load(),
+		WorkPaced:              c.workPaced.Load(),
 		ConnectTimeouts:        c.connectTimeouts.Load(),
 		WriteTimeouts:          c.writeTimeouts.Load(),
 		Panics:                 c.panics.Load(),

@@ -198,6 +198,8 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		MaxTopicLength:           c.limits.topicLength,
 		MaxTopicLevels:           c.limits.topicLevels,
 		MaxSubscriptions:         c.limits.subscriptions,
+		MaxPatterns:              c.limits.patterns,
+		MaxWork:                  c.limits.work,
 		MaxClientID:              c.limits.clientID,
 		MaxUserConnections:       c.limits.connectionsPerUser,
 		MaxStoredSessions:        c.limits.storedSessions,

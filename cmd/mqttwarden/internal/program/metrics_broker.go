@@ -40,6 +40,8 @@ func trafficSeries() []series[brokerFigures] {
 		counter("mqttwarden_mqtt_topics_refused_total", "Publishes and wills refused because their topic is too long or too deep.", func(s brokerFigures) float64 { return float64(s.TopicsRefused) }),
 		counter("mqttwarden_mqtt_filters_refused_total", "Filters refused because they are too long or too deep.", func(s brokerFigures) float64 { return float64(s.FiltersRefused) }),
 		counter("mqttwarden_mqtt_subscriptions_refused_total", "Filters refused because their client had too many subscriptions.", func(s brokerFigures) float64 { return float64(s.SubscriptionsRefused) }),
+		counter("mqttwarden_mqtt_patterns_refused_total", "Filters refused because those of their user had their wildcards in too many ways.", func(s brokerFigures) float64 { return float64(s.PatternsRefused) }),
+		counter("mqttwarden_mqtt_work_paced_total", "Times that a client had to wait because the packets of its user kept the broker busy.", func(s brokerFigures) float64 { return float64(s.WorkPaced) }),
 		counter("mqttwarden_mqtt_connect_timeouts_total", "Connections ended because no CONNECT came in time.", func(s brokerFigures) float64 { return float64(s.ConnectTimeouts) }),
 		counter("mqttwarden_mqtt_write_timeouts_total", "Connections ended because their client did not read in time.", func(s brokerFigures) float64 { return float64(s.WriteTimeouts) }),
 		counter("mqttwarden_mqtt_panics_total", "Faults of ours that ended a connection.", func(s brokerFigures) float64 { return float64(s.Panics) }),

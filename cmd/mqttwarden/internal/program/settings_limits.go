@@ -19,7 +19,8 @@ type limits struct {
 	publishRate, publishBurst          int
 	receiveMaximum                     uint16
 	topicLength, topicLevels           int
-	subscriptions                      int
+	subscriptions, patterns            int
+	work                               time.Duration
 	sessionExpiry                      time.Duration
 	storedSessions                     int
 	retained                           int
@@ -110,6 +111,14 @@ func (l *limits) section() settings.Section {
 			{
 				Name: "subscriptions", Value: settings.Number(&l.subscriptions, 1, 1_000_000), Default: "1000",
 				Help: "Subscriptions of one client.", Cells: []string{"SUBACK 0x97, 0x80 for each filter beyond", "`mqtt_subscriptions_refused`"},
+			},
+			{
+				Name: "patterns", Value: settings.Number(&l.patterns, 1, 100_000), Default: "64",
+				Help: "Ways in which the filters of one user may have their wildcards (a/+ and b/+ are one, +/a is another), and groups of shared subscriptions.", Cells: []string{"the same", "`mqtt_patterns_refused`"},
+			},
+			{
+				Name: "work", Value: settings.Duration(&l.work, 0, time.Second), Default: "100ms",
+				Help: "Time in each second that the broker spends on the packets of one user in the long run, finding the subscribers of its messages included, writing to them not; 0s: no limit.", Cells: []string{"nothing; its packets wait to be read", "`mqtt_work_paced`"},
 			},
 			{
 				Name: "session-expiry", Value: settings.Seconds(&l.sessionExpiry, time.Second, 30*day), Default: "24h",
