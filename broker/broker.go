@@ -36,6 +36,7 @@ type Broker struct {
 	hook     Hook[Login] // from Start on
 	sessions *sessions
 	retained *retain.Store
+	waiting  *waitingBytes
 
 	proxies   peer.Proxies
 	admission *admission
@@ -61,7 +62,11 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 		sessions:  newSessions(cfg),
 		proxies:   cfg.TrustedProxies,
 		admission: newAdmission(cfg),
-		retained:  retain.New(retain.Limits{Messages: cfg.MaxRetained, Bytes: cfg.MaxRetainedBytes}),
+		retained: retain.New(retain.Limits{
+			Messages: cfg.MaxRetained, Bytes: cfg.MaxRetainedBytes,
+			UserMessages: cfg.MaxUserRetained, UserBytes: cfg.MaxUserRetainedBytes,
+		}),
+		waiting: newWaitingBytes(cfg.MaxWaitingBytes),
 		srv: mqtt.New(&mqtt.Options{
 			Capabilities:             cfg.capabilities(),
 			ClientNetReadBufferSize:  16, // the guard reads ahead

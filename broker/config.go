@@ -33,17 +33,25 @@ type Config struct {
 	// address, that of its router.
 	MaxConnectionsPerAddress int
 
-	MaxPacketSize    uint32        // largest packet a client may send, in bytes; 256 KiB
-	MaxConnectPacket uint32        // the same before it has signed in; 8 KiB
-	MaxQueued        int32         // messages that wait for the socket of one client; 512
-	MaxInflight      uint16        // messages of QoS 1 and 2 that wait for one client, connected or not; 1,024
+	MaxPacketSize    uint32 // largest packet a client may send, in bytes; 256 KiB
+	MaxConnectPacket uint32 // the same before it has signed in; 8 KiB
+	MaxQueued        int32  // messages that wait for the socket of one client; 512
+	MaxInflight      uint16 // messages of QoS 1 and 2 that wait for one client, connected or not; 1,024
+	// The bytes of those that wait for one client, and in all. What waits for the
+	// clients of one user may be no more than it leaves free; 16 MiB, 256 MiB.
+	MaxSessionBytes  int64
+	MaxWaitingBytes  int64
 	ReceiveMaximum   uint16        // messages of QoS 1 and 2 that a client may have under way; 256
 	MaxSessionExpiry time.Duration // how long a session outlives its connection, in whole seconds; 24 h
 	MaxTopicLength   int           // of a topic or filter, in bytes; 512
 	MaxTopicLevels   int           // of a topic or filter; 32
 	MaxRetained      int           // retained messages, those of the broker itself aside; 100,000
 	MaxRetainedBytes int64         // of them: topics, payloads and properties; 256 MiB
-	MaxSubscriptions int           // of one client; 1,000
+	// The same of one user, which may have no more than it leaves free in all, either;
+	// 0: no limit for one user.
+	MaxUserRetained      int
+	MaxUserRetainedBytes int64
+	MaxSubscriptions     int // of one client; 1,000
 	// MaxPatterns is in how many ways the filters of one user may have their
 	// wildcards; the groups of shared subscriptions count, too. It bounds what a
 	// user's subscriptions cost a publish of anybody; 64.
@@ -123,6 +131,8 @@ func (c Config) withDefaults() Config {
 	or(&c.MaxConnectPacket, 8<<10)
 	or(&c.MaxQueued, 512)
 	or(&c.MaxInflight, 1024)
+	or(&c.MaxSessionBytes, 16<<20)
+	or(&c.MaxWaitingBytes, 256<<20)
 	or(&c.ReceiveMaximum, 256)
 	or(&c.MaxSessionExpiry, 24*time.Hour)
 	or(&c.MaxTopicLength, 512)
@@ -217,6 +227,8 @@ func (c Config) validate() error {
 		{"MaxTopicLength", int64(c.MaxTopicLength)},
 		{"MaxTopicLevels", int64(c.MaxTopicLevels)},
 		{"MaxSubscriptions", int64(c.MaxSubscriptions)},
+		{"MaxSessionBytes", c.MaxSessionBytes},
+		{"MaxWaitingBytes", c.MaxWaitingBytes},
 		{"MaxPatterns", int64(c.MaxPatterns)},
 		{"MaxClientID", int64(c.MaxClientID)},
 		{"MaxStoredSessions", int64(c.MaxStoredSessions)},
@@ -234,6 +246,9 @@ func (c Config) validate() error {
 	}
 	if c.MaxWork < 0 || c.MaxWork > time.Second {
 		errs = append(errs, fmt.Errorf("broker: MaxWork is %v: must be 0, which is no limit, to 1s", c.MaxWork))
+	}
+	if c.MaxUserRetained < 0 || c.MaxUserRetainedBytes < 0 {
+		errs = append(errs, fmt.Errorf("broker: MaxUserRetained is %d, MaxUserRetainedBytes %d: must be at least 0, which is no limit", c.MaxUserRetained, c.MaxUserRetainedBytes))
 	}
 	if c.MaxUserConnections < 0 {
 		errs = append(errs, fmt.Errorf("broker: MaxUserConnections is %d: must be at least 0, which is no limit", c.MaxUserConnections))

@@ -21,10 +21,11 @@ type session struct {
 	queue  *queue // set before mochi knows the client by its ID
 	meter  *meter // of its user; nil: work is not limited. Set before it is known to others
 
-	revoked  atomic.Bool   // it may nothing, and nothing of it stays
-	noWill   atomic.Bool   // its login has ended, or can't be checked
-	expired  atomic.Bool   // it is stored, and mochi has let it expire
-	rejudged atomic.Uint64 // how often it was
+	revoked     atomic.Bool   // it may nothing, and nothing of it stays
+	subscribing atomic.Bool   // its client's filters are being judged
+	noWill      atomic.Bool   // its login has ended, or can't be checked
+	expired     atomic.Bool   // it is stored, and mochi has let it expire
+	rejudged    atomic.Uint64 // how often it was
 
 	// Of the goroutine that reads from the client.
 	will       *will  // nil: none, or it was sent or dropped

@@ -25,6 +25,9 @@ type limits struct {
 	storedSessions                     int
 	retained                           int
 	retainedBytes                      int64
+	retainedPerUser                    int
+	retainedBytesPerUser               int64
+	sessionBytes, waitingBytes         int64
 	pending                            int32
 	inflight                           uint16
 }
@@ -137,12 +140,28 @@ func (l *limits) section() settings.Section {
 				Help: "Topics, payloads and properties of the retained messages.", Cells: []string{"the same", "the same"},
 			},
 			{
+				Name: "retained-per-user", Value: settings.Number(&l.retainedPerUser, 0, 10_000_000), Default: "50000",
+				Help: "Retained messages of one user, which also never has more than it leaves free; 0: no limit for one user.", Cells: []string{"the same", "the same"},
+			},
+			{
+				Name: "retained-bytes-per-user", Value: settings.Number(&l.retainedBytesPerUser, 0, 1<<40), Default: "134217728", Unit: "bytes",
+				Help: "Topics, payloads and properties of them; the same holds.", Cells: []string{"the same", "the same"},
+			},
+			{
 				Name: "pending", Value: settings.Number(&l.pending, 16, 65536), Default: "256",
 				Help: "Messages waiting to be written to one client.", Cells: []string{"nothing; further ones are dropped", "`mqtt_messages_dropped`"},
 			},
 			{
 				Name: "inflight", Value: settings.Number(&l.inflight, 16, 16_384), Default: "512",
 				Help: "QoS 1 and 2 messages to one client, unacknowledged or waiting for it.", Cells: []string{"nothing; further ones are dropped", "`mqtt_messages_dropped`"},
+			},
+			{
+				Name: "session-bytes", Value: settings.Number(&l.sessionBytes, 1<<10, 1<<40), Default: "16777216", Unit: "bytes",
+				Help: "What those messages of one client take.", Cells: []string{"the same", "`mqtt_waiting_refused`"},
+			},
+			{
+				Name: "waiting-bytes", Value: settings.Number(&l.waitingBytes, 1<<10, 1<<40), Default: "268435456", Unit: "bytes",
+				Help: "What those messages of all clients take. The clients of one user never have more than they leave free.", Cells: []string{"the same", "the same"},
 			},
 		},
 	}
