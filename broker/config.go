@@ -25,7 +25,8 @@ type Config struct {
 	MaxConnections int           // at a time, signed in or not; 50,000
 
 	// Half-open is a connection from accept to the CONNACK that lets its client
-	// in. One too many is closed at once.
+	// in. With one too many, the oldest is closed of those whose CONNECT has not come
+	// yet. An address also never has more than it leaves free in all.
 	MaxHalfOpen           int // in all; 1,000
 	MaxHalfOpenPerAddress int // of one IPv4 address, or the first 64 bits of an IPv6 address; 100
 	// MaxConnectionsPerAddress is how many clients of one such address may be

@@ -79,6 +79,13 @@ func (b *Broker) accept(l *listener) {
 // handle serves a connection in a goroutine of its own, or closes it.
 func (b *Broker) handle(l *listener, nc net.Conn) {
 	c := newConn(nc, l, b.cfg, b.admission)
+	c.counted.close = func(limit string, value int) {
+		b.logFull(l, c, limit, value)
+		_ = c.drop()
+	}
+	if !l.proxied && !b.isProxy(c.remote) {
+		c.counted.source = peer.Network(peer.Addr(c.remote))
+	}
 	if !b.hasRoom(l, c) {
 		b.admission.closed(&c.counted)
 		_ = nc.Close()
@@ -176,6 +183,7 @@ func (b *Broker) attach(l *listener, g *guard) {
 		b.log.Debug("no CONNECT", "listener", l.name, "remote", c.remote.String(), "err", err)
 		return
 	}
+	b.admission.spoke(&c.counted)
 	growStack()
 	if err := b.srv.EstablishConnection(l.name, g); err != nil {
 		b.log.Debug("connection ended", "listener", l.name, "remote", c.remote.String(), "err", err)

@@ -29,7 +29,7 @@ func trafficSeries() []series[brokerFigures] {
 		gauge("mqttwarden_mqtt_inflight_messages", "QoS 1 and 2 messages under way or waiting.", func(s brokerFigures) float64 { return float64(s.inflight) }),
 		gauge("mqttwarden_mqtt_waiting_bytes", "Bytes of the QoS 1 and 2 messages that wait for clients; queues of less than 4 KiB aside.", func(s brokerFigures) float64 { return float64(s.WaitingBytes) }),
 		counter("mqttwarden_mqtt_connections_refused_total", "Connections refused because there were too many.", func(s brokerFigures) float64 { return float64(s.ConnectionsRefused) }),
-		counter("mqttwarden_mqtt_half_open_refused_total", "Connections refused because too many had not signed in.", func(s brokerFigures) float64 { return float64(s.HalfOpenRefused) }),
+		counter("mqttwarden_mqtt_half_open_refused_total", "Connections closed because too many had not signed in.", func(s brokerFigures) float64 { return float64(s.HalfOpenRefused) }),
 		counter("mqttwarden_mqtt_address_half_open_refused_total", "The same, because too many of their address had not.", func(s brokerFigures) float64 { return float64(s.AddressHalfOpenRefused) }),
 		counter("mqttwarden_mqtt_address_refused_total", "Clients refused because too many of their address were signed in.", func(s brokerFigures) float64 { return float64(s.AddressRefused) }),
 		counter("mqttwarden_mqtt_proxy_headers_refused_total", "Connections refused because their PROXY header was missing, malformed or not from a trusted proxy.", func(s brokerFigures) float64 { return float64(s.ProxyHeadersRefused) }),

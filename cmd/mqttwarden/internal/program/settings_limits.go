@@ -55,11 +55,11 @@ func (l *limits) section() settings.Section {
 			},
 			{
 				Name: "half-open", Value: settings.Number(&l.halfOpen, 1, 10_000_000), Default: "1000",
-				Help: "MQTT connections at once that have not signed in yet.", Cells: []string{"closed", "`mqtt_half_open_refused`"},
+				Help: "MQTT connections at once that have not signed in yet.", Cells: []string{"the one is closed that is waited for longest", "`mqtt_half_open_refused`"},
 			},
 			{
 				Name: "half-open-per-address", Value: settings.Number(&l.halfOpenPerAddress, 1, 10_000_000), Default: "100",
-				Help: "The same, of one address (IPv6: of one /64).", Cells: []string{"closed", "`mqtt_address_half_open_refused`"},
+				Help: "The same, of one address (IPv6: of one /64), which also never has more than it leaves free.", Cells: []string{"the same, of that address", "`mqtt_address_half_open_refused`"},
 			},
 			{
 				Name: "connect-timeout", Value: settings.Duration(&l.connectTimeout, 100*time.Millisecond, time.Minute), Default: "5s",
