@@ -31,6 +31,7 @@ type app struct {
 	pace          Pace
 	certificate   *serverCertificate // of the TLS listeners, nil without any
 	reloads       reloads            // of the files of TLS
+	httpConns     *httpConns
 	broker        *broker.Broker
 	hook          *authhook.Hook
 	listening     []endpoint
@@ -62,6 +63,8 @@ func start(ctx context.Context, c config, pace Pace, log *slog.Logger) (_ *app, 
 		}
 	}()
 	a.reloads.log = log
+	c.limits.divide(descriptorLimit(), log)
+	a.httpConns = newHTTPConns(c.limits.httpConnections, c.proxies)
 	for _, step := range []func(context.Context, config) error{
 		a.startRegister, a.startTLS, a.startBroker, a.startFollower, a.startAPI,
 	} {

@@ -16,6 +16,7 @@ import (
 // each of them once.
 type snapshots struct {
 	broker     func() brokerFigures
+	http       func() httpFigures
 	pool       func() secret.Stats
 	principals func() principalFigures
 	store      func() storeFigures
@@ -26,6 +27,7 @@ type snapshots struct {
 func (a *app) metrics() http.Handler {
 	from := snapshots{
 		broker:     func() brokerFigures { return brokerFigures{a.broker.Stats(), a.broker.Inflight()} },
+		http:       a.httpConns.figures,
 		pool:       a.register.Hashes.Stats,
 		principals: func() principalFigures { return principalsOf(a.register.Principals) },
 		store:      a.storeFigures,
@@ -43,7 +45,7 @@ func (a *app) metrics() http.Handler {
 func metricsOf(from snapshots) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
-		brokerPart(from.broker), poolPart(from.pool),
+		brokerPart(from.broker), httpPart(from.http), poolPart(from.pool),
 		principalsPart(from.principals), storePart(from.store),
 	)
 	if from.cache != nil {

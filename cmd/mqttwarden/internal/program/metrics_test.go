@@ -15,7 +15,7 @@ import (
 // parts counts how often each part was asked for a snapshot. They are asked side
 // by side.
 type parts struct {
-	broker, pool, principals, store, cache atomic.Int64
+	broker, http, pool, principals, store, cache atomic.Int64
 }
 
 // snapshots are without figures, but for one refusal of each kind.
@@ -26,6 +26,7 @@ func (p *parts) snapshots() snapshots {
 			p.broker.Add(1)
 			return brokerFigures{Stats: broker.Stats{PacketsRefused: refused, ConnectsRefused: refused}}
 		},
+		http:       func() httpFigures { p.http.Add(1); return httpFigures{} },
 		pool:       func() secret.Stats { p.pool.Add(1); return secret.Stats{} },
 		principals: func() principalFigures { p.principals.Add(1); return principalFigures{} },
 		store:      func() storeFigures { p.store.Add(1); return storeFigures{} },
@@ -41,7 +42,7 @@ func TestAScrapeAsksEachPartOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, part := range map[string]*atomic.Int64{
-			"broker": &asked.broker, "pool": &asked.pool,
+			"broker": &asked.broker, "http": &asked.http, "pool": &asked.pool,
 			"principals": &asked.principals, "store": &asked.store, "cache": &asked.cache,
 		} {
 			if got := part.Load(); got != scrape {

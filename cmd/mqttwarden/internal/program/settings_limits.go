@@ -12,6 +12,7 @@ type limits struct {
 	connections, connectionsPerAddress int
 	connectionsPerUser                 int
 	halfOpen, halfOpenPerAddress       int
+	httpConnections                    int
 	connectTimeout, writeTimeout       time.Duration
 	keepAlive                          time.Duration
 	clientID                           int
@@ -52,6 +53,10 @@ func (l *limits) section() settings.Section {
 			{
 				Name: "connections-per-user", Value: settings.Number(&l.connectionsPerUser, 0, 10_000_000), Default: "100",
 				Help: "MQTT clients of one user signed in at once; 0: no limit.", Cells: []string{"CONNACK 0x97, 3", "`user_connections_refused`"},
+			},
+			{
+				Name: "http-connections", Value: settings.Number(&l.httpConnections, 4, 10_000_000), Default: "1000",
+				Help: "HTTP connections at once. An address never has more than it leaves free.", Cells: []string{"the one is closed that is idle longest", "`http_connections_closed`"},
 			},
 			{
 				Name: "half-open", Value: settings.Number(&l.halfOpen, 1, 10_000_000), Default: "1000",
