@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mqttwarden/broker/internal/retain"
+	"mqttwarden/registry/loglimit"
 	"mqttwarden/registry/peer"
 )
 
@@ -43,8 +44,8 @@ type Broker struct {
 	count     counters
 	retaining atomic.Int64 // connections of which mochi has a message that is to be retained
 
-	full         limitedLog // says that a limit is reached
-	fullRetained limitedLog
+	full    limitedLog // says that a limit is reached
+	reports *loglimit.Log
 }
 
 // New binds all listeners; nobody is served before Start. A broker that is not
@@ -66,6 +67,7 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 			Messages: cfg.MaxRetained, Bytes: cfg.MaxRetainedBytes,
 			UserMessages: cfg.MaxUserRetained, UserBytes: cfg.MaxUserRetainedBytes,
 		}),
+		reports: loglimit.New(log, cfg.Now),
 		waiting: newWaitingBytes(cfg.MaxWaitingBytes),
 		srv: mqtt.New(&mqtt.Options{
 			Capabilities:             cfg.capabilities(),

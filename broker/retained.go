@@ -122,10 +122,7 @@ func (b *Broker) expireRetained(now time.Time) {
 // (v2.7.9). The message is refused as a whole. MQTT 5 is told at QoS 1 and 2, by
 // an answer that is ours, for mochi's would be a PUBACK at QoS 2 as well.
 func (b *Broker) refuseRetained(cl *mqtt.Client, pk *packets.Packet) error {
-	if b.fullRetained.due() {
-		b.log.Warn("messages are not retained: a limit is reached",
-			"most", b.cfg.MaxRetained, "most_bytes", b.cfg.MaxRetainedBytes)
-	}
+	b.reportRetained(cl)
 	switch {
 	case cl.Net.Inline: // a will: it is delivered all the same
 		pk.FixedHeader.Retain = false

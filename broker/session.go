@@ -32,6 +32,10 @@ type session struct {
 	ended      bool   // mochi has dealt with the end of the connection, and with the will
 	subscribed uint64 // rejudged, when its latest SUBSCRIBE came
 
+	// Of who has hold of the client ID.
+	turns      int       // in which it was taken over lately, this one included
+	turnsSince time.Time // when those began
+
 	// Guarded by the mutex of sessions.
 	stage       stage
 	patterns    map[pattern]struct{} // of its filters, and of some that it had

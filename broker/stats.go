@@ -91,6 +91,8 @@ type Stats struct {
 	BytesReceived    int64
 	BytesSent        int64
 
+	Incidents map[string]uint64 // what clients have brought about and the log tells of, by cause
+
 	Sessions keep.Stats // of what survives a restart
 }
 
@@ -152,7 +154,8 @@ func (b *Broker) Stats() Stats {
 		BytesReceived:    atomic.LoadInt64(&info.BytesReceived),
 		BytesSent:        atomic.LoadInt64(&info.BytesSent),
 
-		Sessions: b.persist.store.Stats(),
+		Incidents: b.reports.Counts(),
+		Sessions:  b.persist.store.Stats(),
 	}
 }
 

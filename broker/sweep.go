@@ -42,6 +42,7 @@ func (b *Broker) sweeps() {
 		select {
 		case <-tick.C:
 			b.Sweep(ctx, b.cfg.Now())
+			b.reports.Flush()
 		case <-b.closing:
 			return
 		}

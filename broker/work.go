@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"log/slog"
 	"net"
 	"sync/atomic"
 	"time"
@@ -92,6 +93,8 @@ func (g *guard) pace(m *meter, now time.Time) error {
 	wait := m.wait(now)
 	if wait > 0 {
 		g.b.count.workPaced.Add(1)
+		g.report(slog.LevelInfo, "the client is made to wait: the packets of its user keep the broker busy", "work",
+			slog.Duration("accepted_per_second", g.b.cfg.MaxWork))
 	}
 	for ; wait > 0; wait = m.wait(time.Now()) {
 		select {

@@ -110,6 +110,16 @@ func byCode[S any](name, help string, read func(S) map[byte]uint64) series[S] {
 	}}
 }
 
+// byCause counts incidents, with one series for each cause met. There are few.
+func byCause[S any](name, help string, read func(S) map[string]uint64) series[S] {
+	desc := prometheus.NewDesc(name, help, []string{"cause"}, nil)
+	return series[S]{desc, func(snapshot S, ch chan<- prometheus.Metric) {
+		for cause, n := range read(snapshot) {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), cause)
+		}
+	}}
+}
+
 // oneIf is how a gauge tells yes and no.
 func oneIf(yes bool) float64 {
 	if yes {

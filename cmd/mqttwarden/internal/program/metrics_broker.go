@@ -59,6 +59,8 @@ func trafficSeries() []series[brokerFigures] {
 		counter("mqttwarden_sessions_flush_failures_total", "Attempts to write records that failed; they are repeated.", func(s brokerFigures) float64 { return float64(s.Sessions.Failures) }),
 		gauge("mqttwarden_sessions_failing", "1 while records can't be written.", func(s brokerFigures) float64 { return oneIf(s.Sessions.Failing) }),
 		gauge("mqttwarden_sessions_flush_seconds", "How long the last write to disk took.", func(s brokerFigures) float64 { return s.Sessions.LastFlush.Seconds() }),
+		byCause("mqttwarden_mqtt_incidents_total", "Refusals, take-overs and ends of connections that clients brought about, by the cause that the log tells.",
+			func(s brokerFigures) map[string]uint64 { return s.Incidents }),
 		byCode("mqttwarden_mqtt_packets_refused_total", "Packets that were malformed, out of order or over a limit and ended a connection, by reason code of MQTT 5.",
 			func(s brokerFigures) map[byte]uint64 { return s.PacketsRefused }),
 	}

@@ -24,7 +24,7 @@ func (p *parts) snapshots() snapshots {
 	return snapshots{
 		broker: func() brokerFigures {
 			p.broker.Add(1)
-			return brokerFigures{Stats: broker.Stats{PacketsRefused: refused, ConnectsRefused: refused}}
+			return brokerFigures{Stats: broker.Stats{PacketsRefused: refused, ConnectsRefused: refused, Incidents: map[string]uint64{"work": 1}}}
 		},
 		http:       func() httpFigures { p.http.Add(1); return httpFigures{} },
 		pool:       func() secret.Stats { p.pool.Add(1); return secret.Stats{} },
