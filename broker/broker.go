@@ -67,7 +67,7 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 			Messages: cfg.MaxRetained, Bytes: cfg.MaxRetainedBytes,
 			UserMessages: cfg.MaxUserRetained, UserBytes: cfg.MaxUserRetainedBytes,
 		}),
-		reports: loglimit.New(log, cfg.Now),
+		reports: loglimit.New(log, cfg.Now, 1),
 		waiting: newWaitingBytes(cfg.MaxWaitingBytes),
 		srv: mqtt.New(&mqtt.Options{
 			Capabilities:             cfg.capabilities(),

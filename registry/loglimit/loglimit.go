@@ -40,26 +40,30 @@ type kind struct {
 
 // run is what is known of a kind.
 type run struct {
-	since time.Time // when a line of it was written last
+	since time.Time // when a line of it was written first, or with a count
+	lines int       // written since then
 	more  int       // events since then
 	last  Event     // the latest of them
 }
 
-// Log collapses events: the first of a kind (message, cause, user and address) is
+// Log collapses events: the first of a kind (message, cause, user and address) are
 // written at once, those that follow within a minute in one line at its end. It is
 // safe for concurrent use.
 type Log struct {
-	log *slog.Logger
-	now func() time.Time
+	log   *slog.Logger
+	now   func() time.Time
+	first int
 
-	mu     sync.Mutex
-	runs   map[kind]*run
-	counts map[string]uint64
+	mu      sync.Mutex
+	flushed time.Time
+	runs    map[kind]*run
+	counts  map[string]uint64
 }
 
-// New returns a log that writes to log by the clock now.
-func New(log *slog.Logger, now func() time.Time) *Log {
-	return &Log{log: log, now: now, runs: make(map[kind]*run), counts: make(map[string]uint64)}
+// New returns a log that writes to log by the clock now, and of each kind so many
+// at once.
+func New(log *slog.Logger, now func() time.Time, first int) *Log {
+	return &Log{log: log, now: now, first: first, runs: make(map[kind]*run), counts: make(map[string]uint64)}
 }
 
 // Report takes note of an event.
@@ -81,7 +85,11 @@ func (l *Log) note(e Event) bool {
 		r = l.runs[k]
 	}
 	if r == nil {
-		l.runs[k] = &run{since: l.now()}
+		r = &run{since: l.now()}
+		l.runs[k] = r
+	}
+	if r.lines < l.first {
+		r.lines++
 		return true
 	}
 	r.more++
@@ -89,7 +97,8 @@ func (l *Log) note(e Event) bool {
 	return false
 }
 
-// Flush writes the lines that are due. It is to be called every second or so.
+// Flush writes the lines that are due. It is to be called now and then, and does
+// nothing when it was called within the last second.
 func (l *Log) Flush() {
 	for _, d := range l.due() {
 		l.write(d.event, d.attrs)
@@ -106,6 +115,10 @@ func (l *Log) due() []dueLine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
+	if since := now.Sub(l.flushed); since >= 0 && since < time.Second {
+		return nil
+	}
+	l.flushed = now
 	var lines []dueLine
 	for k, r := range l.runs {
 		took := now.Sub(r.since)

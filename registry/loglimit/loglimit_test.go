@@ -15,7 +15,7 @@ import (
 func TestWhatComesAgainIsOneLineAMinute(t *testing.T) {
 	out, lines := logtest.New()
 	now := time.Unix(1000, 0)
-	log := loglimit.New(out, func() time.Time { return now })
+	log := loglimit.New(out, func() time.Time { return now }, 1)
 	refused := func(user, from string) loglimit.Event {
 		return loglimit.Event{
 			Level: slog.LevelInfo, Message: "refused", Cause: "password", User: user, Remote: netip.MustParseAddr(from),
@@ -71,7 +71,7 @@ func TestWhatComesAgainIsOneLineAMinute(t *testing.T) {
 func TestManyWhoDoTheSame(t *testing.T) {
 	out, lines := logtest.New()
 	now := time.Unix(1000, 0)
-	log := loglimit.New(out, func() time.Time { return now })
+	log := loglimit.New(out, func() time.Time { return now }, 1)
 	for i := range 100_000 {
 		log.Report(loglimit.Event{
 			Message: "refused", Cause: "password", User: fmt.Sprint("u", i),

@@ -27,6 +27,7 @@ import (
 // app is the running program. Its parts start in an order and stop in reverse.
 type app struct {
 	log           *slog.Logger
+	logDropped    func() uint64 // lines
 	register      *node.Node
 	pace          Pace
 	certificate   *serverCertificate // of the TLS listeners, nil without any
@@ -55,15 +56,15 @@ type stop struct {
 }
 
 // start starts every part. If one fails, those already started are stopped.
-func start(ctx context.Context, c config, pace Pace, log *slog.Logger) (_ *app, err error) {
-	a := &app{log: log, pace: pace, failed: make(chan error, 8)}
+func start(ctx context.Context, c config, pace Pace, log logTo) (_ *app, err error) {
+	a := &app{log: log.Logger, logDropped: log.writer.droppedLines, pace: pace, failed: make(chan error, 8)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.shutdown(c.stopTimeout))
 		}
 	}()
-	a.reloads.log = log
-	c.limits.divide(descriptorLimit(), log)
+	a.reloads.log = a.log
+	c.limits.divide(descriptorLimit(), a.log)
 	a.httpConns = newHTTPConns(c.limits.httpConnections, c.proxies)
 	for _, step := range []func(context.Context, config) error{
 		a.startRegister, a.startTLS, a.startBroker, a.startFollower, a.startAPI,

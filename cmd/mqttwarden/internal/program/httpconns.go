@@ -57,13 +57,7 @@ func (h *httpConns) state(c net.Conn, state http.ConnState) {
 
 func (h *httpConns) open(c net.Conn) {
 	conn := &httpConn{Conn: c, from: h.network(c.RemoteAddr())}
-	if n := h.from[conn.from]; n > 0 && n >= h.most-len(h.conns) {
-		if !h.evict(conn.from) {
-			h.refuse(c)
-			return
-		}
-	}
-	if len(h.conns) >= h.most && !h.evict(netip.Prefix{}) {
+	if !h.shareLeft(conn.from) || len(h.conns) >= h.most && !h.evict(netip.Prefix{}) {
 		h.refuse(c)
 		return
 	}
@@ -72,6 +66,14 @@ func (h *httpConns) open(c net.Conn) {
 		h.from[conn.from]++
 	}
 	h.wait(conn)
+}
+
+// shareLeft reports whether an address may have another connection, for which one of
+// its own may have to go. When all of them are being answered, only those count that
+// others have of that kind.
+func (h *httpConns) shareLeft(from netip.Prefix) bool {
+	own, busy := h.from[from], len(h.conns)-h.waiting.Len()
+	return own < h.most-len(h.conns) || own == 0 || h.evict(from) || own < h.most-busy
 }
 
 // network returns whose share a connection counts for.

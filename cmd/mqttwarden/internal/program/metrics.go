@@ -17,6 +17,7 @@ import (
 type snapshots struct {
 	broker     func() brokerFigures
 	http       func() httpFigures
+	logDropped func() uint64
 	pool       func() secret.Stats
 	principals func() principalFigures
 	store      func() storeFigures
@@ -28,6 +29,7 @@ func (a *app) metrics() http.Handler {
 	from := snapshots{
 		broker:     func() brokerFigures { return brokerFigures{a.broker.Stats(), a.broker.Inflight()} },
 		http:       a.httpConns.figures,
+		logDropped: a.logDropped,
 		pool:       a.register.Hashes.Stats,
 		principals: func() principalFigures { return principalsOf(a.register.Principals) },
 		store:      a.storeFigures,
@@ -45,7 +47,7 @@ func (a *app) metrics() http.Handler {
 func metricsOf(from snapshots) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
-		brokerPart(from.broker), httpPart(from.http), poolPart(from.pool),
+		brokerPart(from.broker), httpPart(from.http), logPart(from.logDropped), poolPart(from.pool),
 		principalsPart(from.principals), storePart(from.store),
 	)
 	if from.cache != nil {

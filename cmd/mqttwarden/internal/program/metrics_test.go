@@ -15,7 +15,7 @@ import (
 // parts counts how often each part was asked for a snapshot. They are asked side
 // by side.
 type parts struct {
-	broker, http, pool, principals, store, cache atomic.Int64
+	broker, http, log, pool, principals, store, cache atomic.Int64
 }
 
 // snapshots are without figures, but for one refusal of each kind.
@@ -27,6 +27,7 @@ func (p *parts) snapshots() snapshots {
 			return brokerFigures{Stats: broker.Stats{PacketsRefused: refused, ConnectsRefused: refused, Incidents: map[string]uint64{"work": 1}}}
 		},
 		http:       func() httpFigures { p.http.Add(1); return httpFigures{} },
+		logDropped: func() uint64 { p.log.Add(1); return 0 },
 		pool:       func() secret.Stats { p.pool.Add(1); return secret.Stats{} },
 		principals: func() principalFigures { p.principals.Add(1); return principalFigures{} },
 		store:      func() storeFigures { p.store.Add(1); return storeFigures{} },
@@ -42,7 +43,7 @@ func TestAScrapeAsksEachPartOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, part := range map[string]*atomic.Int64{
-			"broker": &asked.broker, "http": &asked.http, "pool": &asked.pool,
+			"broker": &asked.broker, "http": &asked.http, "log": &asked.log, "pool": &asked.pool,
 			"principals": &asked.principals, "store": &asked.store, "cache": &asked.cache,
 		} {
 			if got := part.Load(); got != scrape {
