@@ -63,6 +63,8 @@ type Config struct {
 	MaxWork      time.Duration
 	PublishRate  int           // messages a second that one client may publish in the long run; 0: no limit
 	PublishBurst int           // messages that it may publish at once; twice the rate
+	RequestRate  int           // PINGREQ, SUBSCRIBE, UNSUBSCRIBE and pings of WebSocket a second that one client may send in the long run; 0: no limit
+	RequestBurst int           // of these that it may send at once; twice the rate
 	ReadBuffer   int           // of each connection, in bytes; 2 KiB
 	SysInterval  time.Duration // between updates of the $SYS topics, in whole seconds; 30 s
 
@@ -143,6 +145,7 @@ func (c Config) withDefaults() Config {
 	or(&c.MaxRetained, 100_000)
 	or(&c.MaxRetainedBytes, 256<<20)
 	or(&c.PublishBurst, 2*c.PublishRate)
+	or(&c.RequestBurst, 2*c.RequestRate)
 	or(&c.ReadBuffer, 2<<10)
 	or(&c.SysInterval, 30*time.Second)
 	or(&c.MaxClientID, 256)

@@ -25,12 +25,20 @@ import (
 
 // report tells of something that a connection has brought about.
 func (c *conn) report(log *loglimit.Log, level slog.Level, message, cause string, attrs ...slog.Attr) {
-	log.Report(loglimit.Event{Level: level, Message: message, Cause: cause, Remote: peer.Addr(c.remote), Attrs: attrs})
+	e := c.event(level, message, cause)
+	e.Attrs = attrs
+	log.Report(e)
+}
+
+// event returns an event of the connection.
+func (c *conn) event(level slog.Level, message, cause string) loglimit.Event {
+	from := peer.Addr(c.remote)
+	return loglimit.Event{Level: level, Message: message, Cause: cause, Remote: from, Network: peer.Network(from)}
 }
 
 // report is that of the connection, with whose it is.
 func (g *guard) report(level slog.Level, message, cause string, attrs ...slog.Attr) {
-	e := loglimit.Event{Level: level, Message: message, Cause: cause, Remote: peer.Addr(g.remote)}
+	e := g.event(level, message, cause)
 	if g.client != nil {
 		e.Attrs = append(e.Attrs, slog.String("client", printable(g.client.ID)))
 	}
@@ -43,14 +51,13 @@ func (g *guard) report(level slog.Level, message, cause string, attrs ...slog.At
 
 // reportConnect tells of a CONNECT that is refused.
 func (b *Broker) reportConnect(g *guard, pk *packets.Packet, code byte, err error) {
-	b.reports.Report(loglimit.Event{
-		Level: slog.LevelInfo, Message: "connect refused", Cause: fmt.Sprintf("connect_0x%02x", code),
-		User: printable(string(pk.Connect.Username)), Remote: peer.Addr(g.remote),
-		Attrs: []slog.Attr{
-			slog.String("client", printable(g.client.ID)), slog.String("code", fmt.Sprintf("%#02x", code)),
-			slog.String("reason", printable(err.Error())),
-		},
-	})
+	e := g.event(slog.LevelInfo, "connect refused", fmt.Sprintf("connect_0x%02x", code))
+	e.User = printable(string(pk.Connect.Username))
+	e.Attrs = []slog.Attr{
+		slog.String("client", printable(g.client.ID)), slog.String("code", fmt.Sprintf("%#02x", code)),
+		slog.String("reason", printable(err.Error())),
+	}
+	b.reports.Report(e)
 }
 
 // reportPacket tells of a packet that ends its connection.

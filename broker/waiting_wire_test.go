@@ -32,14 +32,13 @@ func waits(t *testing.T, b *started, id string) int {
 	t.Helper()
 	c := dial(t, b, 5)
 	c.connect(id, stays)
-	n := 0
-	for {
+	for n, before := 0, -1; ; { // until nothing comes, and the broker has the last acknowledgement
+		if n == before {
+			return n
+		}
+		before = n
 		c.Send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
-		for {
-			pk := c.mustNext()
-			if pk.FixedHeader.Type == packets.Pingresp {
-				return n
-			}
+		for pk := c.mustNext(); pk.FixedHeader.Type != packets.Pingresp; pk = c.mustNext() {
 			c.Send(ack(packets.Puback, pk.PacketID))
 			n++
 		}

@@ -1,7 +1,7 @@
 // Package loglimit is a log for what those outside can bring about: a sign-in that
 // is refused, a packet that is malformed, a handshake that fails. However often that
 // happens, and however many take part, it writes few lines, and says in them how
-// many there were. It imports nothing of ours but registry/peer.
+// many there were. It imports nothing of ours.
 package loglimit
 
 import (
@@ -10,8 +10,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"mqttwarden/registry/peer"
 )
 
 const (
@@ -25,9 +23,10 @@ const (
 type Event struct {
 	Level   slog.Level
 	Message string
-	Cause   string     // of few; a label of a metric
-	User    string     // as it was given, or empty
-	Remote  netip.Addr // may be invalid
+	Cause   string       // of few; a label of a metric
+	User    string       // as it was given, or empty
+	Remote  netip.Addr   // may be invalid
+	Network netip.Prefix // that the address counts as; may be invalid
 	Attrs   []slog.Attr
 }
 
@@ -78,7 +77,7 @@ func (l *Log) note(e Event) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.counts[e.Cause]++
-	k := kind{message: e.Message, cause: e.Cause, user: e.User, network: peer.Network(e.Remote)}
+	k := kind{message: e.Message, cause: e.Cause, user: e.User, network: e.Network}
 	r := l.runs[k]
 	if r == nil && len(l.runs) >= most {
 		k = kind{message: e.Message, cause: e.Cause, others: true}

@@ -112,7 +112,7 @@ func (l Log) refuse(info *Info, cause string, attrs []slog.Attr) {
 	}
 	l.refused.Report(loglimit.Event{
 		Level: slog.LevelInfo, Message: "request", Cause: cause,
-		User: info.User, Remote: info.Remote, Attrs: attrs,
+		User: info.User, Remote: info.Remote, Network: peer.Network(info.Remote), Attrs: attrs,
 	})
 }
 

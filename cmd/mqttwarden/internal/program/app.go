@@ -199,6 +199,8 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		MaxWaitingBytes:          c.limits.waitingBytes,
 		PublishRate:              c.limits.publishRate,
 		PublishBurst:             c.limits.publishBurst,
+		RequestRate:              c.limits.requestRate,
+		RequestBurst:             c.limits.requestBurst,
 		MaxQueued:                c.limits.pending,
 		MaxInflight:              c.limits.inflight,
 		MaxSessionExpiry:         c.limits.sessionExpiry,

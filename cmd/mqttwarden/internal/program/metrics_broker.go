@@ -35,7 +35,7 @@ func trafficSeries() []series[brokerFigures] {
 		counter("mqttwarden_mqtt_proxy_headers_refused_total", "Connections refused because their PROXY header was missing, malformed or not from a trusted proxy.", func(s brokerFigures) float64 { return float64(s.ProxyHeadersRefused) }),
 		counter("mqttwarden_mqtt_upgrades_refused_total", "WebSocket upgrades that failed, other HTTP requests among them.", func(s brokerFigures) float64 { return float64(s.UpgradesRefused) }),
 		counter("mqttwarden_mqtt_handshakes_failed_total", "TLS handshakes that failed.", func(s brokerFigures) float64 { return float64(s.HandshakesFailed) }),
-		counter("mqttwarden_mqtt_rates_exceeded_total", "Connections ended because their client published faster than it may.", func(s brokerFigures) float64 { return float64(s.RatesExceeded) }),
+		counter("mqttwarden_mqtt_rates_exceeded_total", "Connections ended because their client published, or asked for answers, faster than it may.", func(s brokerFigures) float64 { return float64(s.RatesExceeded) }),
 		counter("mqttwarden_mqtt_topics_reserved_total", "Publishes refused because their topic begins with $.", func(s brokerFigures) float64 { return float64(s.TopicsReserved) }),
 		counter("mqttwarden_mqtt_retained_refused_total", "Messages refused, or wills not retained, because too many or too large ones are retained.", func(s brokerFigures) float64 { return float64(s.RetainedRefused) }),
 		counter("mqttwarden_mqtt_topics_refused_total", "Publishes and wills refused because their topic is too long or too deep.", func(s brokerFigures) float64 { return float64(s.TopicsRefused) }),

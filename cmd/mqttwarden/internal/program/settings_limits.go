@@ -18,6 +18,7 @@ type limits struct {
 	clientID                           int
 	packet, connectPacket              uint32
 	publishRate, publishBurst          int
+	requestRate, requestBurst          int
 	receiveMaximum                     uint16
 	topicLength, topicLevels           int
 	subscriptions, patterns            int
@@ -100,6 +101,14 @@ func (l *limits) section() settings.Section {
 			{
 				Name: "publish-burst", Value: settings.Number(&l.publishBurst, 1, 100_000_000), Default: "20000",
 				Help: "Messages that one client may publish at once.", Cells: []string{"the same", "the same"},
+			},
+			{
+				Name: "request-rate", Value: settings.Number(&l.requestRate, 0, 10_000_000), Default: "100", Unit: "packets a second",
+				Help: "PINGREQ, SUBSCRIBE, UNSUBSCRIBE and WebSocket pings that one client may send in the long run; 0: no limit.", Cells: []string{"DISCONNECT 0x96, closed", "`mqtt_rates_exceeded`"},
+			},
+			{
+				Name: "request-burst", Value: settings.Number(&l.requestBurst, 1, 100_000_000), Default: "2000",
+				Help: "Those that one client may send at once.", Cells: []string{"the same", "the same"},
 			},
 			{
 				Name: "receive-maximum", Value: settings.Number(&l.receiveMaximum, 1, 8192), Default: "256",
