@@ -138,6 +138,10 @@ func (l *Log) due() []dueLine {
 }
 
 func (l *Log) write(e Event, more []slog.Attr) {
+	h := l.log.Handler()
+	if !h.Enabled(context.Background(), e.Level) {
+		return
+	}
 	attrs := make([]slog.Attr, 0, len(e.Attrs)+len(more)+3)
 	if e.User != "" {
 		attrs = append(attrs, slog.String("user", e.User))
@@ -146,8 +150,9 @@ func (l *Log) write(e Event, more []slog.Attr) {
 		attrs = append(attrs, slog.String("remote", e.Remote.String()))
 	}
 	attrs = append(attrs, slog.String("cause", e.Cause))
-	attrs = append(append(attrs, e.Attrs...), more...)
-	l.log.LogAttrs(context.Background(), e.Level, e.Message, attrs...)
+	line := slog.NewRecord(time.Now(), e.Level, e.Message, 0)
+	line.AddAttrs(append(append(attrs, e.Attrs...), more...)...)
+	_ = h.Handle(context.Background(), line) // who would be told?
 }
 
 // Counts returns how many events there were, by cause.
