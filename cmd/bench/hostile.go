@@ -234,7 +234,7 @@ func (h *hostile) roundTrips(ctx context.Context, n *notes) error {
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer c.conn.Close()
 	if err := c.subscribe("honest/t", 0); err != nil {
 		return err
 	}

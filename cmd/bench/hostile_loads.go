@@ -37,9 +37,7 @@ func several(n int, f func(i int)) {
 }
 
 // cutAt ends a connection with ctx.
-func cutAt(ctx context.Context, c net.Conn) (release func() bool) {
-	return context.AfterFunc(ctx, func() { _ = c.Close() })
-}
+func cutAt(ctx context.Context, c net.Conn) { context.AfterFunc(ctx, func() { _ = c.Close() }) }
 
 // as connects a hostile client, whose connection ends with ctx; nil if it is refused.
 // What it gets is thrown away.
