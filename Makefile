@@ -106,9 +106,10 @@ golden: ## Rewrite the golden files and the settings in the manual; read the dif
 ##@ Measure
 
 .PHONY: bench
-bench: ## Benchmark the hot path, then compare with the bare broker
+bench: ## Benchmark the hot path, compare with the bare broker, and attack ours
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) $(BENCHED)
 	go run ./cmd/bench
+	go run ./cmd/bench -hostile
 
 # It needs its database, which it asks for over the network, so it belongs to the
 # list for a release and not to the checks of every change.

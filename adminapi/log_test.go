@@ -40,6 +40,18 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
+// Requests that are refused again and again do not fill the log.
+func TestRefusedRequestsAreCollapsed(t *testing.T) {
+	api := apitest.New(t)
+	before := strings.Count(api.Log.String(), "status=401")
+	for range 50 {
+		api.Do("POST", "/api/login", `{"username": "nobody", "password": "wrong-pass-word"}`)
+	}
+	if got := strings.Count(api.Log.String(), "status=401") - before; got != 10 {
+		t.Errorf("%d lines for 50 refusals, want 10", got)
+	}
+}
+
 // Behind trusted proxies the log names the client, and nobody else can pretend.
 func TestRemoteInTheLog(t *testing.T) {
 	api := apitest.New(t, func(cfg *adminapi.Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })

@@ -96,6 +96,7 @@ func (b *Broker) readmit(s *session) {
 func (b *Broker) publish(m *message.Message) error {
 	from := b.srv.NewClient(nil, mqtt.LocalListener, m.Origin, true)
 	from.Properties.ProtocolVersion = 5 // so that the expiry of a message counts
+	from.Properties.Username = []byte(m.User)
 	pk := m.Packet()
 	pk.PacketID = uint16(m.QoS) // not sent anywhere, but checked
 	if m.Retain {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 
@@ -163,5 +164,82 @@ func TestManyComeAtOnce(t *testing.T) {
 	wg.Wait()
 	if a.halfOpen != 0 || len(a.from) != 0 {
 		t.Errorf("left behind: %d half-open, %v", a.halfOpen, a.from)
+	}
+}
+
+// silent is a connection whose CONNECT is waited for; it tells when it was closed.
+func silent(closed chan<- string, name string) *counted {
+	return &counted{close: func(string, int) { closed <- name }}
+}
+
+func TestWhoGoesWhenTooManyAreHalfOpen(t *testing.T) {
+	a := limited(4, 4, 0)
+	closed := make(chan string, 10)
+	come := func(name, from string) *counted {
+		v := silent(closed, name)
+		v.source = netip.PrefixFrom(netip.MustParseAddr(from), 32)
+		if !a.open(v) || !a.setAddress(v, at(from)) {
+			t.Fatalf("%s was refused", name)
+		}
+		return v
+	}
+	goes := func(want string) {
+		t.Helper()
+		if got := <-closed; got != want {
+			t.Errorf("%s goes, want %s", got, want)
+		}
+	}
+	first := come("first", "192.0.2.1")
+	a.spoke(first) // its CONNECT is being judged
+	second := come("second", "192.0.2.2")
+	come("third", "192.0.2.3")
+	come("fourth", "192.0.2.4")
+	come("fifth", "192.0.2.5")
+	goes("second")
+	a.closed(second)
+	come("sixth", "192.0.2.6")
+	goes("third")
+	for _, want := range []string{"fourth", "more", "more"} { // then its own
+		come("more", "192.0.2.7")
+		goes(want)
+	}
+	if a.halfOpen != 4 {
+		t.Errorf("%d are half-open, want 4", a.halfOpen)
+	}
+	for a.silent.Len() > 0 {
+		v, _ := a.silent.Front().Value.(*counted)
+		a.spoke(v)
+	}
+	if v := silent(closed, "newest"); a.open(v) {
+		t.Error("one came in though nobody is silent")
+	}
+}
+
+// However many connections an address opens, it leaves as much free as it has.
+func TestTheShareOfAnAddressShrinks(t *testing.T) {
+	a := limited(100, 40, 0)
+	closed := make(chan string, 1000)
+	count := func(from string) int {
+		for range 200 {
+			v := silent(closed, from)
+			a.open(v)
+			if !a.setAddress(v, at(from)) {
+				t.Fatal("refused")
+			}
+		}
+		return a.from[netip.PrefixFrom(netip.MustParseAddr(from), 32)].halfOpen
+	}
+	for _, tt := range []struct {
+		from string
+		want int
+	}{{"192.0.2.1", 40}, {"192.0.2.2", 30}, {"192.0.2.3", 15}, {"192.0.2.4", 8}} {
+		if got := count(tt.from); got < tt.want-1 || got > tt.want {
+			t.Errorf("%s has %d, want %d", tt.from, got, tt.want)
+		}
+	}
+	for from := range a.from { // the others' were not touched for that
+		if from.Addr().String() == "192.0.2.1" && a.from[from].halfOpen != 40 {
+			t.Errorf("the first has %d left", a.from[from].halfOpen)
+		}
 	}
 }

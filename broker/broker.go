@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mqttwarden/broker/internal/retain"
+	"mqttwarden/registry/loglimit"
 	"mqttwarden/registry/peer"
 )
 
@@ -36,14 +37,15 @@ type Broker struct {
 	hook     Hook[Login] // from Start on
 	sessions *sessions
 	retained *retain.Store
+	waiting  *waitingBytes
 
 	proxies   peer.Proxies
 	admission *admission
 	count     counters
 	retaining atomic.Int64 // connections of which mochi has a message that is to be retained
 
-	full         limitedLog // says that a limit is reached
-	fullRetained limitedLog
+	full    limitedLog // says that a limit is reached
+	reports *loglimit.Log
 }
 
 // New binds all listeners; nobody is served before Start. A broker that is not
@@ -61,7 +63,12 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 		sessions:  newSessions(cfg),
 		proxies:   cfg.TrustedProxies,
 		admission: newAdmission(cfg),
-		retained:  retain.New(retain.Limits{Messages: cfg.MaxRetained, Bytes: cfg.MaxRetainedBytes}),
+		retained: retain.New(retain.Limits{
+			Messages: cfg.MaxRetained, Bytes: cfg.MaxRetainedBytes,
+			UserMessages: cfg.MaxUserRetained, UserBytes: cfg.MaxUserRetainedBytes,
+		}),
+		reports: loglimit.New(log, cfg.Now, 1),
+		waiting: newWaitingBytes(cfg.MaxWaitingBytes),
 		srv: mqtt.New(&mqtt.Options{
 			Capabilities:             cfg.capabilities(),
 			ClientNetReadBufferSize:  16, // the guard reads ahead

@@ -25,7 +25,8 @@ type Config struct {
 	MaxConnections int           // at a time, signed in or not; 50,000
 
 	// Half-open is a connection from accept to the CONNACK that lets its client
-	// in. One too many is closed at once.
+	// in. With one too many, the oldest is closed of those whose CONNECT has not come
+	// yet. An address also never has more than it leaves free in all.
 	MaxHalfOpen           int // in all; 1,000
 	MaxHalfOpenPerAddress int // of one IPv4 address, or the first 64 bits of an IPv6 address; 100
 	// MaxConnectionsPerAddress is how many clients of one such address may be
@@ -33,21 +34,39 @@ type Config struct {
 	// address, that of its router.
 	MaxConnectionsPerAddress int
 
-	MaxPacketSize    uint32        // largest packet a client may send, in bytes; 256 KiB
-	MaxConnectPacket uint32        // the same before it has signed in; 8 KiB
-	MaxQueued        int32         // messages that wait for the socket of one client; 512
-	MaxInflight      uint16        // messages of QoS 1 and 2 that wait for one client, connected or not; 1,024
+	MaxPacketSize    uint32 // largest packet a client may send, in bytes; 256 KiB
+	MaxConnectPacket uint32 // the same before it has signed in; 8 KiB
+	MaxQueued        int32  // messages that wait for the socket of one client; 512
+	MaxInflight      uint16 // messages of QoS 1 and 2 that wait for one client, connected or not; 1,024
+	// The bytes of those that wait for one client, and in all. What waits for the
+	// clients of one user may be no more than it leaves free; 16 MiB, 256 MiB.
+	MaxSessionBytes  int64
+	MaxWaitingBytes  int64
 	ReceiveMaximum   uint16        // messages of QoS 1 and 2 that a client may have under way; 256
 	MaxSessionExpiry time.Duration // how long a session outlives its connection, in whole seconds; 24 h
 	MaxTopicLength   int           // of a topic or filter, in bytes; 512
 	MaxTopicLevels   int           // of a topic or filter; 32
 	MaxRetained      int           // retained messages, those of the broker itself aside; 100,000
 	MaxRetainedBytes int64         // of them: topics, payloads and properties; 256 MiB
-	MaxSubscriptions int           // of one client; 1,000
-	PublishRate      int           // messages a second that one client may publish in the long run; 0: no limit
-	PublishBurst     int           // messages that it may publish at once; twice the rate
-	ReadBuffer       int           // of each connection, in bytes; 2 KiB
-	SysInterval      time.Duration // between updates of the $SYS topics, in whole seconds; 30 s
+	// The same of one user, which may have no more than it leaves free in all, either;
+	// 0: no limit for one user.
+	MaxUserRetained      int
+	MaxUserRetainedBytes int64
+	MaxSubscriptions     int // of one client; 1,000
+	// MaxPatterns is in how many ways the filters of one user may have their
+	// wildcards; the groups of shared subscriptions count, too. It bounds what a
+	// user's subscriptions cost a publish of anybody; 64.
+	MaxPatterns int
+	// MaxWork is the time in a second that the broker spends on the packets of one
+	// user in the long run, finding the subscribers included, writing to them not.
+	// Who uses up more waits before the next packet is read; 0: no limit.
+	MaxWork      time.Duration
+	PublishRate  int           // messages a second that one client may publish in the long run; 0: no limit
+	PublishBurst int           // messages that it may publish at once; twice the rate
+	RequestRate  int           // PINGREQ, SUBSCRIBE, UNSUBSCRIBE and pings of WebSocket a second that one client may send in the long run; 0: no limit
+	RequestBurst int           // of these that it may send at once; twice the rate
+	ReadBuffer   int           // of each connection, in bytes; 2 KiB
+	SysInterval  time.Duration // between updates of the $SYS topics, in whole seconds; 30 s
 
 	// What one user may have, and how long the hook and others are waited for.
 	MaxClientID        int           // bytes; 256
@@ -115,14 +134,18 @@ func (c Config) withDefaults() Config {
 	or(&c.MaxConnectPacket, 8<<10)
 	or(&c.MaxQueued, 512)
 	or(&c.MaxInflight, 1024)
+	or(&c.MaxSessionBytes, 16<<20)
+	or(&c.MaxWaitingBytes, 256<<20)
 	or(&c.ReceiveMaximum, 256)
 	or(&c.MaxSessionExpiry, 24*time.Hour)
 	or(&c.MaxTopicLength, 512)
 	or(&c.MaxTopicLevels, 32)
 	or(&c.MaxSubscriptions, 1000)
+	or(&c.MaxPatterns, 64)
 	or(&c.MaxRetained, 100_000)
 	or(&c.MaxRetainedBytes, 256<<20)
 	or(&c.PublishBurst, 2*c.PublishRate)
+	or(&c.RequestBurst, 2*c.RequestRate)
 	or(&c.ReadBuffer, 2<<10)
 	or(&c.SysInterval, 30*time.Second)
 	or(&c.MaxClientID, 256)
@@ -208,6 +231,9 @@ func (c Config) validate() error {
 		{"MaxTopicLength", int64(c.MaxTopicLength)},
 		{"MaxTopicLevels", int64(c.MaxTopicLevels)},
 		{"MaxSubscriptions", int64(c.MaxSubscriptions)},
+		{"MaxSessionBytes", c.MaxSessionBytes},
+		{"MaxWaitingBytes", c.MaxWaitingBytes},
+		{"MaxPatterns", int64(c.MaxPatterns)},
 		{"MaxClientID", int64(c.MaxClientID)},
 		{"MaxStoredSessions", int64(c.MaxStoredSessions)},
 		{"Sessions.MaxPending", int64(c.Sessions.MaxPending)},
@@ -221,6 +247,12 @@ func (c Config) validate() error {
 	}
 	if c.ReceiveMaximum > maxReceive {
 		errs = append(errs, fmt.Errorf("broker: ReceiveMaximum is %d: must be 1 to %d", c.ReceiveMaximum, maxReceive))
+	}
+	if c.MaxWork < 0 || c.MaxWork > time.Second {
+		errs = append(errs, fmt.Errorf("broker: MaxWork is %v: must be 0, which is no limit, to 1s", c.MaxWork))
+	}
+	if c.MaxUserRetained < 0 || c.MaxUserRetainedBytes < 0 {
+		errs = append(errs, fmt.Errorf("broker: MaxUserRetained is %d, MaxUserRetainedBytes %d: must be at least 0, which is no limit", c.MaxUserRetained, c.MaxUserRetainedBytes))
 	}
 	if c.MaxUserConnections < 0 {
 		errs = append(errs, fmt.Errorf("broker: MaxUserConnections is %d: must be at least 0, which is no limit", c.MaxUserConnections))

@@ -117,8 +117,7 @@ func (b *Broker) adjust(g *guard) {
 func (b *Broker) refuse(cl *mqtt.Client, pk *packets.Packet, err error) error {
 	code := codeOf(err)
 	b.count.refused(code.Code, err)
-	b.log.Info("connect refused", "client", printable(cl.ID), "user", printable(string(pk.Connect.Username)),
-		"remote", cl.Net.Remote, "code", fmt.Sprintf("%#02x", code.Code), "reason", printable(err.Error()))
+	b.reportConnect(guardOf(cl), pk, code.Code, err)
 	answer := code
 	if cl.Properties.ProtocolVersion < 5 {
 		answer = packets.Code{Code: frame.ReturnCode(code.Code)}

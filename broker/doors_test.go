@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -120,32 +121,37 @@ func wantNobody(t *testing.T, b *started) {
 }
 
 func TestHalfOpenFlood(t *testing.T) {
-	d := openDoors(t, new(open), func(cfg *broker.Config) { cfg.MaxHalfOpen, cfg.MaxHalfOpenPerAddress = 5, 3 })
+	d := openDoors(t, new(open), func(cfg *broker.Config) { cfg.MaxHalfOpen, cfg.MaxHalfOpenPerAddress = 6, 3 })
 	early := d.through(t, "mqtt", nil, nil)
 	early.connect("early", nil)
+	var silent []net.Conn
 	for i, kind := range []string{"mqtt", "mqtts", "ws"} {
-		d.socket(t, kind, "127.0.0.1", nil)
+		silent = append(silent, d.socket(t, kind, "127.0.0.1", nil))
 		eventually(t, "it is counted", func() bool { return d.Stats().HalfOpen == i+1 })
 	}
-	ended(t, d.socket(t, "wss", "127.0.0.1", nil)) // the fourth of its address
+	d.socket(t, "wss", "127.0.0.1", nil) // the fourth of its address
+	ended(t, silent[0])
 	if got := d.Stats().AddressHalfOpenRefused; got != 1 {
 		t.Errorf("%d refused for their address, want 1", got)
 	}
-	d.socket(t, "mqtt", "127.0.0.2", nil)
-	last := d.socket(t, "ws", "127.0.0.2", nil)
-	eventually(t, "both are counted", func() bool { return d.Stats().HalfOpen == 5 })
-	ended(t, d.socket(t, "mqtt", "127.0.0.3", nil)) // the sixth in all
+	var last net.Conn
+	for _, from := range []string{"127.0.0.2", "127.0.0.4", "127.0.0.5"} {
+		last = d.socket(t, "ws", from, nil)
+	}
+	eventually(t, "all are counted", func() bool { return d.Stats().HalfOpen == 6 })
+	d.socket(t, "mqtt", "127.0.0.6", nil) // the seventh in all
+	ended(t, silent[1])
 	if got := d.Stats().HalfOpenRefused; got != 1 {
 		t.Errorf("%d refused in all, want 1", got)
 	}
 	early.Ping() // those who are in do not notice
 	last.Close()
-	eventually(t, "there is room again", func() bool { return d.Stats().HalfOpen == 4 })
+	eventually(t, "there is room again", func() bool { return d.Stats().HalfOpen == 5 })
 	c := over(t, d.socket(t, "mqtt", "127.0.0.3", nil), 5)
 	if code := c.connect("late", nil); code != 0 {
 		t.Errorf("CONNACK %#02x", code)
 	}
-	eventually(t, "who signs in is half-open no more", func() bool { return d.Stats().HalfOpen == 4 })
+	eventually(t, "who signs in is half-open no more", func() bool { return d.Stats().HalfOpen == 5 })
 	if n := strings.Count(d.log.String(), "a limit is reached"); n != 1 {
 		t.Errorf("the log tells it %d times, want once", n)
 	}

@@ -49,6 +49,9 @@ func (g *guard) noteRefused(pk *packets.Packet) {
 // tellOverQuota puts Quota exceeded (MQTT 5 section 3.9.3) into the codes of a
 // SUBACK that is about to be sent. MQTT 3 knows but one code for a refusal.
 func (g *guard) tellOverQuota(codes []byte) {
+	if n := len(g.current.overQuota); n > 0 {
+		g.reportFilters(n)
+	}
 	for _, at := range g.current.overQuota {
 		if g.client.Properties.ProtocolVersion >= 5 {
 			codes[at] = packets.ErrQuotaExceeded.Code

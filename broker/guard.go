@@ -34,7 +34,9 @@ type guard struct {
 
 	// Of the goroutine that reads for mochi.
 	checker  *frame.Checker
-	rate     bucket // of the client's publishes
+	rate     bucket    // of the client's publishes
+	requests bucket    // of all else that it asks for
+	working  time.Time // since when the broker deals with what has come; zero: it does not, or nobody asks
 	in       input
 	toMochi  handover
 	current  inProgress
@@ -95,6 +97,7 @@ func newGuard(b *Broker, c *conn) *guard {
 		conn: c, b: b,
 		checker:  frame.NewChecker(b.cfg.frame()),
 		rate:     bucket{perSecond: b.cfg.PublishRate, burst: b.cfg.PublishBurst},
+		requests: bucket{perSecond: b.cfg.RequestRate, burst: b.cfg.RequestBurst},
 		finished: make(chan struct{}),
 	}
 }

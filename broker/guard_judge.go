@@ -25,9 +25,20 @@ func (g *guard) judge(h frame.Header, packet []byte, n int) error {
 		return g.judgeConnect(h, packet)
 	case frame.TypePublish:
 		return g.judgePublish(h, packet, n)
-	case frame.TypeDisconnect, frame.TypePingreq, frame.TypeAuth:
+	case frame.TypeDisconnect, frame.TypeAuth:
 		g.pass(h, packet, n, 0)
 		return nil
+	case frame.TypePingreq:
+		if err := g.takeRequest(h); err != nil {
+			return err
+		}
+		g.pass(h, packet, n, 0)
+		return nil
+	case frame.TypeSubscribe, frame.TypeUnsubscribe:
+		if err := g.takeRequest(h); err != nil {
+			return err
+		}
+		return g.carryOut(g.exchange.Load().FromClient(h, packet[n:], g.identifier(h)), h, packet, n)
 	default:
 		return g.carryOut(g.exchange.Load().FromClient(h, packet[n:], g.identifier(h)), h, packet, n)
 	}

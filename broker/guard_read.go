@@ -11,6 +11,9 @@ func (g *guard) fill(want int) error {
 	if err := g.await(true); err != nil {
 		return err
 	}
+	if err := g.endWork(); err != nil {
+		return err
+	}
 	g.makeRoom(want)
 	if err := g.setKeepAlive(); err != nil {
 		return err
@@ -18,6 +21,7 @@ func (g *guard) fill(want int) error {
 	n, err := g.conn.Read(g.in.buf[g.in.w:])
 	g.in.w += n
 	_ = g.await(false)
+	g.beginWork()
 	if n > 0 {
 		return nil
 	}

@@ -286,7 +286,7 @@ func (g *guard) refuse(h frame.Header, err error) error {
 		return err
 	}
 	g.b.count.packetsRefused[v.Code].Add(1)
-	g.b.log.Debug("packet refused", "remote", g.RemoteAddr().String(), "packet", h.Type.String(), "reason", v.Error())
+	g.reportPacket(h, v)
 	final := g.finalPacket(h, v)
 	if final != nil {
 		_ = g.SetWriteDeadline(time.Now().Add(g.b.cfg.FinalTimeout)) // also unblocks who writes now

@@ -1,10 +1,10 @@
 package broker
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"runtime"
 	"runtime/debug"
@@ -79,6 +79,13 @@ func (b *Broker) accept(l *listener) {
 // handle serves a connection in a goroutine of its own, or closes it.
 func (b *Broker) handle(l *listener, nc net.Conn) {
 	c := newConn(nc, l, b.cfg, b.admission)
+	c.counted.close = func(limit string, value int) {
+		b.logFull(l, c, limit, value)
+		_ = c.drop()
+	}
+	if !l.proxied && !b.isProxy(c.remote) {
+		c.counted.source = peer.Network(peer.Addr(c.remote))
+	}
 	if !b.hasRoom(l, c) {
 		b.admission.closed(&c.counted)
 		_ = nc.Close()
@@ -93,7 +100,8 @@ func (b *Broker) hasRoom(l *listener, c *conn) bool {
 	switch {
 	case l.proxied && !b.isProxy(c.remote):
 		b.count.proxyHeadersRefused.Add(1)
-		b.log.Debug("connection refused: it does not come from a trusted proxy", "listener", l.name, "remote", c.remote.String())
+		c.report(b.reports, slog.LevelWarn, "connection refused: it does not come from one of the trusted proxies", "untrusted_proxy",
+			slog.String("listener", l.name))
 		return false
 	case !b.admission.open(&c.counted):
 		b.logFull(l, c, "MaxHalfOpen", b.cfg.MaxHalfOpen)
@@ -169,15 +177,17 @@ func (b *Broker) attach(l *listener, g *guard) {
 		}
 	}()
 	if err := b.prepare(l, c, deadline); err != nil {
-		b.log.Debug("connection refused", "listener", l.name, "remote", c.remote.String(), "err", err)
+		b.reportDoor(l, c, err)
 		return
 	}
 	if err := g.awaitConnect(); err != nil {
-		b.log.Debug("no CONNECT", "listener", l.name, "remote", c.remote.String(), "err", err)
+		b.reportDoor(l, c, err)
 		return
 	}
+	b.admission.spoke(&c.counted)
 	growStack()
 	if err := b.srv.EstablishConnection(l.name, g); err != nil {
+		g.reportEnd(err)
 		b.log.Debug("connection ended", "listener", l.name, "remote", c.remote.String(), "err", err)
 	}
 }
@@ -197,24 +207,22 @@ func (b *Broker) prepare(l *listener, c *conn, deadline time.Time) error {
 		remote, err := c.proxy.header()
 		if err != nil {
 			b.count.proxyHeadersRefused.Add(1)
-			return fmt.Errorf("PROXY header: %w", err)
+			return &doorError{cause: "proxy_header", err: fmt.Errorf("PROXY header: %w", err)}
 		}
 		if c.remote = remote; !b.countAddress(l, c) {
 			return errFull
 		}
 	}
 	if c.tls != nil {
-		ctx, cancel := context.WithDeadline(context.Background(), deadline)
-		defer cancel()
-		if err := c.tls.HandshakeContext(ctx); err != nil {
+		if err := c.handshake(deadline); err != nil {
 			b.count.handshakesFailed.Add(1)
-			return fmt.Errorf("TLS handshake: %w", err)
+			return err
 		}
 	}
 	if c.web != nil {
 		if err := b.upgrade(l, c); err != nil {
 			b.count.upgradesRefused.Add(1)
-			return fmt.Errorf("WebSocket upgrade: %w", err)
+			return &doorError{cause: "websocket_upgrade", err: fmt.Errorf("WebSocket upgrade: %w", err)}
 		}
 	}
 	return nil

@@ -81,8 +81,10 @@ func (h *mochiHook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 	switch {
 	case s == nil:
 		return false
-	case write || s.mayRead(name):
+	case write:
 		return true
+	case s.mayRead(name):
+		return !s.overfull()
 	default:
 		h.b.count.readsDenied.Add(1)
 		return false
@@ -218,7 +220,9 @@ func (h *mochiHook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Pack
 	pk.Properties.User = nil // mochi would send them back
 	if s := sessionOf(cl); s != nil {
 		s.subscribed = s.rejudged.Load()
+		s.subscribing.Store(true)
 		s.guard.noteRefused(&pk)
+		s.guard.notePatterns(&pk)
 		s.guard.noteWanted(&pk)
 	}
 	return pk
@@ -232,6 +236,7 @@ func (h *mochiHook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byt
 	if s == nil {
 		return
 	}
+	s.subscribing.Store(false)
 	h.b.countDenied(&pk, codes)
 	if s.subscribed != s.rejudged.Load() {
 		h.b.prune(s, s.mayRead)
@@ -281,9 +286,18 @@ func (h *mochiHook) OnUnsubscribed(cl *mqtt.Client, pk packets.Packet) {
 // OnPublish implements mqtt.Hook: a message that a client may publish, or a will.
 // Its topic has its prefix, and is the one that it is retained under.
 func (h *mochiHook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	if !pk.FixedHeader.Retain || h.b.retain(&pk) {
+	if !pk.FixedHeader.Retain || h.b.retain(publisher(cl), &pk) {
 		return pk, nil
 	}
 	err := h.b.refuseRetained(cl, &pk)
 	return pk, err
+}
+
+// publisher returns the user of a client that publishes: of the one that publish
+// makes for a will, its name is what publish has put there.
+func publisher(cl *mqtt.Client) string {
+	if s := sessionOf(cl); s != nil {
+		return s.user
+	}
+	return string(cl.Properties.Username)
 }

@@ -33,9 +33,12 @@ func openPersist(b *Broker) (*persist, error) {
 // establish gives s its queue: that of the session that it goes on with, or a new
 // one if before is nil.
 func (p *persist) establish(s, before *session) {
-	q := &queue{p: p, id: s.id}
+	var q *queue
 	if before != nil {
 		q = before.queue
+	} else {
+		q = &queue{p: p, id: s.id}
+		q.tally.open(p.b.waiting, s.user)
 	}
 	s.queue = q
 	q.mu.Lock()

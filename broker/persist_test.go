@@ -177,7 +177,7 @@ func TestAPacketComesBackAsItWas(t *testing.T) {
 			User: []packets.UserProperty{{Key: "k", Val: "v"}},
 		},
 	}
-	if diff := cmp.Diff(pk, deliveryFrom(delivery(&pk, place{1, true}))); diff != "" {
+	if diff := cmp.Diff(pk, deliveryFrom(delivery(&pk, place{order: 1, sent: true}))); diff != "" {
 		t.Error(diff)
 	}
 	sub := packets.Subscription{Filter: "f", Identifier: 5, RetainHandling: 1, Qos: 2, RetainAsPublished: true, NoLocal: true}
@@ -203,7 +203,7 @@ func TestTheFileHasTheMessageThatIsRetained(t *testing.T) {
 				if i%7 == 0 {
 					pk.Payload = nil
 				}
-				b.retain(&pk)
+				b.retain("u", &pk)
 			}
 		})
 	}

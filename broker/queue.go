@@ -31,6 +31,7 @@ type queue struct {
 	waiting   map[uint16]place
 	phase     phase
 
+	tally     waitingTally     // of what waits; guarded by mu, but for what is atomic
 	displaced []displaced      // that came in phase inheriting
 	along     []packets.Packet // that mochi copied before add heard of them, which it still will
 	doubled   []uint16         // packet IDs of what came before phase ready, and mochi sends by itself
@@ -48,6 +49,7 @@ const (
 // place is where a message stands that waits for the client.
 type place struct {
 	order uint64
+	size  int64 // that is counted
 	sent  bool
 }
 
@@ -90,6 +92,7 @@ func (q *queue) add(s *session, pk *packets.Packet) bool {
 func (q *queue) append(pk *packets.Packet) {
 	_, had := q.waiting[pk.PacketID]
 	at := q.put(pk.PacketID, q.nextOrder(), q.phase == ready && !q.owner.client.Closed())
+	q.weigh(pk)
 	if q.persisted {
 		q.p.store.PutDelivery(q.id, delivery(pk, at), !had)
 	}
@@ -123,9 +126,18 @@ func (q *queue) put(packetID uint16, order uint64, sent bool) place {
 	if q.waiting == nil {
 		q.waiting = make(map[uint16]place)
 	}
-	at := place{order, sent}
+	at := place{order, q.waiting[packetID].size, sent}
 	q.waiting[packetID] = at
 	return at
+}
+
+// weigh counts the bytes of a message that has its place. The caller holds mu.
+func (q *queue) weigh(pk *packets.Packet) {
+	at := q.waiting[pk.PacketID]
+	size := waitingSize(pk)
+	q.tally.add(q.p.b.waiting, size-at.size)
+	at.size = size
+	q.waiting[pk.PacketID] = at
 }
 
 // released notes that the client has a message of QoS 2, and PUBREL is sent.
@@ -151,10 +163,12 @@ func (q *queue) done(s *session, packetID uint16) {
 }
 
 func (q *queue) remove(packetID uint16) {
-	if _, ok := q.waiting[packetID]; !ok {
+	at, ok := q.waiting[packetID]
+	if !ok {
 		return
 	}
 	delete(q.waiting, packetID)
+	q.tally.add(q.p.b.waiting, -at.size)
 	if q.persisted {
 		q.p.store.DropDelivery(q.id, packetID)
 	}
@@ -243,6 +257,7 @@ func (q *queue) retire() {
 
 // clear makes the queue nobody's. The caller holds mu.
 func (q *queue) clear() {
+	q.tally.close(q.p.b.waiting)
 	q.owner, q.waiting, q.displaced, q.along, q.doubled, q.persisted = nil, nil, nil, nil, nil, false
 }
 

@@ -124,6 +124,7 @@ func (q *queue) collect() {
 // enter gives a message that was not sent yet its place. The caller holds mu.
 func (q *queue) enter(pk *packets.Packet, order uint64) {
 	at := q.put(pk.PacketID, order, false)
+	q.weigh(pk)
 	if q.persisted {
 		q.p.store.PutDelivery(q.id, delivery(pk, at), true)
 	}

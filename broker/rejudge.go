@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"log/slog"
 	"runtime"
 	"slices"
 	"sync"
@@ -120,8 +121,7 @@ func (b *Broker) pruneSettled(ctx context.Context, s *session) {
 // disconnect ends the connection of s, if it has one. It returns when the broker
 // is through with it, or with ctx.
 func (b *Broker) disconnect(ctx context.Context, s *session, why string) {
-	b.log.Info("session ended", "client", printable(s.id), "user", printable(s.login.Username()),
-		"remote", s.guard.RemoteAddr().String(), "reason", why)
+	s.guard.report(slog.LevelInfo, "session ended", "session_ended", slog.String("reason", why))
 	b.count.sessionsEnded.Add(1)
 	select {
 	case <-s.settled: // no DISCONNECT before the CONNACK

@@ -129,6 +129,7 @@ func (p *persist) revive(st *keep.Stored, login Login, now time.Time) *session {
 		s.delayedWill, s.willDue = &will{message: *st.Will}, st.WillDue
 	}
 	s.queue = &queue{p: p, id: s.id, owner: s, persisted: true}
+	s.queue.tally.open(p.b.waiting, s.user)
 	g.session = s // nobody else is here yet
 	srv.Clients.Add(cl)
 	for _, k := range st.Subscriptions {
@@ -160,7 +161,9 @@ func (p *persist) reviveQueue(q *queue, all []keep.Delivery, now time.Time) (sen
 		}
 		q.last = d.Order
 		q.put(d.PacketID, d.Order, d.Stage != keep.Queued)
-		q.setInflight(deliveryFrom(d))
+		pk := deliveryFrom(d)
+		q.weigh(&pk)
+		q.setInflight(pk)
 	}
 	return sent
 }

@@ -88,13 +88,15 @@ func show(m *message.Message) RetainedMessage {
 
 // retain has a message retained under its topic or, if it is empty, what was
 // retained there before removed ([MQTT-3.3.1-6]). It reports false if there is no
-// room for it.
-func (b *Broker) retain(pk *packets.Packet) bool {
+// room for it, or none that its user may have.
+func (b *Broker) retain(user string, pk *packets.Packet) bool {
 	if len(pk.Payload) == 0 {
 		b.ClearRetained(pk.TopicName)
 		return true
 	}
-	if !b.retained.Put(retained(pk)) {
+	m := retained(pk)
+	m.User = user
+	if !b.retained.Put(m) {
 		return false
 	}
 	b.retainedChanged(pk.TopicName)
@@ -120,10 +122,7 @@ func (b *Broker) expireRetained(now time.Time) {
 // (v2.7.9). The message is refused as a whole. MQTT 5 is told at QoS 1 and 2, by
 // an answer that is ours, for mochi's would be a PUBACK at QoS 2 as well.
 func (b *Broker) refuseRetained(cl *mqtt.Client, pk *packets.Packet) error {
-	if b.fullRetained.due() {
-		b.log.Warn("messages are not retained: a limit is reached",
-			"most", b.cfg.MaxRetained, "most_bytes", b.cfg.MaxRetainedBytes)
-	}
+	b.reportRetained(cl)
 	switch {
 	case cl.Net.Inline: // a will: it is delivered all the same
 		pk.FixedHeader.Retain = false
@@ -147,91 +146,4 @@ func (b *Broker) refuseRetained(cl *mqtt.Client, pk *packets.Packet) error {
 func retained(pk *packets.Packet) *message.Message {
 	m := message.FromPacket(pk)
 	return m.Clone()
-}
-
-// wanted is a subscription that gets what is retained.
-type wanted struct {
-	packets.Subscription
-	at       int // in its SUBSCRIBE
-	messages []*message.Message
-}
-
-// noteWanted notes which subscriptions of a SUBSCRIBE get what is retained.
-func (g *guard) noteWanted(pk *packets.Packet) {
-	for i, sub := range pk.Filters {
-		_, existed := g.client.State.Subscriptions.Get(sub.Filter)
-		switch {
-		case mqtt.IsSharedFilter(sub.Filter): // section 4.8.2
-		case sub.RetainHandling == 2, sub.RetainHandling == 1 && existed: // [MQTT-3.3.1-10], [MQTT-3.3.1-11]
-		default:
-			g.current.wanted = append(g.current.wanted, wanted{Subscription: sub, at: i})
-		}
-	}
-}
-
-// findWanted finds what is retained for the subscriptions that were granted. Mochi
-// has them already, and SUBACK is not out yet: what is published from now on comes
-// to the client as such, and only so.
-func (g *guard) findWanted(codes []byte) {
-	all := g.current.wanted
-	g.current.wanted = nil
-	now := time.Now().Unix()
-	for _, w := range all {
-		if codes[w.at] >= packets.ErrUnspecifiedError.Code {
-			continue
-		}
-		if w.messages = g.b.retained.Match(w.Filter, now); len(w.messages) > 0 {
-			g.current.wanted = append(g.current.wanted, w)
-		}
-	}
-}
-
-// sendWanted sends what was found. SUBACK is out, and mochi deals with nothing of
-// the client. What took the place of a message meanwhile was delivered as it came,
-// and is not overtaken from here.
-func (g *guard) sendWanted() {
-	all := g.current.wanted
-	g.current.wanted = nil
-	for _, w := range all {
-		for _, m := range w.messages {
-			switch {
-			case g.client.Closed():
-				return
-			case w.NoLocal && m.Origin == g.client.ID: // [MQTT-3.8.3-3]
-			case !g.session.mayRead(m.Topic):
-				g.b.count.readsDenied.Add(1)
-			case g.b.retained.Get(m.Topic) != m:
-			default:
-				g.sendRetained(&w.Subscription, m)
-			}
-		}
-	}
-}
-
-// sendRetained sends a retained message as mochi does.
-func (g *guard) sendRetained(sub *packets.Subscription, m *message.Message) {
-	b, cl := g.b, g.client
-	out := m.Packet()
-	out.FixedHeader.Retain = true                           // [MQTT-3.3.1-8]
-	out.FixedHeader.Qos = min(out.FixedHeader.Qos, sub.Qos) // [MQTT-3.8.4-8]
-	if sub.Identifier > 0 {
-		out.Properties.SubscriptionIdentifier = []int{sub.Identifier} // [MQTT-3.3.4-3]
-	}
-	if out.FixedHeader.Qos > 0 {
-		if cl.State.Inflight.Len() >= int(b.cfg.MaxInflight) {
-			atomic.AddInt64(&b.srv.Info.InflightDropped, 1)
-			return
-		}
-		id, err := cl.NextPacketID()
-		if err != nil {
-			atomic.AddInt64(&b.srv.Info.InflightDropped, 1)
-			return
-		}
-		out.PacketID = uint16(id) // #nosec G115 -- at most 65535
-		if cl.State.Inflight.Set(out) {
-			atomic.AddInt64(&b.srv.Info.Inflight, 1)
-			b.waits(g.session, &out)
-		}
-	}
-	_ = cl.WritePacket(out) // one that is gone is noticed by the next Read
 }

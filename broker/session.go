@@ -19,24 +19,31 @@ type session struct {
 	client *mqtt.Client
 	clean  bool   // it began without the state of a predecessor
 	queue  *queue // set before mochi knows the client by its ID
+	meter  *meter // of its user; nil: work is not limited. Set before it is known to others
 
-	revoked  atomic.Bool   // it may nothing, and nothing of it stays
-	noWill   atomic.Bool   // its login has ended, or can't be checked
-	expired  atomic.Bool   // it is stored, and mochi has let it expire
-	rejudged atomic.Uint64 // how often it was
+	revoked     atomic.Bool   // it may nothing, and nothing of it stays
+	subscribing atomic.Bool   // its client's filters are being judged
+	noWill      atomic.Bool   // its login has ended, or can't be checked
+	expired     atomic.Bool   // it is stored, and mochi has let it expire
+	rejudged    atomic.Uint64 // how often it was
 
 	// Of the goroutine that reads from the client.
 	will       *will  // nil: none, or it was sent or dropped
 	ended      bool   // mochi has dealt with the end of the connection, and with the will
 	subscribed uint64 // rejudged, when its latest SUBSCRIBE came
 
+	// Of who has hold of the client ID.
+	turns      int       // in which it was taken over lately, this one included
+	turnsSince time.Time // when those began
+
 	// Guarded by the mutex of sessions.
 	stage       stage
-	persistent  bool      // it outlives its connection, as its CONNECT said
-	successor   *session  // the one that took its place
-	delayedWill *will     // waits for its delay to pass
-	willDue     time.Time // until then
-	expires     time.Time // when it is stored: it is forgotten then
+	patterns    map[pattern]struct{} // of its filters, and of some that it had
+	persistent  bool                 // it outlives its connection, as its CONNECT said
+	successor   *session             // the one that took its place
+	delayedWill *will                // waits for its delay to pass
+	willDue     time.Time            // until then
+	expires     time.Time            // when it is stored: it is forgotten then
 
 	settled chan struct{} // closed when its CONNECT has been dealt with
 	done    chan struct{} // closed when the broker is through with its connection

@@ -22,11 +22,15 @@ import (
 type sessions struct {
 	maxStored    int           // persistent sessions of one user
 	maxConnected int           // sessions of one user with a connection; 0: no limit
+	maxPatterns  int           // of the filters of one user
+	maxWork      time.Duration // for one user in a second; 0: no limit
 	patience     time.Duration // with a CONNECT that holds the ID another one wants
 
 	mu        sync.Mutex
 	ids       map[string]*clientID
 	users     map[string]map[*session]struct{}
+	patterns  map[string]patterns   // of each user
+	meters    map[string]*meter     // of each user
 	timed     map[*session]struct{} // those that something ends with time
 	uncertain map[string]struct{}   // client IDs that mochi may have forgotten
 	connected int
@@ -44,9 +48,13 @@ func newSessions(cfg Config) *sessions {
 	return &sessions{
 		maxStored:    cfg.MaxStoredSessions,
 		maxConnected: cfg.MaxUserConnections,
+		maxPatterns:  cfg.MaxPatterns,
+		maxWork:      cfg.MaxWork,
 		patience:     cfg.TakeoverTimeout,
 		ids:          make(map[string]*clientID),
 		users:        make(map[string]map[*session]struct{}),
+		patterns:     make(map[string]patterns),
+		meters:       make(map[string]*meter),
 		timed:        make(map[*session]struct{}),
 		uncertain:    make(map[string]struct{}),
 	}
@@ -165,6 +173,8 @@ func (r *sessions) succeed(s *session) *predecessor {
 	old.successor = s
 	if s.clean {
 		p.will = old.delayedWill
+	} else {
+		r.inheritPatterns(s, old)
 	}
 	old.delayedWill = nil
 	if !p.connected {
@@ -204,6 +214,7 @@ func (r *sessions) restore(s *session, expires time.Time) {
 	r.id(s.id).owner = s
 	r.add(s)
 	s.persistent = true
+	r.recountPatterns(s)
 	r.markStored(s, expires)
 }
 
@@ -306,6 +317,7 @@ func (r *sessions) add(s *session) {
 		r.users[s.user] = all
 	}
 	all[s] = struct{}{}
+	s.meter = r.meter(s.user)
 	if !s.login.Ends().IsZero() {
 		r.timed[s] = struct{}{}
 	}
@@ -328,6 +340,7 @@ func (r *sessions) remove(s *session) {
 
 func (r *sessions) drop(s *session) {
 	s.stage = gone
+	r.dropPatterns(s)
 	delete(r.timed, s)
 	delete(r.users[s.user], s)
 	if len(r.users[s.user]) == 0 {

@@ -18,6 +18,9 @@ type counters struct {
 	topicsRefused        atomic.Uint64
 	filtersRefused       atomic.Uint64
 	subscriptionsRefused atomic.Uint64
+	patternsRefused      atomic.Uint64
+	waitingRefused       atomic.Uint64
+	workPaced            atomic.Uint64
 	connectTimeouts      atomic.Uint64
 	writeTimeouts        atomic.Uint64
 	panics               atomic.Uint64
@@ -36,7 +39,7 @@ type counters struct {
 	readsDenied            atomic.Uint64 // filters and deliveries
 }
 
-// Stats are counts of the broker. All but the first eight only grow.
+// Stats are counts of the broker. All but the first nine only grow.
 type Stats struct {
 	Connections       int   // open now, signed in or not
 	HalfOpen          int   // open now, not signed in
@@ -46,6 +49,7 @@ type Stats struct {
 	Subscriptions     int64 // now
 	Retained          int64 // messages, now, those of the broker itself aside
 	RetainedBytes     int64 // of them, now: topics, payloads and properties
+	WaitingBytes      int64 // of the messages that wait for clients, now; small queues aside
 
 	ConnectionsRefused     uint64          // above MaxConnections
 	HalfOpenRefused        uint64          // above MaxHalfOpen
@@ -61,6 +65,9 @@ type Stats struct {
 	TopicsRefused          uint64          // publishes and wills to topics that are too long or too deep
 	FiltersRefused         uint64          // that are too long or too deep
 	SubscriptionsRefused   uint64          // above MaxSubscriptions
+	PatternsRefused        uint64          // filters above MaxPatterns
+	WaitingRefused         uint64          // messages above MaxSessionBytes or MaxWaitingBytes
+	WorkPaced              uint64          // times that a client waited because of MaxWork
 	ConnectTimeouts        uint64          // connections without a CONNECT within ConnectTimeout
 	WriteTimeouts          uint64          // connections ended because a write took WriteTimeout
 	Panics                 uint64          // that ended a connection
@@ -84,6 +91,8 @@ type Stats struct {
 	BytesReceived    int64
 	BytesSent        int64
 
+	Incidents map[string]uint64 // what clients have brought about and the log tells of, by cause
+
 	Sessions keep.Stats // of what survives a restart
 }
 
@@ -103,6 +112,7 @@ func (b *Broker) Stats() Stats {
 		Subscriptions:     atomic.LoadInt64(&info.Subscriptions),
 		Retained:          int64(retained.Messages),
 		RetainedBytes:     retained.Bytes,
+		WaitingBytes:      b.waiting.total.Load(),
 
 		ConnectionsRefused:     c.connectionsRefused.Load(),
 		HalfOpenRefused:        b.admission.refused.Load(),
@@ -118,6 +128,9 @@ func (b *Broker) Stats() Stats {
 		TopicsRefused:          c.topicsRefused.Load(),
 		FiltersRefused:         c.filtersRefused.Load(),
 		SubscriptionsRefused:   c.subscriptionsRefused.Load(),
+		PatternsRefused:        c.patternsRefused.Load(),
+		WaitingRefused:         c.waitingRefused.Load(),
+		WorkPaced:              c.workPaced.Load(),
 		ConnectTimeouts:        c.connectTimeouts.Load(),
 		WriteTimeouts:          c.writeTimeouts.Load(),
 		Panics:                 c.panics.Load(),
@@ -141,7 +154,8 @@ func (b *Broker) Stats() Stats {
 		BytesReceived:    atomic.LoadInt64(&info.BytesReceived),
 		BytesSent:        atomic.LoadInt64(&info.BytesSent),
 
-		Sessions: b.persist.store.Stats(),
+		Incidents: b.reports.Counts(),
+		Sessions:  b.persist.store.Stats(),
 	}
 }
 

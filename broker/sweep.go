@@ -12,6 +12,7 @@ import (
 // user. A broker that serves does so by itself, every SweepInterval.
 func (b *Broker) Sweep(ctx context.Context, now time.Time) {
 	b.expireRetained(now)
+	b.sessions.sweepMeters(time.Now())
 	due := b.sessions.due(now)
 	for _, w := range due.wills {
 		b.publishWill(w.of, w.will)
@@ -41,6 +42,7 @@ func (b *Broker) sweeps() {
 		select {
 		case <-tick.C:
 			b.Sweep(ctx, b.cfg.Now())
+			b.reports.Flush()
 		case <-b.closing:
 			return
 		}

@@ -21,6 +21,7 @@ func (b *Broker) establish(s *session) {
 // whether mochi is about to pass the state of old on to s.
 func (b *Broker) takeOver(s *session, old *predecessor) bool {
 	if old.connected {
+		b.reportTakeover(s, old.session)
 		b.kick(old.client, packets.ErrSessionTakenOver) // [MQTT-3.1.4-3]; mochi's own would wait for it
 		old.guard.awaitFinished(b.cfg.FinalTimeout)
 	}

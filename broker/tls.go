@@ -30,7 +30,7 @@ const (
 // config returns the settings of the handshake. The CAs are not among them:
 // listed, they would make clients withhold the certificates of all others.
 func (t *TLS) config() *tls.Config {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: t.Certificate}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: t.Certificate, GetConfigForClient: noteHello}
 	switch t.ClientAuth {
 	case ClientCertRequired:
 		c.ClientAuth = tls.RequireAnyClientCert

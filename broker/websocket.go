@@ -140,8 +140,10 @@ func (b *Broker) upgrade(l *listener, c *conn) error {
 		w.WriteHeader(http.StatusBadRequest)
 		return errors.New("it offers no subprotocol mqtt [MQTT-6.0.0-3]")
 	}
+	pinged := &pings{c: c, rates: &b.count, may: bucket{perSecond: b.cfg.RequestRate, burst: b.cfg.RequestBurst}}
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{protocol},
+		OnPingReceived:     pinged.received,
 		InsecureSkipVerify: true, // of the origin, which has been judged
 	})
 	if err != nil {

@@ -84,7 +84,7 @@ func (b *Broker) publishWill(s *session, w *will) {
 		return
 	}
 	m := w.message
-	m.Topic, m.Origin = prefix+m.Topic, s.id
+	m.Topic, m.Origin, m.User = prefix+m.Topic, s.id, s.user
 	if err := b.publish(&m); err != nil {
 		b.log.Warn("will not sent", "client", printable(s.id), "user", printable(s.login.Username()), "err", err)
 	}

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -33,6 +34,19 @@ type Certificate struct {
 	Anchor     string // fingerprint of that CA
 	NotBefore  time.Time
 	NotAfter   time.Time
+	Distrust   string // why it does not sign in by its name; empty: it may
+}
+
+// refusal returns what to say of a certificate that signs nobody in: text, and why
+// its name does not count.
+func (c *Certificate) refusal(text string) error {
+	switch {
+	case c.Distrust != "":
+		text += ": " + c.Distrust
+	case c.Trusted:
+		text += fmt.Sprintf(": it carries the name %q", c.CommonName)
+	}
+	return Errorf(Forbidden, "", "%s", text)
 }
 
 // Login is somebody who signed in, and how.
@@ -189,7 +203,7 @@ func (s *SignIn) refuseNobody(ctx context.Context, a Attempt) error {
 		return errWrong()
 	}
 	if a.Certificate != nil {
-		return Errorf(Forbidden, "", "the certificate is no user's")
+		return a.Certificate.refusal("the certificate is no user's")
 	}
 	return errWrong()
 }
@@ -209,7 +223,7 @@ func (s *SignIn) prove(ctx context.Context, p *Principal, a Attempt) (proof Proo
 	case !a.HasPassword && named:
 		return proof, nil
 	case !a.HasPassword && a.Certificate != nil:
-		return Proof{}, Errorf(Forbidden, "", "the certificate is not this user's")
+		return Proof{}, a.Certificate.refusal("the certificate is not this user's")
 	case !a.HasPassword:
 		return Proof{}, errWrong()
 	case tokenGranted && a.TokenAsPassword && looksLikeToken(a.Password):

@@ -14,6 +14,7 @@ type Message struct {
 	Topic   string
 	Payload []byte
 	Origin  string // client ID of the publisher; empty: the broker itself
+	User    string // whose it is, as the broker's hook calls its users, of one that is retained; empty: nobody knows
 
 	QoS            byte
 	Retain         bool
@@ -77,6 +78,7 @@ func (m *Message) Expired(now int64) bool { return m.Expires != 0 && m.Expires <
 func (m *Message) Clone() *Message {
 	c := *m
 	c.Topic, c.Payload, c.Origin = strings.Clone(m.Topic), bytes.Clone(m.Payload), strings.Clone(m.Origin)
+	c.User = strings.Clone(m.User)
 	if m.Properties != nil {
 		c.Properties = m.Properties.clone()
 	}

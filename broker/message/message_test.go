@@ -47,6 +47,7 @@ func TestAPacketComesBackAsItWas(t *testing.T) {
 func TestNoFieldIsZero(t *testing.T) {
 	pk := full()
 	m := message.FromPacket(&pk)
+	m.User = "u" // which no packet tells
 	for _, v := range []reflect.Value{reflect.ValueOf(m), reflect.ValueOf(*m.Properties)} {
 		for i := range v.NumField() {
 			if v.Field(i).IsZero() {

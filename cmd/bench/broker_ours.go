@@ -30,6 +30,7 @@ func startOurs(ctx context.Context, program, dir string, env []string, settings 
 		"serve", "--data-dir", dir, "--mqtt-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0",
 		"--admin-password", adminPassword,
 		"--limits-publish-rate", "10000000", "--limits-publish-burst", "100000000", // counted, and never reached
+		"--limits-work", "1s", // counted, too
 		"--limits-connections-per-user", "10000000",
 	}, settings...)
 	return launch(ctx, []string{"mqtt", "http"}, env, program, args...)

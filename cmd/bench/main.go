@@ -18,7 +18,6 @@ import (
 	"os/signal"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -46,6 +45,7 @@ type options struct {
 	idle    int           // connections of the memory measurement
 	newcome int           // first connects in a turn
 	changes int           // rights that are taken from a live session
+	attack  time.Duration // of each hostile load
 	program string        // a ready-made mqttwarden; empty: it is built
 }
 
@@ -53,12 +53,13 @@ type options struct {
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(progress)
-	o := options{slot: 700 * time.Millisecond, idle: 4000, newcome: 150, changes: 200}
+	o := options{slot: 700 * time.Millisecond, idle: 4000, newcome: 150, changes: 200, attack: 6 * time.Second}
 	fs.IntVar(&o.rounds, "rounds", 5, "turns that each broker has at each piece of work")
 	fs.StringVar(&o.program, "program", "", "mqttwarden `file` to measure (default: built from this source)")
-	only := fs.String("only", "", "comma-separated `names` of scenarios: "+strings.Join(scenarioNames(), ", "))
+	only := fs.String("only", "", "comma-separated `names` of scenarios: "+names(scenarios())+"; with -hostile: "+names(loads()))
 	quick := fs.Bool("quick", false, "short turns: for a first impression, not for a verdict")
 	markdown := fs.Bool("markdown", false, "print the table for a README")
+	hostile := fs.Bool("hostile", false, "measure what honest clients notice of hostile ones, and nothing else: about a minute and a half")
 	strict := fs.Bool("strict", false, "exit 1 when a budget is missed")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -72,18 +73,14 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	if *quick {
 		o.rounds = min(o.rounds, 3)
 		o.slot, o.idle, o.newcome, o.changes = 175*time.Millisecond, 2000, 40, 40
-	}
-	selected, err := selectScenarios(*only)
-	if err != nil {
-		return err
+		o.attack = 2 * time.Second
 	}
 	began := time.Now()
-	rows, err := measure(ctx, o, selected, progress)
+	rows, title, err := o.rows(ctx, *hostile, *only, progress)
 	if err != nil {
 		return err
 	}
-	title := fmt.Sprintf("%d cores, %s, %d rounds of %v in turns, %v in all", runtime.NumCPU(), runtime.Version(),
-		o.rounds, o.slot, time.Since(began).Round(time.Second))
+	title = fmt.Sprintf("%d cores, %s, %s, %v in all", runtime.NumCPU(), runtime.Version(), title, time.Since(began).Round(time.Second))
 	write := writeText
 	if *markdown {
 		write = writeMarkdown
@@ -95,6 +92,24 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		return errors.New("a budget is missed")
 	}
 	return nil
+}
+
+// rows measures what was selected, and says how.
+func (o options) rows(ctx context.Context, hostile bool, only string, progress io.Writer) (rows []row, how string, err error) {
+	if hostile {
+		selected, err := selectFrom(loads(), only)
+		if err != nil {
+			return nil, "", err
+		}
+		rows, err = measureHostile(ctx, o, selected, progress)
+		return rows, fmt.Sprintf("hostile clients beside honest ones, each for %v", o.attack), err
+	}
+	selected, err := selectFrom(scenarios(), only)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err = measure(ctx, o, selected, progress)
+	return rows, fmt.Sprintf("%d rounds of %v in turns", o.rounds, o.slot), err
 }
 
 // measure starts the brokers and runs the scenarios, one after the other.

@@ -30,11 +30,11 @@ func TestRunRefusesWhatItDoesNotKnow(t *testing.T) {
 }
 
 func TestSelectScenariosKeepsTheOrderAsked(t *testing.T) {
-	selected, err := selectScenarios("idle, qos0")
+	selected, err := selectFrom(scenarios(), "idle, qos0")
 	if err != nil || len(selected) != 2 || selected[0].name != "idle" || selected[1].name != "qos0" {
 		t.Errorf("got %d scenarios, error %v", len(selected), err)
 	}
-	if all, err := selectScenarios(""); err != nil || len(all) != len(scenarios()) {
+	if all, err := selectFrom(scenarios(), ""); err != nil || len(all) != len(scenarios()) {
 		t.Errorf("got %d of %d scenarios, error %v", len(all), len(scenarios()), err)
 	}
 }

@@ -34,30 +34,35 @@ func scenarios() []scenario {
 	}
 }
 
-func scenarioNames() []string {
-	var names []string
-	for _, s := range scenarios() {
-		names = append(names, s.name)
+// named is what may be selected.
+type named interface{ title() string }
+
+func (s scenario) title() string { return s.name }
+
+func names[T named](all []T) string {
+	titles := make([]string, len(all))
+	for i, s := range all {
+		titles[i] = s.title()
 	}
-	return names
+	return strings.Join(titles, ", ")
 }
 
-// selectScenarios returns those that a comma-separated list names, all if it is
+// selectFrom returns those of all that a comma-separated list names, all if it is
 // empty.
-func selectScenarios(only string) ([]scenario, error) {
+func selectFrom[T named](all []T, only string) ([]T, error) {
 	if only == "" {
-		return scenarios(), nil
+		return all, nil
 	}
-	var selected []scenario
+	var selected []T
 	for name := range strings.SplitSeq(only, ",") {
 		before := len(selected)
-		for _, s := range scenarios() {
-			if s.name == strings.TrimSpace(name) {
+		for _, s := range all {
+			if s.title() == strings.TrimSpace(name) {
 				selected = append(selected, s)
 			}
 		}
 		if len(selected) == before {
-			return nil, fmt.Errorf("only: %q: must be of %s", name, strings.Join(scenarioNames(), ", "))
+			return nil, fmt.Errorf("only: %q: must be of %s", name, names(all))
 		}
 	}
 	return selected, nil

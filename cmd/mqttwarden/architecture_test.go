@@ -45,6 +45,7 @@ var testsKnow = map[string][]string{
 // import them.
 var leaves = []string{
 	"registry/durable",  // files that survive a loss of power
+	"registry/loglimit", // a log of what those outside bring about
 	"registry/logtest",  // a log for tests to read
 	"registry/peer",     // where a connection comes from
 	"registry/throttle", // how often something may be done

@@ -94,9 +94,12 @@ func (a *Anchors) Certificate(peer []*x509.Certificate, m Mapping) *registry.Cer
 		SHA256: ca.Fingerprint(leaf), CommonName: NameFromCertificate(leaf, m),
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
 	}
-	chain := a.trustedChain(peer)
-	if chain == nil {
+	chain, distrust := a.trustedChain(peer)
+	if c.Distrust = distrust; chain == nil {
 		return c
+	}
+	if c.CommonName == "" {
+		c.Distrust = "it carries no name, or several"
 	}
 	c.Trusted, c.Anchor = true, ca.Fingerprint(chain[len(chain)-1])
 	for _, above := range chain[1:] {
@@ -108,11 +111,11 @@ func (a *Anchors) Certificate(peer []*x509.Certificate, m Mapping) *registry.Cer
 }
 
 // trustedChain returns a chain from the first of peer to an anchor (RFC 5280
-// section 6), nil if there is none or if our own authority issued it.
-func (a *Anchors) trustedChain(peer []*x509.Certificate) []*x509.Certificate {
+// section 6), nil if there is none or if our own authority issued it, and why.
+func (a *Anchors) trustedChain(peer []*x509.Certificate) (chain []*x509.Certificate, distrust string) {
 	leaf := peer[0]
 	if a.cfg.Own != nil && slices.ContainsFunc(a.cfg.Own(), func(own *x509.Certificate) bool { return signedBy(leaf, own) }) {
-		return nil
+		return nil, "our own CA issued it, and it is not registered"
 	}
 	between := x509.NewCertPool()
 	for _, c := range peer[1:] {
@@ -123,14 +126,14 @@ func (a *Anchors) trustedChain(peer []*x509.Certificate) []*x509.Certificate {
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {
-		return nil
+		return nil, distrustOf(err, leaf, a.cfg.Now())
 	}
 	for _, chain := range chains {
 		if len(chain) > 1 { // an anchor is not a client itself
-			return chain
+			return chain, ""
 		}
 	}
-	return nil
+	return nil, "it is a trusted CA itself, and not registered"
 }
 
 func signedBy(c, issuer *x509.Certificate) bool {

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"mqttwarden/registry/loglimit"
 	"mqttwarden/registry/peer"
 )
 
@@ -21,10 +22,13 @@ type Log struct {
 	Quiet   []string     // routes whose successes are told at debug level: probes
 	// Dialect returns the dialect of the API that a path, as it was sent, belongs to.
 	Dialect func(path string) Dialect
+
+	refused *loglimit.Log // of requests that are refused
 }
 
 // Handler returns next within the log.
 func (l Log) Handler(next http.Handler) http.Handler {
+	l.refused = loglimit.New(l.Log, l.Now, firstRefusals)
 	quiet := make(map[string]bool, len(l.Quiet))
 	for _, route := range l.Quiet {
 		quiet[route] = true
@@ -76,10 +80,13 @@ func (l Log) line(r *http.Request, info *Info, status int, took time.Duration, q
 		slog.String("route", route),
 		slog.Int("status", status),
 		slog.Duration("duration", took),
-		slog.String("user", info.User),
-		slog.String("remote", info.Remote.String()),
 		slog.String("request", info.ID),
 	}
+	if info.Cause == nil && status >= http.StatusBadRequest && status < http.StatusInternalServerError {
+		l.refuse(info, fmt.Sprintf("%d %s %s %s", status, method(r.Method), info.Door(), route), attrs)
+		return
+	}
+	attrs = append(attrs, slog.String("user", info.User), slog.String("remote", info.Remote.String()))
 	level := slog.LevelInfo
 	switch {
 	case info.Cause != nil:
@@ -91,6 +98,22 @@ func (l Log) line(r *http.Request, info *Info, status int, took time.Duration, q
 		level = slog.LevelDebug
 	}
 	l.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// firstRefusals are how many refusals of a kind have a line of their own in a minute.
+const firstRefusals = 10
+
+// refuse writes the line of a request that was refused. Anybody can bring that about
+// as often as they like; what comes again from the same address is collapsed.
+func (l Log) refuse(info *Info, cause string, attrs []slog.Attr) {
+	l.refused.Flush()
+	if info.User == "" {
+		attrs = append(attrs, slog.String("user", ""))
+	}
+	l.refused.Report(loglimit.Event{
+		Level: slog.LevelInfo, Message: "request", Cause: cause,
+		User: info.User, Remote: info.Remote, Network: peer.Network(info.Remote), Attrs: attrs,
+	})
 }
 
 // method cuts the method to the longest that a client may put into the log.

@@ -12,7 +12,7 @@ import (
 // The versions of the values that are written. Older ones are read.
 const (
 	format        = 1
-	sessionFormat = 2 // with the will; see session1.go for the one before
+	sessionFormat = 3 // with the user of the will; 2 had none, and for 1 see session1.go
 )
 
 var (
@@ -59,6 +59,7 @@ func (s *Session) encode(b []byte) []byte {
 	b = appendBool(b, s.Will != nil)
 	if s.Will != nil {
 		b = appendTime(appendMessage(appendText(b, s.Will.Topic), s.Will), s.WillDue)
+		b = appendText(b, s.Will.User)
 	}
 	return b
 }
@@ -79,6 +80,9 @@ func (s *Session) decode(b []byte, version byte) error {
 		s.Will = &message.Message{Topic: d.text()}
 		d.message(s.Will)
 		s.WillDue = d.time()
+		if version > 2 {
+			s.Will.User = d.text()
+		}
 	}
 	return d.end()
 }
@@ -116,7 +120,7 @@ func (d *Delivery) encode(b []byte) []byte {
 	if d.Stage == Released {
 		return b
 	}
-	return appendMessage(appendText(b, d.Topic), &d.Message)
+	return appendUser(appendMessage(appendText(b, d.Topic), &d.Message), &d.Message)
 }
 
 func (d *Delivery) decode(b []byte) error {
@@ -129,6 +133,7 @@ func (d *Delivery) decode(b []byte) error {
 	case Queued, Sent:
 		d.Topic = from.text()
 		from.message(&d.Message)
+		from.user(&d.Message)
 		return from.end()
 	default:
 		return errCorrupt
@@ -139,7 +144,30 @@ func (d *Delivery) decode(b []byte) error {
 func decodeRetained(m *message.Message, b []byte) error {
 	d := decoder{b: b}
 	d.message(m)
+	d.user(m)
 	return d.end()
+}
+
+// appendRetained appends a retained message, whose topic is its key.
+func appendRetained(b []byte, m *message.Message) []byte { return appendUser(appendMessage(b, m), m) }
+
+// appendUser appends whose a message is, at the end of a record, where older ones
+// have nothing.
+func appendUser(b []byte, m *message.Message) []byte {
+	if m.User == "" {
+		return b
+	}
+	return appendText(b, m.User)
+}
+
+// user is the inverse of appendUser.
+func (d *decoder) user(m *message.Message) {
+	if len(d.b) == 0 {
+		return
+	}
+	if m.User = d.text(); m.User == "" {
+		d.fail()
+	}
 }
 
 // appendMessage leaves out the topic, which is the key of a retained message.

@@ -36,6 +36,7 @@ func aMessage(t *rapid.T) message.Message {
 		Topic:          text.Draw(t, "topic"),
 		Payload:        blob.Draw(t, "payload"),
 		Origin:         text.Draw(t, "origin"),
+		User:           text.Draw(t, "user"),
 		QoS:            rapid.ByteRange(1, 2).Draw(t, "qos"),
 		Retain:         true,
 		Version:        small.Draw(t, "version"),
@@ -113,7 +114,7 @@ func TestNoFieldIsLostInTheFile(t *testing.T) {
 }
 
 func encodeRetained(m *message.Message) func([]byte) []byte {
-	return func(b []byte) []byte { return appendMessage(b, m) }
+	return func(b []byte) []byte { return appendRetained(b, m) }
 }
 
 func opened(t *rapid.T, k, v []byte, decode func([]byte) error) {
@@ -195,7 +196,7 @@ func FuzzDecode(f *testing.F) {
 		again(t, b, func(k *Session, b []byte) error { return k.decode(b, sessionFormat) }, (*Session).encode)
 		again(t, b, (*Subscription).decode, (*Subscription).encode)
 		again(t, b, (*Delivery).decode, (*Delivery).encode)
-		again(t, b, decodeRetained, func(m *message.Message, b []byte) []byte { return appendMessage(b, m) })
+		again(t, b, decodeRetained, func(m *message.Message, b []byte) []byte { return appendRetained(b, m) })
 	})
 }
 

@@ -132,7 +132,7 @@ func (s *Store) write(b *batch) (n int, err error) {
 		retained := tx.Bucket(bucketRetained)
 		for _, topic := range sorted(b.retained) {
 			m := b.retained[topic].value
-			w.set(retained, []byte(topic), m != nil, func(v []byte) []byte { return appendMessage(v, m) })
+			w.set(retained, []byte(topic), m != nil, func(v []byte) []byte { return appendRetained(v, m) })
 		}
 		n = w.n
 		return w.err

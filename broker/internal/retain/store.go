@@ -9,16 +9,21 @@ package retain
 
 import (
 	"container/heap"
-	"strings"
 	"sync"
 
 	"mqttwarden/broker/message"
 )
 
-// Limits bound a store; 0 is no limit.
+// Limits bound a store; 0 is no limit. Those of one user come with another: what a
+// user has is never more than what it leaves free, so that there is room for others
+// however many take as much as they can (the dynamic threshold of Choudhury and
+// Hahne, 1998).
 type Limits struct {
 	Messages int
 	Bytes    int64 // of topics, payloads and properties
+
+	UserMessages int
+	UserBytes    int64
 }
 
 // Store holds the retained messages.
@@ -27,36 +32,33 @@ type Store struct {
 
 	mu       sync.RWMutex
 	root     node
-	count    int
-	bytes    int64
+	stored   uint64 // messages so far
+	all      usage
+	users    map[string]usage
 	refused  uint64
 	expiring expiring
 }
 
-// node stands for the first levels of one or more topics.
-type node struct {
-	parent  *node // nil for the root
-	level   string
-	below   map[string]*node
-	message *message.Message // nil: none at this very topic
-	at      int              // its place in expiring, if it is there
+// usage is how much is retained.
+type usage struct {
+	messages int
+	bytes    int64
+}
+
+func (u usage) plus(messages int, bytes int64) usage {
+	return usage{u.messages + messages, u.bytes + bytes}
 }
 
 // New returns an empty store.
-func New(limits Limits) *Store { return &Store{limits: limits} }
+func New(limits Limits) *Store { return &Store{limits: limits, users: make(map[string]usage)} }
 
 // Put makes m the message of its topic, unless that would go over a limit. In
-// place of an earlier message one that is not larger always fits. The strings of
-// m must not be parts of something larger, which would live as long.
+// place of an earlier message of the same user one that is not larger always fits.
+// The strings of m must not be parts of something larger, which would live as long.
 func (s *Store) Put(m *message.Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	more, larger := 1, int64(m.Size())
-	if n := s.seek(m.Topic); n != nil && n.message != nil {
-		more, larger = 0, larger-int64(n.message.Size())
-	}
-	if more > 0 && s.limits.Messages > 0 && s.count >= s.limits.Messages ||
-		larger > 0 && s.limits.Bytes > 0 && s.bytes > s.limits.Bytes-larger {
+	if !s.fits(m) {
 		s.refused++
 		return false
 	}
@@ -94,16 +96,6 @@ func (s *Store) Get(topic string) *message.Message {
 	return nil
 }
 
-// Match returns the messages whose topics a filter matches (MQTT 5 section 4.7),
-// without those that have expired at the time now, in any order.
-func (s *Store) Match(filter string, now int64) []*message.Message {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	f := finder{now: now}
-	f.find(&s.root, filter)
-	return f.found
-}
-
 // Expire removes the messages that have expired at the time now, and returns
 // their topics.
 func (s *Store) Expire(now int64) (topics []string) {
@@ -128,42 +120,58 @@ type Stats struct {
 func (s *Store) Stats() Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return Stats{Messages: s.count, Bytes: s.bytes, Refused: s.refused}
+	return Stats{Messages: s.all.messages, Bytes: s.all.bytes, Refused: s.refused}
 }
 
 // The rest is called with mu held.
 
-// seek returns the node of a topic, nil if there is none.
-func (s *Store) seek(topic string) *node {
-	n := &s.root
-	for level := range strings.SplitSeq(topic, "/") {
-		if n = n.below[level]; n == nil {
-			return nil
-		}
+// fits reports whether there is room for m.
+func (s *Store) fits(m *message.Message) bool {
+	more, larger := 1, int64(m.Size())
+	before, earlier := s.users[m.User], (*message.Message)(nil)
+	if n := s.seek(m.Topic); n != nil {
+		earlier = n.message
 	}
-	return n
+	all := s.all.plus(more, larger)
+	if earlier != nil {
+		all = all.plus(-1, -int64(earlier.Size()))
+	}
+	own := before.plus(more, larger)
+	if earlier != nil && earlier.User == m.User {
+		own = own.plus(-1, -int64(earlier.Size()))
+	}
+	return within(s.limits.Messages, all.messages, s.all.messages) && within(s.limits.Bytes, all.bytes, s.all.bytes) &&
+		(m.User == "" || s.fair(before, own, all))
 }
+
+// fair reports whether a user that has before may have own, when all there is are
+// all.
+func (s *Store) fair(before, own, all usage) bool {
+	l := s.limits
+	return within(share(l.UserMessages, l.Messages-all.messages), own.messages, before.messages) &&
+		within(share(l.UserBytes, l.Bytes-all.bytes), own.bytes, before.bytes)
+}
+
+// share returns the limit of one user, where so much is free; 0 if there is none.
+func share[N int | int64](limit, free N) N {
+	if limit == 0 {
+		return 0
+	}
+	return max(1, min(limit, free))
+}
+
+// within reports whether there may be n under a limit. Less than before always may.
+func within[N int | int64](limit, n, before N) bool { return limit == 0 || n <= limit || n <= before }
 
 // set makes m the message of its topic.
 func (s *Store) set(m *message.Message) {
-	n := &s.root
-	for level := range strings.SplitSeq(m.Topic, "/") {
-		next := n.below[level]
-		if next == nil {
-			if n.below == nil {
-				n.below = make(map[string]*node)
-			}
-			next = &node{parent: n, level: level}
-			n.below[level] = next
-		}
-		n = next
-	}
+	n := s.root.make(m.Topic)
 	if n.message != nil {
 		s.take(n)
 	}
-	n.message = m
-	s.count++
-	s.bytes += int64(m.Size())
+	s.stored++
+	n.message, n.stored = m, s.stored
+	s.count(m, 1)
 	if m.Expires != 0 {
 		heap.Push(&s.expiring, n)
 	}
@@ -172,13 +180,7 @@ func (s *Store) set(m *message.Message) {
 // clear removes the message of n, and n if nothing is left of it.
 func (s *Store) clear(n *node) {
 	s.take(n)
-	for n.parent != nil && n.message == nil && len(n.below) == 0 {
-		delete(n.parent.below, n.level)
-		n = n.parent
-		if len(n.below) == 0 {
-			n.below = nil // a map does not shrink
-		}
-	}
+	n.prune()
 }
 
 // take takes the message of n out of the counts.
@@ -186,68 +188,23 @@ func (s *Store) take(n *node) {
 	if n.message.Expires != 0 {
 		heap.Remove(&s.expiring, n.at)
 	}
-	s.count--
-	s.bytes -= int64(n.message.Size())
+	s.count(n.message, -1)
 	n.message = nil
 }
 
-// finder collects messages.
-type finder struct {
-	now   int64
-	found []*message.Message
-}
-
-// find collects what a filter finds below n.
-func (f *finder) find(n *node, filter string) {
-	level, rest, more := strings.Cut(filter, "/")
-	switch level {
-	case "#": // also matches the level in front of it ([MQTT-4.7.1-2])
-		if more {
-			return // no filter
-		}
-		f.add(n)
-		f.all(n)
-	case "+":
-		for _, next := range n.below {
-			if !hidden(next) {
-				f.step(next, rest, more)
-			}
-		}
-	default:
-		if next := n.below[level]; next != nil {
-			f.step(next, rest, more)
-		}
+// count counts a message in or, if by is -1, out.
+func (s *Store) count(m *message.Message, by int) {
+	size := int64(by * m.Size())
+	s.all = s.all.plus(by, size)
+	own := s.users[m.User].plus(by, size)
+	if own == (usage{}) {
+		delete(s.users, m.User)
+		return
 	}
+	s.users[m.User] = own
 }
 
-// step goes on with the rest of a filter, if there is more.
-func (f *finder) step(n *node, rest string, more bool) {
-	if more {
-		f.find(n, rest)
-	} else {
-		f.add(n)
-	}
-}
-
-// all collects what is below n.
-func (f *finder) all(n *node) {
-	for _, next := range n.below {
-		if !hidden(next) {
-			f.add(next)
-			f.all(next)
-		}
-	}
-}
-
-func (f *finder) add(n *node) {
-	if n.message != nil && !n.message.Expired(f.now) {
-		f.found = append(f.found, n.message)
-	}
-}
-
-// hidden reports whether no wildcard matches n: it is a first level that begins
-// with $ ([MQTT-4.7.2-1]).
-func hidden(n *node) bool { return n.parent.parent == nil && strings.HasPrefix(n.level, "$") }
+func (s *Store) seek(topic string) *node { return s.root.seek(topic) }
 
 // expiring are the nodes whose messages expire, as a heap: the first is the next.
 type expiring []*node

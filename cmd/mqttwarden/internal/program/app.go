@@ -27,10 +27,12 @@ import (
 // app is the running program. Its parts start in an order and stop in reverse.
 type app struct {
 	log           *slog.Logger
+	logDropped    func() uint64 // lines
 	register      *node.Node
 	pace          Pace
 	certificate   *serverCertificate // of the TLS listeners, nil without any
 	reloads       reloads            // of the files of TLS
+	httpConns     *httpConns
 	broker        *broker.Broker
 	hook          *authhook.Hook
 	bodies        *adminapi.Bodies
@@ -55,14 +57,16 @@ type stop struct {
 }
 
 // start starts every part. If one fails, those already started are stopped.
-func start(ctx context.Context, c config, pace Pace, log *slog.Logger) (_ *app, err error) {
-	a := &app{log: log, pace: pace, failed: make(chan error, 8)}
+func start(ctx context.Context, c config, pace Pace, log logTo) (_ *app, err error) {
+	a := &app{log: log.Logger, logDropped: log.writer.droppedLines, pace: pace, failed: make(chan error, 8)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.shutdown(c.stopTimeout))
 		}
 	}()
-	a.reloads.log = log
+	a.reloads.log = a.log
+	c.limits.divide(descriptorLimit(), a.log)
+	a.httpConns = newHTTPConns(c.limits.httpConnections, c.proxies)
 	for _, step := range []func(context.Context, config) error{
 		a.startRegister, a.startTLS, a.startBroker, a.startFollower, a.startAPI,
 	} {
@@ -193,8 +197,14 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		MaxConnectPacket:         c.limits.connectPacket,
 		MaxRetained:              c.limits.retained,
 		MaxRetainedBytes:         c.limits.retainedBytes,
+		MaxUserRetained:          c.limits.retainedPerUser,
+		MaxUserRetainedBytes:     c.limits.retainedBytesPerUser,
+		MaxSessionBytes:          c.limits.sessionBytes,
+		MaxWaitingBytes:          c.limits.waitingBytes,
 		PublishRate:              c.limits.publishRate,
 		PublishBurst:             c.limits.publishBurst,
+		RequestRate:              c.limits.requestRate,
+		RequestBurst:             c.limits.requestBurst,
 		MaxQueued:                c.limits.pending,
 		MaxInflight:              c.limits.inflight,
 		MaxSessionExpiry:         c.limits.sessionExpiry,
@@ -202,6 +212,8 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		MaxTopicLength:           c.limits.topicLength,
 		MaxTopicLevels:           c.limits.topicLevels,
 		MaxSubscriptions:         c.limits.subscriptions,
+		MaxPatterns:              c.limits.patterns,
+		MaxWork:                  c.limits.work,
 		MaxClientID:              c.limits.clientID,
 		MaxUserConnections:       c.limits.connectionsPerUser,
 		MaxStoredSessions:        c.limits.storedSessions,

@@ -28,6 +28,7 @@ func (a *app) serveHTTP(scheme, address string, h http.Handler, secure *tls.Conf
 		ln = tls.NewListener(ln, secure)
 	}
 	srv := adminapi.Server(h)
+	srv.ConnState = a.httpConns.state
 	srv.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

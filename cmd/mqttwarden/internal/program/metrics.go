@@ -18,6 +18,8 @@ import (
 // each of them once.
 type snapshots struct {
 	broker     func() brokerFigures
+	http       func() httpFigures
+	logDropped func() uint64
 	pool       func() secret.Stats
 	principals func() registry.PrincipalStats
 	store      func() storeFigures
@@ -29,6 +31,8 @@ type snapshots struct {
 func (a *app) metrics() http.Handler {
 	from := snapshots{
 		broker:     func() brokerFigures { return brokerFigures{a.broker.Stats(), a.broker.Inflight()} },
+		http:       a.httpConns.figures,
+		logDropped: a.logDropped,
 		pool:       a.register.Hashes.Stats,
 		principals: a.register.Principals.Stats,
 		store:      a.storeFigures,
@@ -47,7 +51,7 @@ func (a *app) metrics() http.Handler {
 func metricsOf(from snapshots) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
-		brokerPart(from.broker), poolPart(from.pool),
+		brokerPart(from.broker), httpPart(from.http), logPart(from.logDropped), poolPart(from.pool),
 		principalsPart(from.principals), storePart(from.store), bodiesPart(from.bodies),
 	)
 	if from.cache != nil {
@@ -108,6 +112,16 @@ func byCode[S any](name, help string, read func(S) map[byte]uint64) series[S] {
 	return series[S]{desc, func(snapshot S, ch chan<- prometheus.Metric) {
 		for code, n := range read(snapshot) {
 			ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), fmt.Sprintf("0x%02X", code))
+		}
+	}}
+}
+
+// byCause counts incidents, with one series for each cause met. There are few.
+func byCause[S any](name, help string, read func(S) map[string]uint64) series[S] {
+	desc := prometheus.NewDesc(name, help, []string{"cause"}, nil)
+	return series[S]{desc, func(snapshot S, ch chan<- prometheus.Metric) {
+		for cause, n := range read(snapshot) {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), cause)
 		}
 	}}
 }

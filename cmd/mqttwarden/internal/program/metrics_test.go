@@ -17,7 +17,7 @@ import (
 // parts counts how often each part was asked for a snapshot. They are asked side
 // by side.
 type parts struct {
-	broker, pool, principals, store, cache, bodies atomic.Int64
+	broker, http, log, pool, principals, store, cache, bodies atomic.Int64
 }
 
 // snapshots are without figures, but for one refusal of each kind.
@@ -26,8 +26,10 @@ func (p *parts) snapshots() snapshots {
 	return snapshots{
 		broker: func() brokerFigures {
 			p.broker.Add(1)
-			return brokerFigures{Stats: broker.Stats{PacketsRefused: refused, ConnectsRefused: refused}}
+			return brokerFigures{Stats: broker.Stats{PacketsRefused: refused, ConnectsRefused: refused, Incidents: map[string]uint64{"work": 1}}}
 		},
+		http:       func() httpFigures { p.http.Add(1); return httpFigures{} },
+		logDropped: func() uint64 { p.log.Add(1); return 0 },
 		pool:       func() secret.Stats { p.pool.Add(1); return secret.Stats{} },
 		principals: func() registry.PrincipalStats { p.principals.Add(1); return registry.PrincipalStats{} },
 		store:      func() storeFigures { p.store.Add(1); return storeFigures{} },
@@ -44,7 +46,7 @@ func TestAScrapeAsksEachPartOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, part := range map[string]*atomic.Int64{
-			"broker": &asked.broker, "pool": &asked.pool,
+			"broker": &asked.broker, "http": &asked.http, "log": &asked.log, "pool": &asked.pool,
 			"principals": &asked.principals, "store": &asked.store, "cache": &asked.cache, "bodies": &asked.bodies,
 		} {
 			if got := part.Load(); got != scrape {

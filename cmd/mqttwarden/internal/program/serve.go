@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"mqttwarden/cmd/mqttwarden/internal/settings"
 )
@@ -23,7 +24,8 @@ func (c *serveCmd) Run(ctx context.Context, s streams, given *settings.Reader, p
 	if err := given.ReadAll(c); err != nil {
 		return err
 	}
-	log := newLog(s.err, c.logLevel, c.logFormat == "json")
+	log := newLog(s.err, &c.logConfig)
+	defer log.writer.close(time.Second)
 	tuneCollector(os.Getenv("GOGC"))
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)

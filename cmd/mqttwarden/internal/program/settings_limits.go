@@ -12,18 +12,24 @@ type limits struct {
 	connections, connectionsPerAddress int
 	connectionsPerUser                 int
 	halfOpen, halfOpenPerAddress       int
+	httpConnections                    int
 	connectTimeout, writeTimeout       time.Duration
 	keepAlive                          time.Duration
 	clientID                           int
 	packet, connectPacket              uint32
 	publishRate, publishBurst          int
+	requestRate, requestBurst          int
 	receiveMaximum                     uint16
 	topicLength, topicLevels           int
-	subscriptions                      int
+	subscriptions, patterns            int
+	work                               time.Duration
 	sessionExpiry                      time.Duration
 	storedSessions                     int
 	retained                           int
 	retainedBytes                      int64
+	retainedPerUser                    int
+	retainedBytesPerUser               int64
+	sessionBytes, waitingBytes         int64
 	pending                            int32
 	inflight                           uint16
 }
@@ -50,12 +56,16 @@ func (l *limits) section() settings.Section {
 				Help: "MQTT clients of one user signed in at once; 0: no limit.", Cells: []string{"CONNACK 0x97, 3", "`user_connections_refused`"},
 			},
 			{
+				Name: "http-connections", Value: settings.Number(&l.httpConnections, 4, 10_000_000), Default: "1000",
+				Help: "HTTP connections at once. An address never has more than it leaves free.", Cells: []string{"the one is closed that is idle longest", "`http_connections_closed`"},
+			},
+			{
 				Name: "half-open", Value: settings.Number(&l.halfOpen, 1, 10_000_000), Default: "1000",
-				Help: "MQTT connections at once that have not signed in yet.", Cells: []string{"closed", "`mqtt_half_open_refused`"},
+				Help: "MQTT connections at once that have not signed in yet.", Cells: []string{"the one is closed that is waited for longest", "`mqtt_half_open_refused`"},
 			},
 			{
 				Name: "half-open-per-address", Value: settings.Number(&l.halfOpenPerAddress, 1, 10_000_000), Default: "100",
-				Help: "The same, of one address (IPv6: of one /64).", Cells: []string{"closed", "`mqtt_address_half_open_refused`"},
+				Help: "The same, of one address (IPv6: of one /64), which also never has more than it leaves free.", Cells: []string{"the same, of that address", "`mqtt_address_half_open_refused`"},
 			},
 			{
 				Name: "connect-timeout", Value: settings.Duration(&l.connectTimeout, 100*time.Millisecond, time.Minute), Default: "5s",
@@ -93,6 +103,14 @@ func (l *limits) section() settings.Section {
 				Help: "Messages that one client may publish at once.", Cells: []string{"the same", "the same"},
 			},
 			{
+				Name: "request-rate", Value: settings.Number(&l.requestRate, 0, 10_000_000), Default: "100", Unit: "packets a second",
+				Help: "PINGREQ, SUBSCRIBE, UNSUBSCRIBE and WebSocket pings that one client may send in the long run; 0: no limit.", Cells: []string{"DISCONNECT 0x96, closed", "`mqtt_rates_exceeded`"},
+			},
+			{
+				Name: "request-burst", Value: settings.Number(&l.requestBurst, 1, 100_000_000), Default: "2000",
+				Help: "Those that one client may send at once.", Cells: []string{"the same", "the same"},
+			},
+			{
 				Name: "receive-maximum", Value: settings.Number(&l.receiveMaximum, 1, 8192), Default: "256",
 				Help: "QoS 1 and 2 messages of one client that are not acknowledged.", Cells: []string{"CONNACK announces it; DISCONNECT 0x93, closed", "`mqtt_packets_refused{code=\"0x93\"}`"},
 			},
@@ -112,6 +130,14 @@ func (l *limits) section() settings.Section {
 				Help: "Subscriptions of one client.", Cells: []string{"SUBACK 0x97, 0x80 for each filter beyond", "`mqtt_subscriptions_refused`"},
 			},
 			{
+				Name: "patterns", Value: settings.Number(&l.patterns, 1, 100_000), Default: "64",
+				Help: "Ways in which the filters of one user may have their wildcards (a/+ and b/+ are one, +/a is another), and groups of shared subscriptions.", Cells: []string{"the same", "`mqtt_patterns_refused`"},
+			},
+			{
+				Name: "work", Value: settings.Duration(&l.work, 0, time.Second), Default: "100ms",
+				Help: "Time in each second that the broker spends on the packets of one user in the long run, finding the subscribers of its messages included, writing to them not; 0s: no limit.", Cells: []string{"nothing; its packets wait to be read", "`mqtt_work_paced`"},
+			},
+			{
 				Name: "session-expiry", Value: settings.Seconds(&l.sessionExpiry, time.Second, 30*day), Default: "24h",
 				Help: "Longest life of a session without a connection.", Cells: []string{"Session Expiry Interval in CONNACK; nothing", "`session_expiries_lowered`"},
 			},
@@ -128,12 +154,28 @@ func (l *limits) section() settings.Section {
 				Help: "Topics, payloads and properties of the retained messages.", Cells: []string{"the same", "the same"},
 			},
 			{
+				Name: "retained-per-user", Value: settings.Number(&l.retainedPerUser, 0, 10_000_000), Default: "50000",
+				Help: "Retained messages of one user, which also never has more than it leaves free; 0: no limit for one user.", Cells: []string{"the same", "the same"},
+			},
+			{
+				Name: "retained-bytes-per-user", Value: settings.Number(&l.retainedBytesPerUser, 0, 1<<40), Default: "134217728", Unit: "bytes",
+				Help: "Topics, payloads and properties of them; the same holds.", Cells: []string{"the same", "the same"},
+			},
+			{
 				Name: "pending", Value: settings.Number(&l.pending, 16, 65536), Default: "256",
 				Help: "Messages waiting to be written to one client.", Cells: []string{"nothing; further ones are dropped", "`mqtt_messages_dropped`"},
 			},
 			{
 				Name: "inflight", Value: settings.Number(&l.inflight, 16, 16_384), Default: "512",
 				Help: "QoS 1 and 2 messages to one client, unacknowledged or waiting for it.", Cells: []string{"nothing; further ones are dropped", "`mqtt_messages_dropped`"},
+			},
+			{
+				Name: "session-bytes", Value: settings.Number(&l.sessionBytes, 1<<10, 1<<40), Default: "16777216", Unit: "bytes",
+				Help: "What those messages of one client take.", Cells: []string{"the same", "`mqtt_waiting_refused`"},
+			},
+			{
+				Name: "waiting-bytes", Value: settings.Number(&l.waitingBytes, 1<<10, 1<<40), Default: "268435456", Unit: "bytes",
+				Help: "What those messages of all clients take. The clients of one user never have more than they leave free.", Cells: []string{"the same", "the same"},
 			},
 		},
 	}

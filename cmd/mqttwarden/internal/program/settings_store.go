@@ -42,12 +42,14 @@ func (c *dataConfig) section() settings.Section {
 type logConfig struct {
 	logLevel  slog.Level
 	logFormat string
+	logBuffer int
 }
 
 func (c *logConfig) section() settings.Section {
 	return settings.Section{Name: "log", Title: "Log", Settings: []settings.Setting{
 		{Name: "level", Value: settings.Parsed(&c.logLevel, "debug, info, warn or error", parseLevel), Default: "info", Help: "What is logged."},
 		{Name: "format", Value: settings.Choice(&c.logFormat, "text", "json"), Default: "text", Help: "Form of the log."},
+		{Name: "buffer", Value: settings.Number(&c.logBuffer, 4096, 1<<30), Default: "1048576", Unit: "bytes", Help: "What is kept of the log while it is not read; further lines are dropped, and counted."},
 	}}
 }
 

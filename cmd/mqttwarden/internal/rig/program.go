@@ -87,8 +87,21 @@ func launch(tb testing.TB, pace program.Pace, dir string, args ...string) *Progr
 // and exit with a code.
 func Spawn(tb testing.TB, dir string, args ...string) *Program {
 	tb.Helper()
+	return spawn(tb, dir, Self(tb, ServeArgs(dir, args...)...))
+}
+
+// SpawnWith is Spawn by a shell, which runs a command before that, such as ulimit.
+func SpawnWith(tb testing.TB, command, dir string, args ...string) *Program {
+	tb.Helper()
+	self := Self(tb, ServeArgs(dir, args...)...)
+	shell := exec.CommandContext(context.Background(), "sh", append([]string{"-c", command + ` && exec "$0" "$@"`}, self.Args...)...) // #nosec G204 -- a test's own
+	shell.Env = self.Env
+	return spawn(tb, dir, shell)
+}
+
+func spawn(tb testing.TB, dir string, cmd *exec.Cmd) *Program {
+	tb.Helper()
 	p := newProgram(tb, dir)
-	cmd := Self(tb, ServeArgs(dir, args...)...)
 	cmd.Stdout, cmd.Stderr = p.Out, p.Log
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
