@@ -80,7 +80,7 @@ func (b *Broker) accept(l *listener) {
 func (b *Broker) handle(l *listener, nc net.Conn) {
 	c := newConn(nc, l, b.cfg, b.admission)
 	c.counted.close = func(limit string, value int) {
-		b.logFull(l, c, limit, value)
+		b.logFull(l, nc.RemoteAddr(), limit, value)
 		_ = c.drop()
 	}
 	if !l.proxied && !b.isProxy(c.remote) {
@@ -104,12 +104,12 @@ func (b *Broker) hasRoom(l *listener, c *conn) bool {
 			slog.String("listener", l.name))
 		return false
 	case !b.admission.open(&c.counted):
-		b.logFull(l, c, "MaxHalfOpen", b.cfg.MaxHalfOpen)
+		b.logFull(l, c.remote, "MaxHalfOpen", b.cfg.MaxHalfOpen)
 		return false
 	case !l.proxied && !b.countAddress(l, c):
 		return false
 	case !b.track(c):
-		b.logFull(l, c, "MaxConnections", b.cfg.MaxConnections)
+		b.logFull(l, c.remote, "MaxConnections", b.cfg.MaxConnections)
 		return false
 	}
 	return true
@@ -122,7 +122,7 @@ func (b *Broker) countAddress(l *listener, c *conn) bool {
 		return true
 	}
 	if !b.admission.setAddress(&c.counted, c.remote) {
-		b.logFull(l, c, "MaxHalfOpenPerAddress", b.cfg.MaxHalfOpenPerAddress)
+		b.logFull(l, c.remote, "MaxHalfOpenPerAddress", b.cfg.MaxHalfOpenPerAddress)
 		return false
 	}
 	return true
@@ -132,10 +132,10 @@ func (b *Broker) countAddress(l *listener, c *conn) bool {
 func (b *Broker) isProxy(addr net.Addr) bool { return b.proxies.Trusts(peer.Addr(addr)) }
 
 // logFull logs that a limit turns connections away, and not each of them.
-func (b *Broker) logFull(l *listener, c *conn, limit string, value int) {
+func (b *Broker) logFull(l *listener, remote net.Addr, limit string, value int) {
 	if b.full.due() {
 		b.log.Warn("connections are refused: a limit is reached", "limit", limit, "value", value,
-			"listener", l.name, "remote", c.remote.String())
+			"listener", l.name, "remote", remote.String())
 	}
 }
 

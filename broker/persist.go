@@ -38,7 +38,7 @@ func (p *persist) establish(s, before *session) {
 		q = before.queue
 	} else {
 		q = &queue{p: p, id: s.id}
-		q.tally.open(p.b.waiting, s.user)
+		q.tally.begin(p.b.waiting, s.user)
 	}
 	s.queue = q
 	q.mu.Lock()

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,10 +76,10 @@ func TestAReplayIsChargedToTheUser(t *testing.T) {
 
 // A reader that does not read holds one page, and not all that is retained.
 func TestAReplayWaitsForTheSocket(t *testing.T) {
-	asked := 0
+	var asked atomic.Int64
 	hook := &open{acl: func(_ *mqtt.Client, topic string, write bool) bool {
 		if !write && topic != "x/#" {
-			asked++
+			asked.Add(1)
 		}
 		return true
 	}}
@@ -103,8 +104,8 @@ func TestAReplayWaitsForTheSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second) // all have done what they can
-		if asked != 1 {
-			t.Errorf("%d messages were looked at while the socket took none, want 1", asked)
+		if got := asked.Load(); got != 1 {
+			t.Errorf("%d messages were looked at while the socket took none, want 1", got)
 		}
 	})
 }

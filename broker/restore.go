@@ -129,7 +129,7 @@ func (p *persist) revive(st *keep.Stored, login Login, now time.Time) *session {
 		s.delayedWill, s.willDue = &will{message: *st.Will}, st.WillDue
 	}
 	s.queue = &queue{p: p, id: s.id, owner: s, persisted: true}
-	s.queue.tally.open(p.b.waiting, s.user)
+	s.queue.tally.begin(p.b.waiting, s.user)
 	g.session = s // nobody else is here yet
 	srv.Clients.Add(cl)
 	for _, k := range st.Subscriptions {

@@ -62,23 +62,28 @@ func (w *waitingBytes) leave(user string, u *userBytes) {
 }
 
 // full reports whether nothing more may wait for the clients of a user.
-func (w *waitingBytes) full(u *userBytes) bool { return u.bytes.Load() >= w.most-w.total.Load() }
+func (w *waitingBytes) full(u *userBytes) bool {
+	return u != nil && u.bytes.Load() >= w.most-w.total.Load()
+}
 
 // waitingTally is what of a queue is counted for its user.
 type waitingTally struct {
 	bytes atomic.Int64
 	told  int64      // of them, to the user
-	user  *userBytes // nil: not counted
+	open  bool       // they are counted for the user
+	user  *userBytes // set before others know of the queue; nil: they never are
 	name  string     // of the user
 }
 
-// open begins to count a queue of a user.
-func (t *waitingTally) open(w *waitingBytes, user string) { t.user, t.name = w.join(user), user }
+// begin begins to count a queue of a user.
+func (t *waitingTally) begin(w *waitingBytes, user string) {
+	t.user, t.name, t.open = w.join(user), user, true
+}
 
 // add counts bytes that have come or, if negative, gone.
 func (t *waitingTally) add(w *waitingBytes, n int64) {
 	now := t.bytes.Add(n)
-	if diff := now - t.told; t.user != nil && (diff >= waitingGrain || diff <= -waitingGrain || now == 0) {
+	if diff := now - t.told; t.open && (diff >= waitingGrain || diff <= -waitingGrain || now == 0) {
 		t.told = now
 		t.user.bytes.Add(diff)
 		w.total.Add(diff)
@@ -87,12 +92,12 @@ func (t *waitingTally) add(w *waitingBytes, n int64) {
 
 // close ends the count.
 func (t *waitingTally) close(w *waitingBytes) {
-	if t.user == nil {
+	if !t.open {
 		return
 	}
 	t.add(w, -t.bytes.Load())
 	w.leave(t.name, t.user)
-	t.user = nil
+	t.open = false
 }
 
 // waitingSize is what a message is counted for.

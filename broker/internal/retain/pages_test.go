@@ -129,7 +129,18 @@ func TestSharesOfUsers(t *testing.T) {
 		}
 	}
 
-	s := New(Limits{Messages: 100, Bytes: 1 << 20, UserMessages: 3, UserBytes: 60})
+	s := New(Limits{Messages: 2, UserMessages: 2})
+	for i, want := range []bool{true, true, false, true} { // with nothing free, in the place of another's
+		m := of("u", i%3, 20)
+		if i > 0 {
+			m.User = "v"
+		}
+		if got := s.Put(m); got != want {
+			t.Errorf("message %d: %v, want %v", i, got, want)
+		}
+	}
+
+	s = New(Limits{Messages: 100, Bytes: 1 << 20, UserMessages: 3, UserBytes: 60})
 	fill(s, "u", 20)
 	if !s.Put(of("u", 0, 20)) || !s.Put(of("u", 0, 10)) {
 		t.Error("a user at its limit can't replace its own message by one that is not larger")

@@ -145,11 +145,18 @@ func (s *Store) fits(m *message.Message) bool {
 }
 
 // fair reports whether a user that has before may have own, when all there is are
-// all.
+// all. What takes the place of another user's message takes nothing from what is free.
 func (s *Store) fair(before, own, all usage) bool {
 	l := s.limits
-	return within(share(l.UserMessages, l.Messages-all.messages), own.messages, before.messages) &&
-		within(share(l.UserBytes, l.Bytes-all.bytes), own.bytes, before.bytes)
+	freeMessages, freeBytes := l.Messages-all.messages, l.Bytes-all.bytes
+	if all.messages <= s.all.messages {
+		freeMessages = l.Messages
+	}
+	if all.bytes <= s.all.bytes {
+		freeBytes = l.Bytes
+	}
+	return within(share(l.UserMessages, freeMessages), own.messages, before.messages) &&
+		within(share(l.UserBytes, freeBytes), own.bytes, before.bytes)
 }
 
 // share returns the limit of one user, where so much is free; 0 if there is none.
