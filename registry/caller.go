@@ -18,7 +18,7 @@ type Caller struct {
 
 // System is the program itself, or whoever holds its files: it may do all.
 func System(door string) Caller {
-	return Caller{Username: "system", Door: door, system: true}
+	return Caller{Username: systemName, Door: door, system: true}
 }
 
 // rights returns the caller's policy as it stands in the transaction, nil for the

@@ -85,6 +85,9 @@ func (a *API) createRole(ctx context.Context, in *struct {
 	Body newRoleJSON
 },
 ) (*roleChanged, error) {
+	if err := in.Body.notYet(); err != nil {
+		return nil, err
+	}
 	own, err := newPermissions(in.Body.Permissions)
 	if err != nil {
 		return nil, err
@@ -137,6 +140,9 @@ func (a *API) updateRole(ctx context.Context, in *struct {
 	Body roleChangeJSON
 },
 ) (*roleChanged, error) {
+	if err := in.Body.notYet(); err != nil {
+		return nil, err
+	}
 	upd := registry.RoleUpdate{Name: &in.Body.Name, Shared: in.Body.IsShared, LDAPGroupDN: in.Body.LDAPGroupDN}
 	if ids := in.Body.MSEntraIDGroupIDs; ids != nil {
 		upd.EntraGroupIDs = new(groupIDs(*ids))

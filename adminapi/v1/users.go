@@ -32,6 +32,9 @@ func (a *API) createUser(ctx context.Context, in *struct {
 	Body newUserJSON
 },
 ) (*userChanged, error) {
+	if err := in.Body.notYet(); err != nil {
+		return nil, err
+	}
 	n, err := in.Body.user()
 	if err != nil {
 		return nil, err
@@ -126,6 +129,9 @@ func (a *API) updateUser(ctx context.Context, in *struct {
 	Body userChangeJSON
 },
 ) (*userChanged, error) {
+	if err := in.Body.notYet(); err != nil {
+		return nil, err
+	}
 	u, change, err := a.users.UpdateUser(ctx, access.Caller(ctx), in.user(), in.Body.update())
 	if err != nil {
 		return nil, err
