@@ -14,6 +14,17 @@ type Caller struct {
 	Door     string // "api", "console", "cli", "start"
 	Remote   netip.Addr
 	system   bool
+	when     Condition
+}
+
+// Condition is what must hold in the transaction of a change, before anything is
+// changed. Its error is returned as it is.
+type Condition func(ctx context.Context, r Reader) error
+
+// If returns a caller who changes nothing unless the condition holds.
+func (c Caller) If(when Condition) Caller {
+	c.when = when
+	return c
 }
 
 // System is the program itself, or whoever holds its files: it may do all.

@@ -119,6 +119,11 @@ func (ed *Editor) run(ctx context.Context, tx Tx, caller Caller, f func(context.
 	if err != nil {
 		return nil, err
 	}
+	if caller.when != nil {
+		if err := caller.when(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
 	e := &Edit{
 		Reader: tx, RegistrationWriter: tx, IssuedWriter: tx, AuthorityWriter: tx, AnchorWriter: tx,
 		tx: tx, caller: caller, rights: rights, now: Stamp(ed.now()),

@@ -44,11 +44,12 @@ func (n *newUserJSON) notYet() error {
 	)
 }
 
-func (c *userChangeJSON) notYet() error {
+// notYet lets stay what stands already.
+func (c *userChangeJSON) notYet(stands userJSON) error {
 	return notYet(
-		asked{"identityProvider", c.IdentityProvider != nil && outside(*c.IdentityProvider)},
-		asked{"grantTypes", scram(c.GrantTypes)},
-		asked{"enforceMFAEnrollment", c.EnforceMFAEnrollment != nil && *c.EnforceMFAEnrollment},
+		asked{"identityProvider", c.IdentityProvider != nil && outside(*c.IdentityProvider) && *c.IdentityProvider != stands.IdentityProvider},
+		asked{"grantTypes", scram(c.GrantTypes) && !scram(stands.GrantTypes)},
+		asked{"enforceMFAEnrollment", c.EnforceMFAEnrollment != nil && *c.EnforceMFAEnrollment && !stands.EnforceMFAEnrollment},
 	)
 }
 
@@ -56,9 +57,10 @@ func (n *newRoleJSON) notYet() error {
 	return notYet(asked{"ldapGroupDn", n.LDAPGroupDN != ""}, asked{"msEntraIdGroupIds", n.MSEntraIDGroupIDs != ""})
 }
 
-func (c *roleChangeJSON) notYet() error {
+// notYet lets stay what stands already.
+func (c *roleChangeJSON) notYet(stands roleJSON) error {
 	return notYet(
-		asked{"ldapGroupDn", c.LDAPGroupDN != nil && *c.LDAPGroupDN != ""},
-		asked{"msEntraIdGroupIds", c.MSEntraIDGroupIDs != nil && *c.MSEntraIDGroupIDs != ""},
+		asked{"ldapGroupDn", c.LDAPGroupDN != nil && *c.LDAPGroupDN != "" && *c.LDAPGroupDN != stands.LDAPGroupDN},
+		asked{"msEntraIdGroupIds", c.MSEntraIDGroupIDs != nil && *c.MSEntraIDGroupIDs != "" && *c.MSEntraIDGroupIDs != stands.MSEntraIDGroupIDs},
 	)
 }

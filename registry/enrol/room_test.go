@@ -14,7 +14,9 @@ import (
 
 // One network fills its share of the places, not all of them.
 func TestOneNetworkFillsOnlyItsShare(t *testing.T) {
-	r := registrytest.New(t, func(cfg *node.Config) { cfg.Enrolment.Max, cfg.Enrolment.MaxPerAddress, cfg.Enrolment.Burst = 20, 5, 1000 })
+	r := registrytest.New(t, func(cfg *node.Config) {
+		cfg.Enrolment.Max, cfg.Enrolment.MaxPerAddress, cfg.Enrolment.Burst = 20, 5, 1000
+	})
 	r.OpenWindow(time.Hour)
 	n := 0
 	from := func(addr string) enrol.Request {
