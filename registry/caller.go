@@ -14,11 +14,22 @@ type Caller struct {
 	Door     string // "api", "console", "cli", "start"
 	Remote   netip.Addr
 	system   bool
+	when     Condition
+}
+
+// Condition is what must hold in the transaction of a change, before anything is
+// changed. Its error is returned as it is.
+type Condition func(ctx context.Context, r Reader) error
+
+// If returns a caller who changes nothing unless the condition holds.
+func (c Caller) If(when Condition) Caller {
+	c.when = when
+	return c
 }
 
 // System is the program itself, or whoever holds its files: it may do all.
 func System(door string) Caller {
-	return Caller{Username: "system", Door: door, system: true}
+	return Caller{Username: systemName, Door: door, system: true}
 }
 
 // rights returns the caller's policy as it stands in the transaction, nil for the

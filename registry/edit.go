@@ -104,11 +104,27 @@ func (ed *Editor) Preview(ctx context.Context, caller Caller, f func(context.Con
 	return nil, err
 }
 
+// Judge returns the error that Do would return of f, for callers who have not all
+// rights: before work is done for them that costs more than asking.
+func (ed *Editor) Judge(ctx context.Context, caller Caller, f func(context.Context, *Edit) error) error {
+	rights, err := caller.rights(ctx, ed.store)
+	if err != nil || rights == nil || rights.AllRights() {
+		return err
+	}
+	_, err = ed.Preview(ctx, caller, f)
+	return err
+}
+
 // run runs f in a transaction, under the rules that hold at its end.
 func (ed *Editor) run(ctx context.Context, tx Tx, caller Caller, f func(context.Context, *Edit) error) (*Edit, error) {
 	rights, err := caller.rights(ctx, tx, ed.roles)
 	if err != nil {
 		return nil, err
+	}
+	if caller.when != nil {
+		if err := caller.when(ctx, tx); err != nil {
+			return nil, err
+		}
 	}
 	e := &Edit{
 		Reader: tx, RegistrationWriter: tx, IssuedWriter: tx, AuthorityWriter: tx, AnchorWriter: tx,

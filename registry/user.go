@@ -32,6 +32,7 @@ const (
 	MaxClientIDs     = 64  // entries of clientIds
 	MaxFingerprints  = 16  // registered certificates of one user
 	systemNamePrefix = "__sys-"
+	systemName       = "system" // of the program itself, as the audit log has it
 )
 
 // User is an account, with its credentials as they are stored.
@@ -120,6 +121,9 @@ func ValidateNewUsername(name string) error {
 
 // refuseSystemName reports names that only the program itself may give.
 func refuseSystemName(name string) error {
+	if FoldName(name) == systemName {
+		return Errorf(Invalid, FieldUsername, "must not be %s: that is the program itself", systemName)
+	}
 	if strings.HasPrefix(name, systemNamePrefix) {
 		return Errorf(Invalid, FieldUsername, "must not begin with %s: such names are the system's", systemNamePrefix)
 	}

@@ -70,7 +70,8 @@ func (s *Service) CreateUser(ctx context.Context, caller Caller, spec UserSpec) 
 }
 
 // passwordOf hashes the password of a user that is asked for, so that no
-// transaction waits for it, and before that checks whatever else can be checked.
+// transaction waits for it, and before that checks whatever else can be checked, what
+// the caller may do included: hashing is work that others wait for.
 func (s *Service) passwordOf(ctx context.Context, caller Caller, spec *UserSpec) (PasswordHash, error) {
 	if spec.Password == "" {
 		return PasswordHash{}, nil
@@ -86,6 +87,16 @@ func (s *Service) passwordOf(ctx context.Context, caller Caller, spec *UserSpec)
 	}
 	if u.Provider != ProviderLocal {
 		return PasswordHash{}, errNotLocal(FieldPassword, u.Provider)
+	}
+	if err := s.passwords.Policy.Check(FieldPassword, spec.Password); err != nil {
+		return PasswordHash{}, err
+	}
+	err = s.editor.Judge(ctx, caller, func(ctx context.Context, e *Edit) error {
+		_, err := e.CreateUser(ctx, *spec, PasswordHash{})
+		return err
+	})
+	if err != nil {
+		return PasswordHash{}, err
 	}
 	return s.passwords.Hash(ctx, FieldPassword, spec.Password)
 }
@@ -127,7 +138,13 @@ func (spec *UserSpec) user(password PasswordHash, now time.Time) (User, []Permis
 func (s *Service) UpdateUser(ctx context.Context, caller Caller, id UserID, upd UserUpdate) (User, uint64, error) {
 	var password PasswordHash
 	if upd.Password != nil && *upd.Password != "" {
-		var err error
+		err := s.editor.Judge(ctx, caller, func(ctx context.Context, e *Edit) error {
+			_, err := e.AmendUser(ctx, id, UserUpdated, func(u *User) error { return upd.apply(u, PasswordHash{}) })
+			return err
+		})
+		if err != nil {
+			return User{}, 0, err
+		}
 		if password, err = s.passwords.Hash(ctx, FieldPassword, *upd.Password); err != nil {
 			return User{}, 0, err
 		}

@@ -35,7 +35,7 @@ const description = "Users, roles and permissions of the MQTT broker, and of thi
 // failures says what can go wrong, in the OpenAPI document.
 const failures = "A failure. 400: the request is not valid, and the message names the field. " +
 	"401: no valid credential. 403: no permission, or a right that the caller does not have. " +
-	"404: there is no such thing. 409: taken, or in a state that forbids it. 413: the body is too large. " +
+	"404: there is no such thing. 409: taken, or in a state that forbids it. 412: changed since the state that If-Match names. 413: the body is too large. " +
 	"415: the body is not application/json. 429, 503: try again after Retry-After. 500: a fault of the server."
 
 // schemes returns the ways to show a credential.

@@ -2,6 +2,7 @@ package v1
 
 import (
 	"context"
+	"net/url"
 
 	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/registry"
@@ -33,26 +34,40 @@ func (a *API) listRolePermissions(ctx context.Context, in *struct{ Named }) (*st
 	return &struct{ Body []permissionJSON }{each(r.Permissions, showPermission)}, nil
 }
 
+// permissionAdded is the answer to a permission that was added: it says where it is, and
+// so its id.
+type permissionAdded struct {
+	Receipt
+
+	Location string `header:"Location" doc:"The path of the permission, which ends with its id."`
+}
+
 // addPermission serves POST /roles/{id}/permissions.
 func (a *API) addPermission(ctx context.Context, in *struct {
 	Named
 	Preference
 	Body newPermissionJSON
 },
-) (*changed, error) {
+) (*permissionAdded, error) {
 	n, err := in.Body.permission()
 	if err != nil {
 		return nil, err
 	}
-	_, change, err := a.roles.AddPermission(ctx, access.Caller(ctx), in.role(), n)
+	p, change, err := a.roles.AddPermission(ctx, access.Caller(ctx), in.role(), n)
 	if err != nil {
 		return nil, err
 	}
-	return &changed{a.receipt(ctx, in.Preference, change)}, nil
+	return &permissionAdded{
+		a.receipt(ctx, in.Preference, change), "/api/roles/" + url.PathEscape(in.ID) + "/permissions/" + string(p.ID),
+	}, nil
 }
 
 // getPermission serves GET /roles/{id}/permissions/{pemId}.
-func (a *API) getPermission(ctx context.Context, in *struct{ NamedPermission }) (*struct{ Body permissionJSON }, error) {
+func (a *API) getPermission(ctx context.Context, in *struct{ NamedPermission }) (*struct {
+	Tagged
+	Body permissionJSON
+}, error,
+) {
 	r, err := a.roles.Role(ctx, in.role())
 	if err != nil {
 		return nil, err
@@ -61,21 +76,28 @@ func (a *API) getPermission(ctx context.Context, in *struct{ NamedPermission }) 
 	if err != nil {
 		return nil, err
 	}
-	return &struct{ Body permissionJSON }{showPermission(p)}, nil
+	return &struct {
+		Tagged
+		Body permissionJSON
+	}{Tagged{etag(showPermission(p))}, showPermission(p)}, nil
 }
 
 // updatePermission serves PUT /roles/{id}/permissions/{pemId}.
 func (a *API) updatePermission(ctx context.Context, in *struct {
 	NamedPermission
 	Preference
+	Match
 	Body permissionChangeJSON
 },
 ) (*changed, error) {
+	if err := fixed("id", in.Body.ID, in.PermissionID); err != nil {
+		return nil, err
+	}
 	upd, err := in.Body.update()
 	if err != nil {
 		return nil, err
 	}
-	_, change, err := a.roles.UpdatePermission(ctx, access.Caller(ctx), in.role(), in.permission(), upd)
+	_, change, err := a.roles.UpdatePermission(ctx, in.caller(ctx, permissionTag(in.role(), in.permission())), in.role(), in.permission(), upd)
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +108,10 @@ func (a *API) updatePermission(ctx context.Context, in *struct {
 func (a *API) deletePermission(ctx context.Context, in *struct {
 	NamedPermission
 	Preference
+	Match
 },
 ) (*changed, error) {
-	change, err := a.roles.DeletePermission(ctx, access.Caller(ctx), in.role(), in.permission())
+	change, err := a.roles.DeletePermission(ctx, in.caller(ctx, permissionTag(in.role(), in.permission())), in.role(), in.permission())
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type permissionChangeJSON struct {
 	Operation string  `json:"operation" enum:"read,write,readWrite"`
 	Context   *string `json:"context,omitempty" enum:"mqtt,http"`
 	Effect    *string `json:"effect,omitempty" enum:"allow,deny"`
+	ID        *string `json:"id,omitempty" maxLength:"64" doc:"Read only: taken when it is what stands."`
 }
 
 func showPermission(p registry.Permission) permissionJSON {

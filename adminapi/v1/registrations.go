@@ -128,7 +128,7 @@ func (a *API) confirmRegistration(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &userChanged{a.receipt(ctx, in.Preference, change), body}, nil
+	return &userChanged{a.receipt(ctx, in.Preference, change), Tagged{tagOfUser(u, body.Permissions)}, body}, nil
 }
 
 // denyRegistration serves POST /client-registry/deny.

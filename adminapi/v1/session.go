@@ -44,7 +44,9 @@ func (a *API) login(ctx context.Context, in *struct{ Body loginJSON }) (*struct{
 	if strings.ContainsFunc(in.Body.Label, unicode.IsControl) {
 		return nil, registry.Errorf(registry.Invalid, "label", "must not hold control characters")
 	}
-	login, err := a.signIn.In(ctx, registry.Attempt{Username: in.Body.Username, Password: in.Body.Password, HasPassword: true})
+	login, err := a.signIn.In(ctx, registry.Attempt{
+		Username: in.Body.Username, Password: in.Body.Password, HasPassword: true, Remote: request.From(ctx).Remote,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mqttwarden/adminapi/internal/apitest"
+	"mqttwarden/registry"
 )
 
 func TestLogin(t *testing.T) {
@@ -221,7 +222,12 @@ func TestTokensEndWithTheirUser(t *testing.T) {
 	for name, end := range map[string]func(id string){
 		"disabled": func(id string) { api.Must(http.StatusOK, "PUT", "/api/users/"+id, `{"isActive": false}`) },
 		"deleted":  func(id string) { api.Must(http.StatusOK, "DELETE", "/api/users/"+id, "") },
-		"moved":    func(id string) { api.Must(http.StatusOK, "PUT", "/api/users/"+id, `{"identityProvider": "ldap"}`) },
+		"moved": func(id string) {
+			ldap := registry.UserUpdate{Provider: new(registry.ProviderLDAP)} // no request does that yet
+			if _, _, err := api.Service.UpdateUser(t.Context(), registry.System("test"), registry.UserID(id), ldap); err != nil {
+				t.Fatal(err)
+			}
+		},
 	} {
 		id := api.User("user-" + name)
 		token := api.Login("user-"+name, "password-of-user-"+name)

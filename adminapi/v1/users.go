@@ -23,6 +23,7 @@ type Users interface {
 // userChanged is the answer with a user that was made or changed.
 type userChanged struct {
 	Receipt
+	Tagged
 	Body userJSON
 }
 
@@ -32,6 +33,9 @@ func (a *API) createUser(ctx context.Context, in *struct {
 	Body newUserJSON
 },
 ) (*userChanged, error) {
+	if err := in.Body.notYet(); err != nil {
+		return nil, err
+	}
 	n, err := in.Body.user()
 	if err != nil {
 		return nil, err
@@ -44,7 +48,7 @@ func (a *API) createUser(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &userChanged{a.receipt(ctx, in.Preference, change), body}, nil
+	return &userChanged{a.receipt(ctx, in.Preference, change), Tagged{tagOfUser(u, body.Permissions)}, body}, nil
 }
 
 // newUser returns a user that was just made. Without permissions of its own it has
@@ -107,7 +111,11 @@ func (a *API) userIDs(ctx context.Context, _ *struct{}) (*struct{ Body []string 
 }
 
 // getUser serves GET /users/{id}.
-func (a *API) getUser(ctx context.Context, in *struct{ Named }) (*struct{ Body userJSON }, error) {
+func (a *API) getUser(ctx context.Context, in *struct{ Named }) (*struct {
+	Tagged
+	Body userJSON
+}, error,
+) {
 	u, err := a.users.User(ctx, in.user())
 	if err != nil {
 		return nil, err
@@ -116,17 +124,32 @@ func (a *API) getUser(ctx context.Context, in *struct{ Named }) (*struct{ Body u
 	if err != nil {
 		return nil, err
 	}
-	return &struct{ Body userJSON }{body}, nil
+	return &struct {
+		Tagged
+		Body userJSON
+	}{Tagged{tagOfUser(u, body.Permissions)}, body}, nil
 }
 
 // updateUser serves PUT /users/{id}.
 func (a *API) updateUser(ctx context.Context, in *struct {
 	Named
 	Preference
+	Match
 	Body userChangeJSON
 },
 ) (*userChanged, error) {
-	u, change, err := a.users.UpdateUser(ctx, access.Caller(ctx), in.user(), in.Body.update())
+	was, err := a.users.User(ctx, in.user())
+	if err != nil {
+		return nil, err
+	}
+	stands, err := a.wholeUser(ctx, was)
+	if err != nil {
+		return nil, err
+	}
+	if err := first(in.judge(tagOfUser(was, stands.Permissions)), in.Body.fixedIn(stands), in.Body.notYet(stands)); err != nil {
+		return nil, err
+	}
+	u, change, err := a.users.UpdateUser(ctx, in.caller(ctx, userTag(in.user())), in.user(), in.Body.update())
 	if err != nil {
 		return nil, err
 	}
@@ -134,16 +157,17 @@ func (a *API) updateUser(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &userChanged{a.receipt(ctx, in.Preference, change), body}, nil
+	return &userChanged{a.receipt(ctx, in.Preference, change), Tagged{tagOfUser(u, body.Permissions)}, body}, nil
 }
 
 // deleteUser serves DELETE /users/{id}.
 func (a *API) deleteUser(ctx context.Context, in *struct {
 	Named
 	Preference
+	Match
 },
 ) (*changed, error) {
-	change, err := a.users.DeleteUser(ctx, access.Caller(ctx), in.user())
+	change, err := a.users.DeleteUser(ctx, in.caller(ctx, userTag(in.user())), in.user())
 	if err != nil {
 		return nil, err
 	}
@@ -205,11 +229,16 @@ func (a *API) ownPermissionsOf(ctx context.Context, id registry.UserID) ([]permi
 	if err != nil {
 		return nil, err
 	}
+	return ownOf(id, roles), nil
+}
+
+// ownOf returns the permissions of the private role among the roles of a user.
+func ownOf(id registry.UserID, roles []registry.Role) []permissionJSON {
 	own := []permissionJSON{}
 	for _, r := range roles {
 		if r.Owner == id {
 			own = append(own, each(r.Permissions, showPermission)...)
 		}
 	}
-	return own, nil
+	return own
 }

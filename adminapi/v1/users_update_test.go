@@ -25,10 +25,10 @@ func TestUpdateUser(t *testing.T) {
 	}
 
 	a := api.Must(http.StatusOK, "PUT", "/api/users/"+id, `{"username": "bob", "password": "another-one", "isActive": false,
-		"mqttPublishPrefix": "p/", "clientIds": ["c-1"], "grantTypes": [{"method": "token"}], "roles": ["`+role+`"], "disableMfa": true, "enforceMFAEnrollment": true}`)
+		"mqttPublishPrefix": "p/", "clientIds": ["c-1"], "grantTypes": [{"method": "token"}], "roles": ["`+role+`"], "disableMfa": true, "enforceMFAEnrollment": false}`)
 	got := apitest.Fields(t, a.Body)
 	for name, want := range map[string]any{
-		"username": "bob", "isActive": false, "mqttPublishPrefix": "p/", "clientIds": []any{"c-1"}, "enforceMFAEnrollment": true,
+		"username": "bob", "isActive": false, "mqttPublishPrefix": "p/", "clientIds": []any{"c-1"}, "enforceMFAEnrollment": false,
 		"grantTypes": []any{map[string]any{"method": "token", "isRequired": false}}, "permissions": before["permissions"],
 	} {
 		if diff := cmp.Diff(want, got[name]); diff != "" {
@@ -38,7 +38,7 @@ func TestUpdateUser(t *testing.T) {
 	if roles := got["roles"].([]any); len(roles) != 2 {
 		t.Errorf("roles are %v, want the new one and the private one, which stays", roles)
 	}
-	got = apitest.Fields(t, api.Must(http.StatusOK, "PUT", "/api/users/"+id, `{"clientIds": [], "grantTypes": [], "identityProvider": "ldap"}`).Body)
+	got = apitest.Fields(t, api.Must(http.StatusOK, "PUT", "/api/users/"+id, `{"clientIds": [], "grantTypes": [], "identityProvider": "local"}`).Body)
 	for _, name := range []string{"clientIds", "grantTypes"} {
 		if diff := cmp.Diff([]any{}, got[name]); diff != "" {
 			t.Errorf("%s: %s", name, diff)

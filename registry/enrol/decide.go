@@ -51,6 +51,14 @@ func (s *Service) Confirm(ctx context.Context, caller registry.Caller, c Confirm
 	}
 	g := grant{Confirmation: c}
 	if r.HasCSR() {
+		err := s.editor.Judge(ctx, caller, func(ctx context.Context, e *registry.Edit) error {
+			r := r
+			_, err := s.grant(ctx, e, &r, g)
+			return err
+		})
+		if err != nil {
+			return registry.User{}, 0, err
+		}
 		cert, err := s.cfg.Certificates.Sign(r.CSR, r.Username)
 		if err != nil {
 			return registry.User{}, 0, err

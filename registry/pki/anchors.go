@@ -27,6 +27,10 @@ func (s *Service) Anchor(ctx context.Context, id registry.AnchorID) (registry.An
 // all rights. It returns Invalid naming the certificate at fault, and Conflict for
 // one that is there already or belongs to our own authority.
 func (s *Service) AddAnchors(ctx context.Context, caller registry.Caller, pem []byte) ([]registry.Anchor, uint64, error) {
+	all := func(_ context.Context, e *registry.Edit) error { return e.RequireAllRights() }
+	if err := s.cfg.Editor.Judge(ctx, caller, all); err != nil {
+		return nil, 0, err
+	}
 	parsed, err := ca.ParseTrustPEM(pem, s.now())
 	if bad, ok := errors.AsType[*ca.CertificateError](err); ok {
 		return nil, 0, registry.Errorf(registry.Invalid, FieldCertificate, "%s", bad.Error())

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"mqttwarden/adminapi/internal/request"
 	"mqttwarden/registry"
 )
 
@@ -15,7 +16,7 @@ func (c *Control) byCertificate(r *http.Request) (registry.Login, error) {
 	if shown == nil {
 		return registry.Login{}, registry.Errorf(registry.Unauthenticated, "", "a credential is needed")
 	}
-	login, err := c.SignIn.In(r.Context(), registry.Attempt{Certificate: shown})
+	login, err := c.SignIn.In(r.Context(), registry.Attempt{Certificate: shown, Remote: request.From(r.Context()).Remote})
 	if errors.Is(err, registry.Forbidden) {
 		_, _, detail := registry.Public(err)
 		return registry.Login{}, registry.Errorf(registry.Unauthenticated, "", "a credential is needed: %s", detail)
@@ -27,7 +28,7 @@ func (c *Control) byCertificate(r *http.Request) (registry.Login, error) {
 // client certificate too where the password is right but not enough. A certificate
 // of another user is refused then.
 func (c *Control) byPassword(r *http.Request, username, password string) (registry.Login, error) {
-	attempt := registry.Attempt{Username: username, Password: password, HasPassword: true}
+	attempt := registry.Attempt{Username: username, Password: password, HasPassword: true, Remote: request.From(r.Context()).Remote}
 	login, err := c.SignIn.In(r.Context(), attempt)
 	if !errors.Is(err, registry.Forbidden) {
 		return login, err
