@@ -149,7 +149,8 @@ func (h *mochiHook) OnClientExpired(cl *mqtt.Client) {
 
 // OnSelectSubscribers implements mqtt.Hook. A filter that begins with a wildcard
 // matches no topic that begins with $ ([MQTT-4.7.2-1]); mochi overlooks that for
-// shared subscriptions.
+// shared subscriptions. It asks nobody when there is none, and so not for topics
+// that no second entry matches either.
 func (h *mochiHook) OnSelectSubscribers(subs *mqtt.Subscribers, pk packets.Packet) *mqtt.Subscribers {
 	if strings.HasPrefix(pk.TopicName, "$") {
 		for filter := range subs.Shared {
@@ -158,6 +159,7 @@ func (h *mochiHook) OnSelectSubscribers(subs *mqtt.Subscribers, pk packets.Packe
 			}
 		}
 	}
+	mergeParents(subs)
 	return subs
 }
 
@@ -233,11 +235,16 @@ func (h *mochiHook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byt
 		return
 	}
 	h.b.countDenied(&pk, codes)
+	for i := range pk.Filters {
+		if codes[i] <= packets.CodeGrantedQos2.Code {
+			h.b.subscribeParent(cl, pk.Filters[i])
+		}
+	}
 	if s.subscribed != s.rejudged.Load() {
 		h.b.prune(s, s.mayRead)
 	}
 	for i := range pk.Filters {
-		if i < len(codes) && codes[i] <= packets.CodeGrantedQos2.Code {
+		if codes[i] <= packets.CodeGrantedQos2.Code {
 			s.queue.subscribed(s, pk.Filters[i].Filter)
 		}
 	}
@@ -269,6 +276,9 @@ func (h *mochiHook) OnUnsubscribe(_ *mqtt.Client, pk packets.Packet) packets.Pac
 
 // OnUnsubscribed implements mqtt.Hook.
 func (h *mochiHook) OnUnsubscribed(cl *mqtt.Client, pk packets.Packet) {
+	for i := range pk.Filters {
+		h.b.unsubscribeParent(cl, pk.Filters[i].Filter)
+	}
 	s := sessionOf(cl)
 	if s == nil {
 		return

@@ -137,6 +137,7 @@ func (p *persist) revive(st *keep.Stored, login Login, now time.Time) *session {
 			atomic.AddInt64(&srv.Info.Subscriptions, 1)
 		}
 		cl.State.Subscriptions.Add(sub.Filter, sub)
+		p.b.subscribeParent(cl, sub)
 	}
 	g.exchange.Load().Restore(st.Received, p.reviveQueue(s.queue, st.Deliveries, now))
 	return s

@@ -71,6 +71,7 @@ func (b *Broker) match(filter string, may func(topic string) bool) []*message.Me
 		for _, pk := range b.srv.Topics.Messages(filter) {
 			all = append(all, retained(&pk))
 		}
+		all = append(all, b.parentsOfBroker(filter)...)
 	}
 	return slices.DeleteFunc(all, func(m *message.Message) bool { return !may(m.Topic) })
 }
@@ -180,7 +181,8 @@ func (g *guard) findWanted(codes []byte) {
 		if codes[w.at] >= packets.ErrUnspecifiedError.Code {
 			continue
 		}
-		if w.messages = g.b.retained.Match(w.Filter, now); len(w.messages) > 0 {
+		w.messages = append(g.b.retained.Match(w.Filter, now), g.b.parentsOfBroker(w.Filter)...)
+		if len(w.messages) > 0 {
 			g.current.wanted = append(g.current.wanted, w)
 		}
 	}
@@ -200,7 +202,7 @@ func (g *guard) sendWanted() {
 			case w.NoLocal && m.Origin == g.client.ID: // [MQTT-3.8.3-3]
 			case !g.session.mayRead(m.Topic):
 				g.b.count.readsDenied.Add(1)
-			case g.b.retained.Get(m.Topic) != m:
+			case g.b.retained.Get(m.Topic) != m && !strings.HasPrefix(m.Topic, mqtt.SysPrefix):
 			default:
 				g.sendRetained(&w.Subscription, m)
 			}
