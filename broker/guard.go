@@ -25,6 +25,7 @@ type guard struct {
 	client   *mqtt.Client // known from OnConnect on
 	session  *session     // from the moment on that its client ID is its own; nil before
 	admitted bool         // its CONNECT is about to be answered with success
+	bridge   bool         // the client is a broker that says so
 	largest  int          // packet that the client takes, in bytes; 0: any
 
 	exchange     atomic.Pointer[frame.Exchange] // from CONNECT on

@@ -40,6 +40,7 @@ func (g *guard) judgeConnect(h frame.Header, packet []byte) error {
 	if err != nil {
 		return err
 	}
+	g.bridge = view.Bridge
 	g.exchange.Store(frame.NewExchange(view.Version, view.ReceiveMaximum, g.b.cfg.ReceiveMaximum))
 	g.toMochi.ready = packet
 	h, body, changed := g.checker.Normalize(h, body)

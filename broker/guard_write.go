@@ -308,7 +308,7 @@ func (g *guard) finalPacket(h frame.Header, v *frame.Violation) []byte {
 		switch {
 		case v.Code == packets.ErrUnsupportedProtocolVersion.Code && g.checker.Named() == 0:
 			return nil // it is another protocol ([MQTT-3.1.2-1])
-		case version == frame.Level5 || v.Code == packets.ErrUnsupportedProtocolVersion.Code && !isLevel3(g.checker.Named()):
+		case version == frame.Level5 || v.Code == packets.ErrUnsupportedProtocolVersion.Code && !readsLevel3(g.checker.Named()):
 			return []byte{byte(frame.TypeConnack) << 4, 3, 0, v.Code, 0}
 		case v.Code == packets.ErrUnsupportedProtocolVersion.Code, v.Code == packets.ErrClientIdentifierNotValid.Code:
 			return []byte{byte(frame.TypeConnack) << 4, 2, 0, frame.ReturnCode(v.Code)}
@@ -319,6 +319,8 @@ func (g *guard) finalPacket(h frame.Header, v *frame.Violation) []byte {
 	return nil
 }
 
-// isLevel3 reports whether level is one of MQTT 3, whose CONNACK has no room for
-// properties.
-func isLevel3(level byte) bool { return level == frame.Level31 || level == frame.Level311 }
+// readsLevel3 reports whether who names a level reads the CONNACK of MQTT 3, which
+// has no room for properties: so does a bridge, which may come back without its bit.
+func readsLevel3(level byte) bool {
+	return level == frame.Level31 || level == frame.Level311 || frame.IsBridge(level)
+}

@@ -220,6 +220,7 @@ func (h *mochiHook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Pack
 	pk.Properties.User = nil // mochi would send them back
 	if s := sessionOf(cl); s != nil {
 		s.subscribed = s.rejudged.Load()
+		s.guard.subscribeAsBridge(&pk)
 		s.guard.noteRefused(&pk)
 		s.guard.noteWanted(&pk)
 	}

@@ -133,6 +133,7 @@ func (p *persist) revive(st *keep.Stored, login Login, now time.Time) *session {
 	srv.Clients.Add(cl)
 	for _, k := range st.Subscriptions {
 		sub := subscriptionFrom(k)
+		sub.FwdRetainedFlag = sub.RetainAsPublished && st.Version < 5 // of a bridge
 		if srv.Topics.Subscribe(cl.ID, sub) {
 			atomic.AddInt64(&srv.Info.Subscriptions, 1)
 		}
