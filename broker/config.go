@@ -44,6 +44,7 @@ type Config struct {
 	MaxRetained      int           // retained messages, those of the broker itself aside; 100,000
 	MaxRetainedBytes int64         // of them: topics, payloads and properties; 256 MiB
 	MaxSubscriptions int           // of one client; 1,000
+	TopicAliases     uint16        // that MQTT 5 clients may use, and that are used towards each that takes some; none
 	PublishRate      int           // messages a second that one client may publish in the long run; 0: no limit
 	PublishBurst     int           // messages that it may publish at once; twice the rate
 	ReadBuffer       int           // of each connection, in bytes; 2 KiB
@@ -264,7 +265,7 @@ func (c Config) capabilities() *mqtt.Capabilities {
 	caps.MaximumSessionExpiryInterval = uint32(c.MaxSessionExpiry / time.Second) // #nosec G115 -- validate: at most 30 days
 	caps.MinimumProtocolVersion = 3
 	caps.RetainAvailable = 0 // mochi's part in it; see package retain
-	// An alias would be resolved after its topic was judged (adr/0004).
+	// Mochi resolves an alias after its topic was judged: the guard does (adr/0013).
 	caps.TopicAliasMaximum = 0
 	// Anything else is added to every message delivered by MQTT 5.
 	caps.MaximumMessageExpiryInterval = 0

@@ -61,6 +61,7 @@ type handover struct {
 	behind []byte // another packet
 
 	head   []byte  // memory for ready, of a packet that has got a prefix
+	whole  []byte  // memory for ready, of a packet that came with a topic alias
 	pubrel [4]byte // memory for behind
 }
 
@@ -81,11 +82,12 @@ type readDeadline struct {
 
 // output is what goes to the client.
 type output struct {
-	mu           sync.Mutex // serializes what is written
-	acks         []byte     // not written yet
-	early        []byte     // messages for a client that has no CONNACK yet ([MQTT-3.2.0-1])
-	waiting      bool       // the reader waits for the client
-	disconnected bool       // DISCONNECT was sent
+	mu           sync.Mutex     // serializes what is written
+	acks         []byte         // not written yet
+	aliaser      *frame.Aliaser // nil: the client takes no topic aliases
+	early        []byte         // messages for a client that has no CONNACK yet ([MQTT-3.2.0-1])
+	waiting      bool           // the reader waits for the client
+	disconnected bool           // DISCONNECT was sent
 }
 
 // errRefused ends the connection of a client that broke a rule.

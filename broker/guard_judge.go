@@ -41,6 +41,11 @@ func (g *guard) judgeConnect(h frame.Header, packet []byte) error {
 		return err
 	}
 	g.bridge = view.Bridge
+	if most := min(view.TopicAliasMaximum, g.b.cfg.TopicAliases); most > 0 {
+		g.out.mu.Lock()
+		g.out.aliaser = frame.NewAliaser(most)
+		g.out.mu.Unlock()
+	}
 	g.exchange.Store(frame.NewExchange(view.Version, view.ReceiveMaximum, g.b.cfg.ReceiveMaximum))
 	g.toMochi.ready = packet
 	h, body, changed := g.checker.Normalize(h, body)
@@ -74,6 +79,9 @@ func (g *guard) judgePublish(h frame.Header, packet []byte, n int) error {
 		g.b.count.ratesExceeded.Add(1)
 		return &frame.Violation{Code: codeMessageRate, Clause: "section 4.13.2", Text: "the client publishes faster than it may"}
 	}
+	if g.checker.Aliased() {
+		h, packet, n = g.wholePublish(h, packet[n:])
+	}
 	body := packet[n:]
 	topic := frame.Topic(h, body)
 	if code := g.b.topicCode(topic); code != 0 {
@@ -100,6 +108,16 @@ func (g *guard) judgePublish(h frame.Header, packet []byte, n int) error {
 	}
 	g.passPublish(h, packet, n, v.ID, prefix)
 	return nil
+}
+
+// wholePublish returns a PUBLISH that came with a topic alias as it is without:
+// nobody but the guard knows of aliases. It is good until the next one.
+func (g *guard) wholePublish(h frame.Header, body []byte) (_ frame.Header, packet []byte, n int) {
+	h, packet = g.checker.AppendWhole(g.toMochi.whole[:0], h, body)
+	if g.toMochi.whole = packet; cap(packet) > keptBuffers*g.b.cfg.ReadBuffer {
+		g.toMochi.whole = nil
+	}
+	return h, packet, h.Size
 }
 
 // countReceived counts a message that mochi is not given among those that it has

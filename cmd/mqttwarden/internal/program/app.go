@@ -198,6 +198,7 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		MaxTopicLength:           c.limits.topicLength,
 		MaxTopicLevels:           c.limits.topicLevels,
 		MaxSubscriptions:         c.limits.subscriptions,
+		TopicAliases:             c.limits.topicAliases,
 		MaxClientID:              c.limits.clientID,
 		MaxUserConnections:       c.limits.connectionsPerUser,
 		MaxStoredSessions:        c.limits.storedSessions,
