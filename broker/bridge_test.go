@@ -3,6 +3,7 @@ package broker_test
 import (
 	"testing"
 
+	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqttwarden/broker"
@@ -84,6 +85,30 @@ func TestNoBridge(t *testing.T) {
 	c.retain("t/own", "x", 0)
 	if pk := c.Expect(packets.Publish); pk.TopicName != "t/own" || pk.FixedHeader.Retain {
 		t.Errorf("%s came with retain %t", pk.TopicName, pk.FixedHeader.Retain)
+	}
+}
+
+// What a bridge says of its state is taken and dropped, whatever QoS and version.
+func TestStateOfABridgeIsDropped(t *testing.T) {
+	const state = "$SYS/broker/connection/host.site/state"
+	b := start(t, &open{acl: func(_ *mqtt.Client, topic string, write bool) bool { return !write || topic[0] != '$' }},
+		func(cfg *broker.Config) { cfg.CloseDenied = true })
+	sub := dial(t, b, 5)
+	sub.connect("sub", nil)
+	sub.Subscribe("$SYS/broker/connection/#", 0)
+	for _, version := range []byte{4, 5} {
+		c := dial(t, b, version)
+		c.connect("c", nil)
+		for qos := range byte(3) {
+			c.retain(state, "1", qos)
+			if code := c.acked(qos); code != 0 {
+				t.Errorf("v%d, QoS %d: %#02x", version, qos, code)
+			}
+		}
+		c.Ping()
+	}
+	if got := sub.heard(b); got != nil {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -67,8 +67,9 @@ type handover struct {
 
 // inProgress is the packet that mochi deals with.
 type inProgress struct {
-	received  uint16   // packet ID of a message of QoS 2, the client's; 0: it is none
-	retains   bool     // it is to be retained
+	received  uint16 // packet ID of a message of QoS 2, the client's; 0: it is none
+	retains   bool   // it is to be retained
+	published published
 	wanted    []wanted // the subscriptions of a SUBSCRIBE that get what is retained
 	overQuota []int    // the filters of a SUBSCRIBE that there is no room for
 }
@@ -86,6 +87,8 @@ type output struct {
 	acks         []byte         // not written yet
 	aliaser      *frame.Aliaser // nil: the client takes no topic aliases
 	early        []byte         // messages for a client that has no CONNACK yet ([MQTT-3.2.0-1])
+	awaited      uint16         // packet ID of the message whose PUBACK is kept; 0: none
+	receipt      frame.Ack      // which is kept
 	waiting      bool           // the reader waits for the client
 	disconnected bool           // DISCONNECT was sent
 }
@@ -210,6 +213,9 @@ func (g *guard) packetDone() {
 	}
 	if g.current.wanted != nil {
 		g.sendWanted()
+	}
+	if g.current.published.topic != nil {
+		g.sendReceipt()
 	}
 }
 

@@ -85,6 +85,9 @@ func (g *guard) judgePublish(h frame.Header, packet []byte, n int) error {
 	body := packet[n:]
 	topic := frame.Topic(h, body)
 	if code := g.b.topicCode(topic); code != 0 {
+		if isBridgeState(text(topic)) {
+			code = packets.CodeSuccess.Code // dropped, as the will is
+		}
 		return g.carryOut(g.exchange.Load().Refuse(h, body, code), h, packet, n)
 	}
 	prefix, ok := g.session.mayPublish(text(topic))
@@ -222,6 +225,7 @@ func (g *guard) passPublish(h frame.Header, packet []byte, n int, id uint16, pre
 		g.current.received = frame.PacketID(h, body)
 		g.toMochi.behind = frame.Ack{Type: frame.TypePubrel, PacketID: id}.Append(g.toMochi.pubrel[:0], frame.Level5)
 	}
+	g.awaitReceipt(h, body, prefix)
 	if prefix == "" {
 		g.pass(h, packet, n, id)
 		return

@@ -101,7 +101,7 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 		}
 		return nil, nil
 	case frame.Replace:
-		return nil, g.acknowledge(v.Ack)
+		return nil, g.receive(v.Ack)
 	default:
 	}
 	if h.Type == frame.TypePubrel {

@@ -77,6 +77,9 @@ func (h *mochiHook) OnAuthPacket(_ *mqtt.Client, pk packets.Packet) (packets.Pac
 // allocate, lock or wait. A client without a session may nothing. Publishes were
 // judged by the guard.
 func (h *mochiHook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
+	if !write {
+		h.b.reads.Add(1)
+	}
 	s := sessionOf(cl)
 	switch {
 	case s == nil:
