@@ -23,8 +23,11 @@ func TestV20ClientIDs(t *testing.T) {
 		{"one with a slash", "alice", "plant/1", true},
 		{"one of 256 bytes", "alice", strings.Repeat("a", 256), true},
 		{"one of 257 bytes", "alice", strings.Repeat("a", 257), false},
-		{"a wildcard", "alice", "a+", false},
-		{"another wildcard", "alice", "#", false},
+		{"base64", "alice", "q83vEjRWeJq+/w==", true},
+		{"a wildcard", "alice", "a+", true},
+		{"another wildcard", "alice", "#", true},
+		{"a wildcard and a list", "fleet", "gw-#", true},
+		{"a wildcard that is not in the list", "fleet", "+", false},
 		{"the inline client's", "alice", "inline", false},
 		{"a dollar", "alice", "$SYS", false},
 		{"one of the user's list", "fleet", "gw-7", true},
@@ -51,6 +54,41 @@ func TestV20ClientIDs(t *testing.T) {
 	c := r.dial(4)
 	c.Send(as("alice", "a\nb").Packet(4))
 	c.ExpectEnd()
+}
+
+// A client ID with a wildcard is a name like any other: ${clientid} stands for
+// none, or whoever chose it would be let in everywhere.
+func TestClientIDWithAWildcardIsNoPlaceholdersValue(t *testing.T) {
+	r := newRig(t, nil)
+	r.user("fleet", both("t/${clientid}"), both("t/${clientid}/#"), both("own"))
+	r.change("fleet", func(rec *registry.Record) { rec.User.ClientIDs = []string{"+"} })
+	for _, id := range []string{"+", "#", "a+", "a#", "+/+"} {
+		t.Run(id, func(t *testing.T) {
+			c := r.dial(5)
+			if code := c.Connect(as("fleet", id)).ReasonCode; strings.Contains(id, "/") {
+				if code != 0x85 { // the list is one level
+					t.Errorf("CONNACK %#02x, want 0x85", code)
+				}
+				return
+			}
+			for _, filter := range []string{"t/+", "t/#", "t/+/#", "t/a", "t/a/#"} {
+				if code := c.Subscribe(filter, 0); code != 0x87 {
+					t.Errorf("SUBACK for %s: %#02x, want 0x87", filter, code)
+				}
+			}
+			for _, topic := range []string{"t/a", "t/a/b"} {
+				if code := c.Publish(topic, "x", 1, false); code != 0x87 {
+					t.Errorf("PUBACK for %s: %#02x, want 0x87", topic, code)
+				}
+			}
+			if code := c.Subscribe("own", 0); code != 0 {
+				t.Errorf("what has no placeholder is lost: %#02x", code)
+			}
+		})
+	}
+	c := r.dial(5)
+	c.MustConnect(as("fleet", "a"))
+	c.MustSubscribe("t/a/#", 0)
 }
 
 func TestServerChoosesTheClientID(t *testing.T) {

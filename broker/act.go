@@ -50,6 +50,7 @@ func (b *Broker) pruneSubscriptions(s *session, may func(filter string) bool) {
 			atomic.AddInt64(&b.srv.Info.Subscriptions, -1)
 		}
 		subscriptions.Delete(filter)
+		b.unsubscribeParent(s.client, filter)
 		s.queue.subscribed(s, filter)
 	}
 }

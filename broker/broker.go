@@ -42,7 +42,8 @@ type Broker struct {
 	proxies   peer.Proxies
 	admission *admission
 	count     counters
-	retaining atomic.Int64 // connections of which mochi has a message that is to be retained
+	reads     atomic.Uint64 // how often it was asked whether somebody may read
+	retaining atomic.Int64  // connections of which mochi has a message that is to be retained
 
 	full    limitedLog // says that a limit is reached
 	reports *loglimit.Log

@@ -52,7 +52,8 @@ type Config struct {
 	// 0: no limit for one user.
 	MaxUserRetained      int
 	MaxUserRetainedBytes int64
-	MaxSubscriptions     int // of one client; 1,000
+	MaxSubscriptions     int    // of one client; 1,000
+	TopicAliases         uint16 // that MQTT 5 clients may use, and that are used towards each that takes some; none
 	// MaxPatterns is in how many ways the filters of one user may have their
 	// wildcards; the groups of shared subscriptions count, too. It bounds what a
 	// user's subscriptions cost a publish of anybody; 64.
@@ -296,7 +297,7 @@ func (c Config) capabilities() *mqtt.Capabilities {
 	caps.MaximumSessionExpiryInterval = uint32(c.MaxSessionExpiry / time.Second) // #nosec G115 -- validate: at most 30 days
 	caps.MinimumProtocolVersion = 3
 	caps.RetainAvailable = 0 // mochi's part in it; see package retain
-	// An alias would be resolved after its topic was judged (adr/0004).
+	// Mochi resolves an alias after its topic was judged: the guard does (adr/0013).
 	caps.TopicAliasMaximum = 0
 	// Anything else is added to every message delivered by MQTT 5.
 	caps.MaximumMessageExpiryInterval = 0

@@ -25,6 +25,7 @@ type guard struct {
 	client   *mqtt.Client // known from OnConnect on
 	session  *session     // from the moment on that its client ID is its own; nil before
 	admitted bool         // its CONNECT is about to be answered with success
+	bridge   bool         // the client is a broker that says so
 	largest  int          // packet that the client takes, in bytes; 0: any
 
 	exchange     atomic.Pointer[frame.Exchange] // from CONNECT on
@@ -62,13 +63,15 @@ type handover struct {
 	behind []byte // another packet
 
 	head   []byte  // memory for ready, of a packet that has got a prefix
+	whole  []byte  // memory for ready, of a packet that came with a topic alias
 	pubrel [4]byte // memory for behind
 }
 
 // inProgress is the packet that mochi deals with.
 type inProgress struct {
-	received  uint16   // packet ID of a message of QoS 2, the client's; 0: it is none
-	retains   bool     // it is to be retained
+	received  uint16 // packet ID of a message of QoS 2, the client's; 0: it is none
+	retains   bool   // it is to be retained
+	published published
 	wanted    []wanted // the subscriptions of a SUBSCRIBE that get what is retained
 	overQuota []int    // the filters of a SUBSCRIBE that there is no room for
 }
@@ -82,11 +85,14 @@ type readDeadline struct {
 
 // output is what goes to the client.
 type output struct {
-	mu           sync.Mutex // serializes what is written
-	acks         []byte     // not written yet
-	early        []byte     // messages for a client that has no CONNACK yet ([MQTT-3.2.0-1])
-	waiting      bool       // the reader waits for the client
-	disconnected bool       // DISCONNECT was sent
+	mu           sync.Mutex     // serializes what is written
+	acks         []byte         // not written yet
+	aliaser      *frame.Aliaser // nil: the client takes no topic aliases
+	early        []byte         // messages for a client that has no CONNACK yet ([MQTT-3.2.0-1])
+	awaited      uint16         // packet ID of the message whose PUBACK is kept; 0: none
+	receipt      frame.Ack      // which is kept
+	waiting      bool           // the reader waits for the client
+	disconnected bool           // DISCONNECT was sent
 }
 
 // errRefused ends the connection of a client that broke a rule.
@@ -210,6 +216,9 @@ func (g *guard) packetDone() {
 	}
 	if g.current.wanted != nil {
 		g.sendWanted()
+	}
+	if g.current.published.topic != nil {
+		g.sendReceipt()
 	}
 }
 

@@ -14,6 +14,10 @@ import (
 func TestRefusedConnects(t *testing.T) {
 	for _, tt := range []struct{ name, sent, hears string }{
 		{"a level of the future", "10 0d 0004 4d515454 06 02 000a 0001 61", "20 03 00 84 00"},
+		{"a bridge of a level that has no bit for it", "10 0d 0004 4d515454 85 02 000a 0001 61", "20 02 00 01"},
+		{"a bridge of a level of the past", "10 0d 0004 4d515454 82 02 000a 0001 61", "20 02 00 01"},
+		{"a bridge of a level of the future", "10 0d 0004 4d515454 86 02 000a 0001 61", "20 02 00 01"},
+		{"a bridge under the other name", "10 0f 0006 4d5149736470 84 02 000a 0001 61", "20 02 00 01"},
 		{"the name of 3.1 with the level of 3.1.1", "10 0f 0006 4d5149736470 04 02 000a 0001 61", "20 02 00 01"},
 		{"another protocol", "10 0d 0004 4d515455 04 02 000a 0001 61", ""},
 		{"an empty client ID with a session to keep", "10 0c 0004 4d515454 04 00 000a 0000", "20 02 00 02"},

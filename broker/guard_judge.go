@@ -51,6 +51,12 @@ func (g *guard) judgeConnect(h frame.Header, packet []byte) error {
 	if err != nil {
 		return err
 	}
+	g.bridge = view.Bridge
+	if most := min(view.TopicAliasMaximum, g.b.cfg.TopicAliases); most > 0 {
+		g.out.mu.Lock()
+		g.out.aliaser = frame.NewAliaser(most)
+		g.out.mu.Unlock()
+	}
 	g.exchange.Store(frame.NewExchange(view.Version, view.ReceiveMaximum, g.b.cfg.ReceiveMaximum))
 	g.toMochi.ready = packet
 	h, body, changed := g.checker.Normalize(h, body)
@@ -84,9 +90,15 @@ func (g *guard) judgePublish(h frame.Header, packet []byte, n int) error {
 		g.b.count.ratesExceeded.Add(1)
 		return &frame.Violation{Code: codeMessageRate, Clause: "section 4.13.2", Text: "the client publishes faster than it may"}
 	}
+	if g.checker.Aliased() {
+		h, packet, n = g.wholePublish(h, packet[n:])
+	}
 	body := packet[n:]
 	topic := frame.Topic(h, body)
 	if code := g.b.topicCode(topic); code != 0 {
+		if isBridgeState(text(topic)) {
+			code = packets.CodeSuccess.Code // dropped, as the will is
+		}
 		return g.carryOut(g.exchange.Load().Refuse(h, body, code), h, packet, n)
 	}
 	prefix, ok := g.session.mayPublish(text(topic))
@@ -110,6 +122,16 @@ func (g *guard) judgePublish(h frame.Header, packet []byte, n int) error {
 	}
 	g.passPublish(h, packet, n, v.ID, prefix)
 	return nil
+}
+
+// wholePublish returns a PUBLISH that came with a topic alias as it is without:
+// nobody but the guard knows of aliases. It is good until the next one.
+func (g *guard) wholePublish(h frame.Header, body []byte) (_ frame.Header, packet []byte, n int) {
+	h, packet = g.checker.AppendWhole(g.toMochi.whole[:0], h, body)
+	if g.toMochi.whole = packet; cap(packet) > keptBuffers*g.b.cfg.ReadBuffer {
+		g.toMochi.whole = nil
+	}
+	return h, packet, h.Size
 }
 
 // countReceived counts a message that mochi is not given among those that it has
@@ -214,6 +236,7 @@ func (g *guard) passPublish(h frame.Header, packet []byte, n int, id uint16, pre
 		g.current.received = frame.PacketID(h, body)
 		g.toMochi.behind = frame.Ack{Type: frame.TypePubrel, PacketID: id}.Append(g.toMochi.pubrel[:0], frame.Level5)
 	}
+	g.awaitReceipt(h, body, prefix)
 	if prefix == "" {
 		g.pass(h, packet, n, id)
 		return

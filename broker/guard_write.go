@@ -33,8 +33,9 @@ func (g *guard) Write(p []byte) (written int, err error) {
 			written, err = 0, errFault
 		}
 	}()
-	accepted := g.checker.Accepted()
-	same := 0 // where those begin that go as they are, and have not gone yet
+	accepted, whole := g.checker.Accepted(), len(p)
+	var instead []byte // what goes in place of the packets before same
+	same := 0          // where those begin that go as they are
 	for at := 0; at < len(p); {
 		h, n, err := frame.ParseHeader(p[at:])
 		if err != nil || at+n+h.Remaining > len(p) {
@@ -51,23 +52,24 @@ func (g *guard) Write(p []byte) (written int, err error) {
 		}
 		next := at + len(packet)
 		if len(as) != len(packet) || &as[0] != &packet[0] {
-			if err := g.write(p[same:at], as); err != nil {
-				return 0, err
-			}
+			instead = append(append(instead, p[same:at]...), as...)
 			same = next
 		}
 		at = next
 	}
-	if err := g.write(p[same:]); err != nil {
+	if same > 0 { // in one write
+		p = append(instead, p[same:]...)
+	}
+	if err := g.write(p); err != nil {
 		return 0, err
 	}
 	if !accepted && g.checker.Accepted() {
 		g.sendHeld() // nobody could before CONNACK
 	}
 	if g.out.waiting { // whoever else would flush waits for the client
-		return len(p), g.flush()
+		return whole, g.flush()
 	}
-	return len(p), nil
+	return whole, nil
 }
 
 // outgoing returns what the client is sent for a packet of mochi, whose header
@@ -79,7 +81,7 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 	switch h.Type {
 	case frame.TypePublish:
 		if h.QoS() == 0 {
-			return packet, nil
+			return g.shorten(h, packet, n), nil
 		}
 	case frame.TypePingresp:
 		return packet, nil
@@ -99,7 +101,7 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 		}
 		return nil, nil
 	case frame.Replace:
-		return nil, g.acknowledge(v.Ack)
+		return nil, g.receive(v.Ack)
 	default:
 	}
 	if h.Type == frame.TypePubrel {
@@ -116,6 +118,8 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 		frame.SetPacketID(h, packet[n:], v.ID)
 	}
 	switch h.Type {
+	case frame.TypePublish:
+		packet = g.shorten(h, packet, n)
 	case frame.TypeSuback, frame.TypeUnsuback, frame.TypeDisconnect: // they keep their place among the answers
 		g.out.disconnected = h.Type == frame.TypeDisconnect // [MQTT-3.14.4-1]
 		packet = append(g.out.acks[:len(g.out.acks):len(g.out.acks)], packet...)
@@ -123,6 +127,15 @@ func (g *guard) outgoing(h frame.Header, packet []byte, n int) ([]byte, error) {
 	default:
 	}
 	return packet, nil
+}
+
+// shorten returns a PUBLISH with a topic alias, if the client takes any and that is
+// of use.
+func (g *guard) shorten(h frame.Header, packet []byte, n int) []byte {
+	if g.out.aliaser == nil {
+		return packet
+	}
+	return g.out.aliaser.Shorten(h, packet, n, g.largest)
 }
 
 // leaveOut deals with a packet that is larger than the client takes. A message is
@@ -136,7 +149,8 @@ func (g *guard) leaveOut(h frame.Header) error {
 }
 
 // connack returns a CONNACK from which MQTT 5 learns how large its packets may be
-// (section 3.2.2.3.6), which mochi does not say. What came too early for the
+// (section 3.2.2.3.6) and how many topic aliases it may use (3.2.2.3.8), which mochi
+// does not say, if it takes a CONNACK as large as that. What came too early for the
 // client goes behind it.
 func (g *guard) connack(h frame.Header, packet []byte, n int) ([]byte, error) {
 	const flagsAndCode = 2
@@ -160,16 +174,28 @@ func (g *guard) connack(h frame.Header, packet []byte, n int) ([]byte, error) {
 			return nil, errors.New("broker: CONNACK without properties")
 		}
 		properties := body[flagsAndCode+sn:]
-		out := binary.AppendUvarint(append([]byte(nil), body[:flagsAndCode]...), size+5)
-		out = append(append(out, properties...), 0x27) // Maximum Packet Size
-		out = binary.BigEndian.AppendUint32(out, g.b.cfg.MaxPacketSize)
+		more := g.announced()
+		out := binary.AppendUvarint(append([]byte(nil), body[:flagsAndCode]...), size+uint64(len(more)))
+		out = append(append(out, properties...), more...)
 		h.Remaining = len(out)
-		packet = append(h.Append(nil), out...)
+		if out = append(h.Append(nil), out...); g.largest == 0 || len(out) <= g.largest {
+			packet = out
+		}
 	}
 	if len(early) > 0 {
 		packet = slices.Concat(packet, early)
 	}
 	return packet, nil
+}
+
+// announced returns the properties of CONNACK that mochi does not have.
+func (g *guard) announced() []byte {
+	const maximumPacketSize, topicAliasMaximum = 0x27, 0x22
+	more := binary.BigEndian.AppendUint32([]byte{maximumPacketSize}, g.b.cfg.MaxPacketSize)
+	if g.b.cfg.TopicAliases > 0 {
+		more = binary.BigEndian.AppendUint16(append(more, topicAliasMaximum), g.b.cfg.TopicAliases)
+	}
+	return more
 }
 
 // answer sends the client what it gets instead of an answer of mochi.
@@ -308,7 +334,7 @@ func (g *guard) finalPacket(h frame.Header, v *frame.Violation) []byte {
 		switch {
 		case v.Code == packets.ErrUnsupportedProtocolVersion.Code && g.checker.Named() == 0:
 			return nil // it is another protocol ([MQTT-3.1.2-1])
-		case version == frame.Level5 || v.Code == packets.ErrUnsupportedProtocolVersion.Code && !isLevel3(g.checker.Named()):
+		case version == frame.Level5 || v.Code == packets.ErrUnsupportedProtocolVersion.Code && !readsLevel3(g.checker.Named()):
 			return []byte{byte(frame.TypeConnack) << 4, 3, 0, v.Code, 0}
 		case v.Code == packets.ErrUnsupportedProtocolVersion.Code, v.Code == packets.ErrClientIdentifierNotValid.Code:
 			return []byte{byte(frame.TypeConnack) << 4, 2, 0, frame.ReturnCode(v.Code)}
@@ -319,6 +345,8 @@ func (g *guard) finalPacket(h frame.Header, v *frame.Violation) []byte {
 	return nil
 }
 
-// isLevel3 reports whether level is one of MQTT 3, whose CONNACK has no room for
-// properties.
-func isLevel3(level byte) bool { return level == frame.Level31 || level == frame.Level311 }
+// readsLevel3 reports whether who names a level reads the CONNACK of MQTT 3, which
+// has no room for properties: so does a bridge, which may come back without its bit.
+func readsLevel3(level byte) bool {
+	return level == frame.Level31 || level == frame.Level311 || frame.IsBridge(level)
+}

@@ -14,6 +14,9 @@ func (c Config) frame() frame.Config {
 	return frame.Config{
 		MaxConnect: int(c.MaxConnectPacket),
 		MaxPacket:  int(c.MaxPacketSize),
+		MaxTopic:   c.MaxTopicLength,
+
+		TopicAliasMaximum: c.TopicAliases,
 		// They would stand in logs, and are of no use to anybody.
 		RefuseControls: true,
 	}

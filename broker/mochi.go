@@ -77,6 +77,9 @@ func (h *mochiHook) OnAuthPacket(_ *mqtt.Client, pk packets.Packet) (packets.Pac
 // allocate, lock or wait. A client without a session may nothing. Publishes were
 // judged by the guard.
 func (h *mochiHook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
+	if !write {
+		h.b.reads.Add(1)
+	}
 	s := sessionOf(cl)
 	switch {
 	case s == nil:
@@ -151,7 +154,8 @@ func (h *mochiHook) OnClientExpired(cl *mqtt.Client) {
 
 // OnSelectSubscribers implements mqtt.Hook. A filter that begins with a wildcard
 // matches no topic that begins with $ ([MQTT-4.7.2-1]); mochi overlooks that for
-// shared subscriptions.
+// shared subscriptions. It asks nobody when there is none, and so not for topics
+// that no second entry matches either.
 func (h *mochiHook) OnSelectSubscribers(subs *mqtt.Subscribers, pk packets.Packet) *mqtt.Subscribers {
 	if strings.HasPrefix(pk.TopicName, "$") {
 		for filter := range subs.Shared {
@@ -160,6 +164,7 @@ func (h *mochiHook) OnSelectSubscribers(subs *mqtt.Subscribers, pk packets.Packe
 			}
 		}
 	}
+	mergeParents(subs)
 	return subs
 }
 
@@ -221,6 +226,7 @@ func (h *mochiHook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Pack
 	if s := sessionOf(cl); s != nil {
 		s.subscribed = s.rejudged.Load()
 		s.subscribing.Store(true)
+		s.guard.subscribeAsBridge(&pk)
 		s.guard.noteRefused(&pk)
 		s.guard.notePatterns(&pk)
 		s.guard.noteWanted(&pk)
@@ -238,11 +244,16 @@ func (h *mochiHook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byt
 	}
 	s.subscribing.Store(false)
 	h.b.countDenied(&pk, codes)
+	for i := range pk.Filters {
+		if codes[i] <= packets.CodeGrantedQos2.Code {
+			h.b.subscribeParent(cl, pk.Filters[i])
+		}
+	}
 	if s.subscribed != s.rejudged.Load() {
 		h.b.prune(s, s.mayRead)
 	}
 	for i := range pk.Filters {
-		if i < len(codes) && codes[i] <= packets.CodeGrantedQos2.Code {
+		if codes[i] <= packets.CodeGrantedQos2.Code {
 			s.queue.subscribed(s, pk.Filters[i].Filter)
 		}
 	}
@@ -274,6 +285,9 @@ func (h *mochiHook) OnUnsubscribe(_ *mqtt.Client, pk packets.Packet) packets.Pac
 
 // OnUnsubscribed implements mqtt.Hook.
 func (h *mochiHook) OnUnsubscribed(cl *mqtt.Client, pk packets.Packet) {
+	for i := range pk.Filters {
+		h.b.unsubscribeParent(cl, pk.Filters[i].Filter)
+	}
 	s := sessionOf(cl)
 	if s == nil {
 		return

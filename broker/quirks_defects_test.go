@@ -309,8 +309,8 @@ func TestQuirkV23MQTT3GetsDisconnects(t *testing.T) {
 	c.Expect(packets.Disconnect)
 }
 
-// Messages on a parent level are delivered, unless the level before # is a +: one
-// of the known limits in the README.
+// Messages on a parent level are delivered, unless the level before # is a +:
+// TestParentLevelOfAWildcard has what the broker does about it.
 func TestQuirkWildcardBeforeHashMissesTheParentLevel(t *testing.T) {
 	b := newBare(t, nil, new(open))
 	c := b.dial(5)

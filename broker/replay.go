@@ -2,6 +2,7 @@ package broker
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,8 +23,9 @@ const replayPage = 64
 // wanted is a subscription that gets what is retained.
 type wanted struct {
 	packets.Subscription
-	at    int // in its SUBSCRIBE
-	pages *retain.Pages
+	at      int // in its SUBSCRIBE
+	pages   *retain.Pages
+	parents []*message.Message // of the broker itself, on the level before "+/#"
 }
 
 // noteWanted notes which subscriptions of a SUBSCRIBE get what is retained. A filter
@@ -63,6 +65,7 @@ func (g *guard) findWanted(codes []byte) {
 	for i := range g.current.wanted {
 		w := &g.current.wanted[i]
 		w.pages = g.b.retained.Pages(w.Filter)
+		w.parents = g.b.parentsOfBroker(w.Filter)
 	}
 }
 
@@ -82,6 +85,9 @@ func (g *guard) sendWanted() {
 				return
 			}
 		}
+		if len(w.parents) > 0 && !g.sendPage(&w.Subscription, w.parents) {
+			return
+		}
 	}
 	g.beginWork()
 }
@@ -97,7 +103,7 @@ func (g *guard) sendPage(sub *packets.Subscription, page []*message.Message) boo
 		case sub.NoLocal && m.Origin == g.client.ID: // [MQTT-3.8.3-3]
 		case !g.session.mayRead(m.Topic):
 			g.b.count.readsDenied.Add(1)
-		case g.b.retained.Get(m.Topic) != m:
+		case g.b.retained.Get(m.Topic) != m && !strings.HasPrefix(m.Topic, mqtt.SysPrefix):
 		default:
 			g.sendRetained(sub, m)
 		}

@@ -134,10 +134,12 @@ func (p *persist) revive(st *keep.Stored, login Login, now time.Time) *session {
 	srv.Clients.Add(cl)
 	for _, k := range st.Subscriptions {
 		sub := subscriptionFrom(k)
+		sub.FwdRetainedFlag = sub.RetainAsPublished && st.Version < 5 // of a bridge
 		if srv.Topics.Subscribe(cl.ID, sub) {
 			atomic.AddInt64(&srv.Info.Subscriptions, 1)
 		}
 		cl.State.Subscriptions.Add(sub.Filter, sub)
+		p.b.subscribeParent(cl, sub)
 	}
 	g.exchange.Load().Restore(st.Received, p.reviveQueue(s.queue, st.Deliveries, now))
 	return s

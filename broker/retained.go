@@ -71,6 +71,7 @@ func (b *Broker) match(filter string, may func(topic string) bool) []*message.Me
 		for _, pk := range b.srv.Topics.Messages(filter) {
 			all = append(all, retained(&pk))
 		}
+		all = append(all, b.parentsOfBroker(filter)...)
 	}
 	return slices.DeleteFunc(all, func(m *message.Message) bool { return !may(m.Topic) })
 }

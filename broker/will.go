@@ -43,6 +43,10 @@ func (b *Broker) takeWill(s *session, pk *packets.Packet) error {
 	if !pk.Connect.WillFlag {
 		return nil
 	}
+	if isBridgeState(pk.Connect.WillTopic) {
+		b.dropBridgeState(s)
+		return nil
+	}
 	w := newWill(pk, s.expiry(b.cfg.MaxSessionExpiry))
 	if _, ok := w.allowed(s); !ok {
 		return fmt.Errorf("%w: the will's topic", packets.ErrNotAuthorized)

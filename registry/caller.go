@@ -35,7 +35,7 @@ func System(door string) Caller {
 // rights returns the caller's policy as it stands in the transaction, nil for the
 // program itself, which has all rights. It returns Unauthenticated for an account
 // that is gone or not active.
-func (c Caller) rights(ctx context.Context, tx Tx, roles *HeldRoles) (*acl.Policy, error) {
+func (c Caller) rights(ctx context.Context, tx PrincipalStore, roles *HeldRoles) (*acl.Policy, error) {
 	if c.system {
 		return nil, nil
 	}

@@ -107,8 +107,10 @@ func (ed *Editor) Preview(ctx context.Context, caller Caller, f func(context.Con
 // Judge returns the error that Do would return of f, for callers who have not all
 // rights: before work is done for them that costs more than asking.
 func (ed *Editor) Judge(ctx context.Context, caller Caller, f func(context.Context, *Edit) error) error {
-	rights, err := caller.rights(ctx, ed.store)
-	if err != nil || rights == nil || rights.AllRights() {
+	rights, err := caller.rights(ctx, ed.store, ed.roles)
+	switch {
+	case errors.Is(err, errMixed): // changed while it was read, which a transaction rules out
+	case err != nil || rights == nil || rights.AllRights():
 		return err
 	}
 	_, err = ed.Preview(ctx, caller, f)

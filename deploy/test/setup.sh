@@ -4,9 +4,11 @@
 # The tests start these servers themselves, each on a free port of its own.
 # MQTT.js and axios, which they drive, are installed beside this script.
 set -eu
+PATH=$PATH:/usr/sbin # where Debian has servers
 
 # Each line: the program, and Debian's package that brings it.
 needed='redis-server redis-server
+mosquitto mosquitto
 mosquitto_pub mosquitto-clients
 mosquitto_sub mosquitto-clients
 mosquitto_rr mosquitto-clients

@@ -1,6 +1,9 @@
 package frame
 
-import "cmp"
+import (
+	"cmp"
+	"math"
+)
 
 // Config limits what a client may send. A zero field takes its default.
 type Config struct {
@@ -17,6 +20,9 @@ type Config struct {
 	MaxUserProperties int
 	// TopicAliasMaximum is what CONNACK announces. Default 0: no aliases.
 	TopicAliasMaximum uint16
+	// MaxTopic is the size in bytes of the longest topic that is taken. Of a longer
+	// one, an alias stands for one byte more than that. Default 65535.
+	MaxTopic int
 	// RefuseControls refuses text with control characters and non-characters,
 	// which MQTT leaves to the receiver (section 1.5.4).
 	RefuseControls bool
@@ -37,7 +43,8 @@ type Checker struct {
 	enhanced      bool // it had an Authentication Method
 	authMethod    string
 	sessionExpiry uint32
-	aliases       aliases
+	topics        map[uint16]string // by the aliases that stand for them
+	alias         usedAlias         // of the last PUBLISH
 }
 
 // NewChecker returns the Checker of a new connection.
@@ -45,6 +52,7 @@ func NewChecker(c Config) *Checker {
 	c.MaxConnect = cmp.Or(c.MaxConnect, 4<<10)
 	c.MaxPacket = cmp.Or(c.MaxPacket, 256<<10)
 	c.MaxFilters = cmp.Or(c.MaxFilters, 1024)
+	c.MaxTopic = cmp.Or(c.MaxTopic, math.MaxUint16)
 	c.MaxUserProperties = cmp.Or(c.MaxUserProperties, 256)
 	return &Checker{config: c}
 }

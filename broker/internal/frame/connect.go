@@ -21,6 +21,7 @@ const (
 // out on purpose: a Connect may be logged.
 type Connect struct {
 	Version    byte   // protocol level: 3, 4 or 5
+	Bridge     bool   // the level was named with the bit of bridges
 	CleanStart bool   // Clean Session below level 5
 	KeepAlive  uint16 // seconds; 0 is off
 	ClientID   []byte // empty when the server shall name the client
@@ -72,6 +73,7 @@ func ParseConnect(body []byte) (Connect, error) {
 func (r *reader) connect() (c Connect) {
 	size := len(r.b)
 	c.Version = r.level()
+	c.Bridge = IsBridge(r.named)
 	if c.Version == 0 {
 		return c
 	}
@@ -92,6 +94,16 @@ func (r *reader) connect() (c Connect) {
 	return c
 }
 
+// bridgeBit is set in the protocol level by a broker that connects to another as a
+// client (Mosquitto and others, at levels 3 and 4). No standard has it; what it asks
+// for is what a bridge needs: none of its own messages back, and the retain flag as
+// it was published. MQTT 5 has subscription options for both.
+const bridgeBit byte = 0x80
+
+// IsBridge reports whether a protocol level that a CONNECT named has the bit that
+// bridges set.
+func IsBridge(level byte) bool { return level&bridgeBit != 0 }
+
 // level reads the protocol name and level; it returns 0, having failed, for a
 // protocol that is not spoken here.
 func (r *reader) level() byte {
@@ -103,11 +115,11 @@ func (r *reader) level() byte {
 	if string(name) == "MQTT" || string(name) == "MQIsdp" {
 		r.named = level
 	}
-	switch {
-	case string(name) == "MQTT" && (level == Level311 || level == Level5),
-		string(name) == "MQIsdp" && level == Level31: // MQTT 3.1 section 3.1
-		r.version = level
-		return level
+	switch plain := level &^ bridgeBit; {
+	case string(name) == "MQTT" && (plain == Level311 || level == Level5),
+		string(name) == "MQIsdp" && plain == Level31: // MQTT 3.1 section 3.1
+		r.version = plain
+		return plain
 	case string(name) != "MQTT" && string(name) != "MQIsdp":
 		r.fail(codeUnsupportedVersion, clause{"MQTT-3.1.2-1", "MQTT-3.1.2-1"}, "the protocol name is not MQTT")
 	default:

@@ -59,12 +59,12 @@ func (e *Exchange) Refuse(h Header, body []byte, code byte) Verdict {
 	case h.QoS() == 1:
 		e.in.remove(id)
 		return answer(TypePuback, id, code)
-	case e.version == Level5: // MQTT-4.3.3-9: the identifier is free again
+	case e.version == Level5 && code >= 0x80: // MQTT-4.3.3-9: the identifier is free again
 		e.in.remove(id)
 		return answer(TypePubrec, id, code)
 	default:
 		e.in.find(id).stage = awaitPubrel
-		return answer(TypePubrec, id, codeSuccess)
+		return answer(TypePubrec, id, codeSuccess) // and below level 5 whatever the code
 	}
 }
 

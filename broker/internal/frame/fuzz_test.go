@@ -65,6 +65,9 @@ func converse(stream []byte) int {
 		exchange(e, h, body, n)
 		c.Normalize(h, body)
 		Topic(h, body)
+		if h.Type == TypePublish && c.Aliased() {
+			c.AppendWhole(nil, h, body)
+		}
 		c.Accept()
 	}
 }

@@ -10,6 +10,7 @@ import "slices"
 //   - DISCONNECT of MQTT 5 without a property length (E0 01 rc) gets one: mochi
 //     overlooks the reason code of the short form, and with it the 0x04 that asks
 //     for the will (section 3.14.2.2.1).
+//   - The bit of bridges is taken out of the protocol level.
 //   - Flags that mean nothing in MQTT 3.1, in the header and in CONNECT, are
 //     cleared, and so are those of a user name or password that is not there.
 //
@@ -24,10 +25,10 @@ func (c *Checker) Normalize(h Header, body []byte) (_ Header, _ []byte, changed 
 	case h.Type == TypeDisconnect && len(body) == 1:
 		body, changed = []byte{body[0], 0}, true
 		h.Remaining = len(body)
-	case h.Type == TypeConnect && c.version == Level31:
-		if view, err := ParseConnect(body); err == nil && view.flags != body[view.flagsAt] {
+	case h.Type == TypeConnect && (c.version == Level31 || IsBridge(c.named)):
+		if view, err := ParseConnect(body); err == nil && (view.Bridge || view.flags != body[view.flagsAt]) {
 			body, changed = slices.Clone(body), true
-			body[view.flagsAt] = view.flags
+			body[view.flagsAt-1], body[view.flagsAt] = view.Version, view.flags
 		}
 	}
 	return h, body, changed

@@ -90,6 +90,8 @@ func TestNormalize(t *testing.T) {
 		{"the flag of a missing user name is cleared", connect31(0x82, s("id")), connect31(0x02, s("id"))},
 		{"the flag of a missing password is cleared", connect31(0xC2, s("id"), s("u")), connect31(0x82, s("id"), s("u"))},
 		{"both are cleared", connect31(0xC2, s("id")), connect31(0x02, s("id"))},
+		{"the bit of bridges is taken out of level 4", packet(0x10, s("MQTT"), x("8402"), u16(9), s("id")), packet(0x10, s("MQTT"), x("0402"), u16(9), s("id"))},
+		{"and out of level 3", packet(0x10, s("MQIsdp"), x("8303"), u16(9), s("id")), packet(0x10, s("MQIsdp"), x("0302"), u16(9), s("id"))},
 		{"header flags are cleared", append([]byte{0x1F}, connect31(0x02, s("id"))[1:]...), connect31(0x02, s("id"))},
 		{"a level 3 CONNECT with a will stays", connect31(0x36, s("id"), s("t"), s("")), connect31(0x36, s("id"), s("t"), s(""))},
 	} {

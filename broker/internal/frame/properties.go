@@ -10,6 +10,7 @@ type properties struct {
 	willDelay         uint32
 	receiveMaximum    uint16
 	topicAlias        uint16
+	afterAlias        int // bytes of the section behind the Topic Alias
 	topicAliasMaximum uint16
 	payloadFormat     byte
 	problemInfo       byte
@@ -56,6 +57,9 @@ func (r *reader) property(at place, p *properties) {
 	}
 	p.seen |= 1 << id
 	p.keep(id, r.value(d))
+	if id == propTopicAlias {
+		p.afterAlias = len(r.b)
+	}
 }
 
 // misplaced refuses a property that this packet cannot have. One that is cut off

@@ -19,8 +19,9 @@ func (c *Checker) publish(r *reader, h Header) {
 	if p.payloadFormat == 1 && !utf8.Valid(r.b) {
 		r.fail(codePayloadFormatInvalid, clause{v5: "section 3.3.2.3.2"}, "the payload is not the UTF-8 it claims to be")
 	}
+	c.alias = usedAlias{}
 	if r.bad == nil && p.topicAlias > 0 {
-		c.aliases.add(p.topicAlias, c.config.TopicAliasMaximum)
+		c.noteAlias(topic, &p, h.Remaining-len(r.b))
 	}
 	r.b = nil // the payload
 }
@@ -35,26 +36,11 @@ func (c *Checker) topicAlias(r *reader, topic []byte, p *properties) {
 	case aliased && p.topicAlias > c.config.TopicAliasMaximum:
 		r.fail(codeTopicAliasInvalid, clause{v5: "MQTT-3.3.2-9"}, "the Topic Alias exceeds the maximum")
 	case len(topic) > 0:
-	case aliased && !c.aliases.has(p.topicAlias):
+	case aliased && c.topics[p.topicAlias] == "":
 		r.fail(codeProtocolError, clause{v5: "section 3.3.2.3.4"}, "the Topic Alias stands for no topic yet")
 	case !aliased && r.version == Level5:
 		r.fail(codeProtocolError, clause{v5: "section 3.3.2.3.4"}, "there is neither topic nor Topic Alias")
 	case !aliased:
 		r.fail(codeMalformed, clause{v3: "MQTT-4.7.3-1"}, "the topic is empty")
 	}
-}
-
-// aliases is the set of topic aliases that stand for a topic: bit n is alias n.
-type aliases []uint64
-
-func (a aliases) has(n uint16) bool {
-	return int(n/64) < len(a) && a[n/64]&(1<<(n%64)) != 0
-}
-
-// add adds n, which is at most most.
-func (a *aliases) add(n, most uint16) {
-	if *a == nil {
-		*a = make(aliases, most/64+1)
-	}
-	(*a)[n/64] |= 1 << (n % 64)
 }

@@ -41,7 +41,7 @@ func TestRefusalTellsWhatKindItIs(t *testing.T) {
 	wantRefusal(p, "not that grant type", rig.As("by-token", "t"), rig.NotAuthorized, 5)
 	wantRefusal(p, "half of what is required", rig.As("by-cert", "c"), rig.NotAuthorized, 5)
 	wantRefusal(p, "user that is not active", rig.As("inactive", "i"), rig.NotAuthorized, 5)
-	wantRefusal(p, "a client ID with a wildcard", rig.As("alice", "a/#"), rig.BadClientID, 2)
+	wantRefusal(p, "a client ID that is reserved", rig.As("alice", "$a"), rig.BadClientID, 2)
 
 	token := rig.As("by-token", "t")
 	token.Password = "eyJhbGciOiJub25lIn0.e30."

@@ -38,24 +38,63 @@ func (d doors) nothingCame() {
 
 func TestTopicAliasIsNoSideDoor(t *testing.T) {
 	d := newDoors(t)
-	for _, topics := range [][]string{
-		{"m/1"},     // none are accepted at all
-		{""},        // one that stands for nothing yet
-		{"a/1", ""}, // one for a topic that was refused
-	} {
-		mallory := d.Dial(5)
-		ack := mallory.MustConnect(rig.As("mallory", "m"))
-		if ack.Properties.TopicAliasMaximum != 0 {
-			t.Errorf("the broker takes %d aliases", ack.Properties.TopicAliasMaximum)
-		}
-		for _, topic := range topics {
-			mallory.Send(packets.Packet{
-				FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: topic, Payload: []byte("x"),
-				Properties: packets.Properties{TopicAlias: 1, TopicAliasFlag: true},
-			})
-		}
-		mallory.ExpectEnd()
+	aliased := func(c *mqtttest.Client, topic string, alias uint16) {
+		c.Send(packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: topic, Payload: []byte("x"),
+			Properties: packets.Properties{TopicAlias: alias, TopicAliasFlag: true},
+		})
 	}
+	mallory := d.Dial(5)
+	if n := mallory.MustConnect(rig.As("mallory", "m")).Properties.TopicAliasMaximum; n != 32 {
+		t.Errorf("the broker takes %d aliases, want 32", n)
+	}
+	aliased(mallory, "a/1", 1) // refused
+	aliased(mallory, "", 1)    // and so is what stands for it
+	aliased(mallory, "m/1", 1)
+	d.watch.ExpectMessage("m/1")
+	aliased(mallory, "", 1) // which may be published
+	d.watch.ExpectMessage("m/1")
+	aliased(mallory, "a/1", 1) // refused, and the alias changes hands all the same
+	aliased(mallory, "", 1)
+	mallory.Ping()
+	d.nothingCame()
+
+	for code, of := range map[byte]struct {
+		topic string
+		alias uint16
+	}{
+		rig.ProtocolError: {"", 2},     // which stands for nothing yet
+		0x94:              {"m/1", 33}, // one too many
+	} {
+		mallory = d.Dial(5)
+		mallory.MustConnect(rig.As("mallory", "m"))
+		aliased(mallory, of.topic, of.alias)
+		rig.WantCode(t, "DISCONNECT", mallory.ExpectEnd(), code)
+	}
+	d.nothingCame()
+}
+
+// A right that is taken counts for what an alias stands for.
+func TestTopicAliasOutlivesNoRight(t *testing.T) {
+	t.Parallel()
+	d := newDoors(t)
+	role := d.Role("writers", rig.Writes("w/#"))
+	id := d.UserWith("writer", rig.Object{"roles": []string{role}})
+	c := d.Connect(rig.As("writer", "w"))
+	send := func(topic string, code byte) {
+		t.Helper()
+		c.Send(packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, PacketID: 1, TopicName: topic, Payload: []byte("x"),
+			Properties: packets.Properties{TopicAlias: 1, TopicAliasFlag: true},
+		})
+		rig.WantCode(t, "PUBACK", c.Expect(packets.Puback).ReasonCode, code)
+	}
+	send("w/1", rig.Success)
+	send("", rig.Success)
+	d.watch.ExpectMessage("w/1")
+	d.watch.ExpectMessage("w/1")
+	d.Must(http.StatusOK, "DELETE", "/users/"+id+"/roles", rig.Object{"roleId": role})
+	send("", rig.NotAuthorized)
 	d.nothingCame()
 }
 

@@ -214,6 +214,7 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		MaxSubscriptions:         c.limits.subscriptions,
 		MaxPatterns:              c.limits.patterns,
 		MaxWork:                  c.limits.work,
+		TopicAliases:             c.limits.topicAliases,
 		MaxClientID:              c.limits.clientID,
 		MaxUserConnections:       c.limits.connectionsPerUser,
 		MaxStoredSessions:        c.limits.storedSessions,

@@ -23,6 +23,7 @@ type limits struct {
 	topicLength, topicLevels           int
 	subscriptions, patterns            int
 	work                               time.Duration
+	topicAliases                       uint16
 	sessionExpiry                      time.Duration
 	storedSessions                     int
 	retained                           int
@@ -124,6 +125,10 @@ func (l *limits) section() settings.Section {
 			{
 				Name: "topic-levels", Value: settings.Number(&l.topicLevels, 1, acl.MaxLevels), Default: "32",
 				Help: "Levels of the deepest topic or filter.", Cells: []string{"the same", "the same"},
+			},
+			{
+				Name: "topic-aliases", Value: settings.Number(&l.topicAliases, 0, 1024), Default: "32",
+				Help: "Topic aliases of one MQTT 5 client, and towards one that takes some; 0: none.", Cells: []string{"CONNACK announces it; DISCONNECT 0x94, closed", "`mqtt_packets_refused{code=\"0x94\"}`"},
 			},
 			{
 				Name: "subscriptions", Value: settings.Number(&l.subscriptions, 1, 1_000_000), Default: "1000",
