@@ -143,3 +143,29 @@ func TestDocsPage(t *testing.T) {
 	apitest.Message(t, api.Send("GET", "/docs/oauth2-redirect.html", ""), http.StatusNotFound)
 	apitest.Message(t, api.Send("POST", "/docs", ""), http.StatusMethodNotAllowed)
 }
+
+// Linters of OpenAPI documents ask for a server and for tags that are declared.
+func TestDocumentNamesWhatItRefersTo(t *testing.T) {
+	var document struct {
+		Servers []struct{ URL string }
+		Tags    []struct{ Name string }
+		Paths   map[string]map[string]struct {
+			Tags []string
+		}
+	}
+	apitest.New(t).Send("GET", "/openapi.json", "").DecodeLoosely(t, &document)
+	if len(document.Servers) == 0 {
+		t.Error("no server")
+	}
+	declared := make(map[string]bool)
+	for _, tag := range document.Tags {
+		declared[tag.Name] = true
+	}
+	for path, methods := range document.Paths {
+		for method, operation := range methods {
+			if len(operation.Tags) != 1 || !declared[operation.Tags[0]] {
+				t.Errorf("%s %s: tags are %v", method, path, operation.Tags)
+			}
+		}
+	}
+}

@@ -34,6 +34,7 @@ func (r *Router) ServeDocuments() error {
 func (d *Dialect) begin(version string) *huma.OpenAPI {
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
+		Servers: []*huma.Server{{URL: "/"}}, // that which serves the document
 		Info:    &huma.Info{Title: d.Document.Title, Version: version, Description: d.Document.Description},
 		Components: &huma.Components{
 			Schemas:         huma.NewMapRegistry("#/components/schemas/", schemaName),

@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -33,6 +34,10 @@ func newTable(r *Router, d *Dialect) *Table {
 func (t *Table) Under(prefix, tag string) *Table {
 	below := *t
 	below.prefix, below.tag = t.prefix+prefix, tag
+	document := t.api.OpenAPI()
+	if !slices.ContainsFunc(document.Tags, func(known *huma.Tag) bool { return known.Name == tag }) {
+		document.Tags = append(document.Tags, &huma.Tag{Name: tag})
+	}
 	return &below
 }
 
