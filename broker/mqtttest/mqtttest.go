@@ -170,8 +170,9 @@ func (c *Client) Hears(want string) {
 // Read reads what comes next, packet or not.
 func (c *Client) Read(p []byte) (int, error) { return c.r.Read(p) }
 
-// Publish publishes and returns the reason code of the acknowledgement, 0 at
-// QoS 0. At QoS 2 it finishes the exchange.
+// Publish publishes and returns the reason code of the acknowledgement, 0 at QoS 0
+// and in place of 0x10, which is success too: nobody subscribes. At QoS 2 it finishes
+// the exchange.
 func (c *Client) Publish(topic, payload string, qos byte, retain bool) byte {
 	c.TB.Helper()
 	pk := packets.Packet{
@@ -185,7 +186,10 @@ func (c *Client) Publish(topic, payload string, qos byte, retain bool) byte {
 	c.Send(pk)
 	switch qos {
 	case 1:
-		return c.answer(packets.Puback).ReasonCode
+		if code := c.answer(packets.Puback).ReasonCode; code != packets.CodeNoMatchingSubscribers.Code {
+			return code
+		}
+		return 0
 	case 2:
 		ack := c.answer(packets.Pubrec)
 		if ack.ReasonCode >= packets.ErrUnspecifiedError.Code {
