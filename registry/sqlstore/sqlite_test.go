@@ -166,6 +166,37 @@ func TestClosedStoreAnswersWithErrors(t *testing.T) {
 	}
 }
 
+// A copy of the main file alone is what operators make.
+func TestCheckpointBringsTheMainFileUpToDate(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(t.Context(), Config{Path: filepath.Join(dir, "live.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.SetOnce(t.Context(), "key", []byte("value")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "live.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "copy.db"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	alone, err := Open(t.Context(), Config{Path: filepath.Join(dir, "copy.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alone.Close()
+	if got, err := alone.Setting(t.Context(), "key"); string(got) != "value" {
+		t.Errorf("got %q, %v, want value", got, err)
+	}
+}
+
 // TestFullDisk lets SQLite run out of pages, which to it is a full disk: the
 // change at which that happens is refused, what came before stands, and when
 // there is room again the store works on.

@@ -1,8 +1,11 @@
 package program
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -36,6 +39,19 @@ func (c *dataConfig) section() settings.Section {
 			c.keyFile = filepath.Join(c.dataDir, "master.key")
 		}
 	}}
+}
+
+// storeFile returns where the store is.
+func (c *dataConfig) storeFile() string { return filepath.Join(c.dataDir, "mqttwarden.db") }
+
+// storeThere reports whether there is a store. SQLite makes its file empty, and
+// writes to it when it is opened.
+func (c *dataConfig) storeThere() (bool, error) {
+	info, err := os.Stat(c.storeFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && info.Size() > 0, err
 }
 
 // logConfig is what is logged.
