@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"database/sql"
 	"fmt"
 	"os"
@@ -232,13 +233,20 @@ func TestFullDisk(t *testing.T) {
 	if code, _, detail := registry.Public(err); code != registry.Unavailable || strings.Contains(detail, "disk") {
 		t.Fatalf("got %v, want Unavailable, with the cause for the log only", err)
 	}
-	if err := s.Ping(t.Context()); err != nil {
-		t.Errorf("Ping: %v", err) // this write needs no further page
+	failed := s.FailedWrites()
+	if err := s.Ping(t.Context()); !errors.Is(err, registry.Unavailable) {
+		t.Errorf("Ping while no change finds room: got %v, want Unavailable", err)
+	}
+	if got := s.FailedWrites(); failed == 0 || got != failed+1 {
+		t.Errorf("writes that failed: got %d and then %d, want one more for Ping", failed, got)
 	}
 	if n := len(read(t, s).Users); n != made {
 		t.Errorf("there are %d users, want the %d that were acknowledged", n, made)
 	}
 	limit(1 << 20)
+	if err := s.Ping(t.Context()); err != nil {
+		t.Errorf("Ping with room again: %v", err)
+	}
 	create(t, s, 50_000, 100)
 }
 

@@ -2,12 +2,12 @@ package restart
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"mqttwarden/cmd/mqttwarden/internal/rig"
 )
@@ -130,23 +130,13 @@ func TestMainFileAloneIsTheStore(t *testing.T) {
 func TestMainFileFollowsWhatIsWritten(t *testing.T) {
 	p := rig.LaunchQuick(t)
 	p.User("written-meanwhile")
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(rig.Patience)
-	for {
+	rig.Eventually(t, func() error {
 		b, err := os.ReadFile(filepath.Join(p.Dir, "mqttwarden.db"))
-		if err != nil {
-			t.Fatal(err)
+		if err == nil && !bytes.Contains(b, []byte("written-meanwhile")) {
+			err = errors.New("the main file lacks the user")
 		}
-		if bytes.Contains(b, []byte("written-meanwhile")) {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatal("the main file lacks the user")
-		}
-	}
+		return err
+	})
 }
 
 func TestKeyWithoutAStoreIsTold(t *testing.T) {

@@ -42,18 +42,20 @@ func principalsPart(snapshot func() principalFigures) part[principalFigures] {
 
 // storeFigures tell of the store and of what is enforced of it.
 type storeFigures struct {
-	expiring float64 // certificates; not a number when it is not known
-	enforced uint64
+	expiring     float64 // certificates; not a number when it is not known
+	enforced     uint64
+	failedWrites uint64
 }
 
 func (a *app) storeFigures() storeFigures {
-	return storeFigures{expiring: a.expiring(), enforced: a.register.Follower.Enforced()}
+	return storeFigures{expiring: a.expiring(), enforced: a.register.Follower.Enforced(), failedWrites: a.register.Store.FailedWrites()}
 }
 
 func storePart(snapshot func() storeFigures) part[storeFigures] {
 	return part[storeFigures]{snapshot, []series[storeFigures]{
 		gauge("mqttwarden_certificates_expiring", "Client certificates issued here that expire within 30 days and were not renewed.", func(s storeFigures) float64 { return s.expiring }),
 		gauge("mqttwarden_change_enforced", "Number of the last change that is enforced here.", func(s storeFigures) float64 { return float64(s.enforced) }),
+		counter("mqttwarden_store_writes_failed_total", "Writes to the store that it could not take (full disk, locked), those of /readyz included.", func(s storeFigures) float64 { return float64(s.failedWrites) }),
 	}}
 }
 
