@@ -39,6 +39,7 @@ type Config struct {
 
 	Hash        secret.Params // of new password hashes
 	HashWorkers int           // passwords hashed at once; half the cores
+	HashQueue   int           // of each kind that may wait; 256
 	Policy      registry.PasswordPolicy
 	Tokens      registry.TokenLives
 
@@ -113,7 +114,7 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 	if cfg.HashWorkers == 0 {
 		cfg.HashWorkers = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	n.Hashes = secret.NewPool(secret.PoolConfig{Params: cfg.Hash, Workers: cfg.HashWorkers})
+	n.Hashes = secret.NewPool(secret.PoolConfig{Params: cfg.Hash, Workers: cfg.HashWorkers, Queue: cfg.HashQueue})
 	n.passwords = &registry.Passwords{
 		Policy: cfg.Policy, Hasher: n.Hashes, Now: cfg.Now,
 		Verifier: secret.NewVerifier(n.Hashes, secret.VerifierConfig{Now: cfg.Now}),

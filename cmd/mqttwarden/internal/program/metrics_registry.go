@@ -18,6 +18,7 @@ func poolPart(snapshot func() secret.Stats) part[secret.Stats] {
 		gauge("mqttwarden_hash_waiting", "Sign-ins waiting for a hash.", func(s secret.Stats) float64 { return float64(s.Waiting) }),
 		counter("mqttwarden_hash_done_total", "Passwords hashed.", func(s secret.Stats) float64 { return float64(s.Done) }),
 		counter("mqttwarden_hash_refused_total", "Sign-ins refused because too many waited.", func(s secret.Stats) float64 { return float64(s.Refused) }),
+		counter("mqttwarden_hash_displaced_total", "Sign-ins among them that gave up their seat to another address.", func(s secret.Stats) float64 { return float64(s.Displaced) }),
 	}}
 }
 

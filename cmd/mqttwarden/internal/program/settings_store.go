@@ -76,6 +76,7 @@ func parseLevel(text string) (level slog.Level, ok bool) {
 type hashConfig struct {
 	hash      secret.Params
 	hashLimit int
+	hashQueue int
 }
 
 func (c *hashConfig) section() settings.Section {
@@ -84,6 +85,10 @@ func (c *hashConfig) section() settings.Section {
 		{Name: "time", Value: settings.Number(&c.hash.Time, 1, 64), Default: "2", Help: "Argon2id passes of a new password hash."},
 		{Name: "threads", Value: settings.Number(&c.hash.Threads, 1, 16), Default: "1", Help: "Argon2id lanes of a new password hash."},
 		{Name: "workers", Value: settings.Number(&c.hashLimit, 0, 1024), Default: "0", Help: "Passwords hashed at once; 0: half the cores."},
+		{
+			Name: "queue", Value: settings.Number(&c.hashQueue, 1, 65536), Default: "256",
+			Help: "Sign-ins that may wait for a hash: as many each under names that exist, under names that do not, over HTTP, and of registrations.",
+		},
 	}, Check: func(p *settings.Problems) {
 		if err := c.hash.Validate(); err != nil {
 			p.Add("hash-memory, hash-time, hash-threads", err.Error())

@@ -20,7 +20,7 @@ import (
 func nodeConfig(c storeConfig, keys *secret.KeyRing, log *slog.Logger) node.Config {
 	return node.Config{
 		Database: c.storeFile(), Keys: keys, Now: time.Now, Log: log,
-		Hash: c.hash, HashWorkers: c.hashLimit, Policy: registry.DefaultPasswordPolicy(),
+		Hash: c.hash, HashWorkers: c.hashLimit, HashQueue: c.hashQueue, Policy: registry.DefaultPasswordPolicy(),
 		CA: authorityConfig(c), CertificateLife: c.caLife, Enrolment: enrol.Settings{Overlap: c.caOverlap},
 	}
 }
