@@ -40,6 +40,7 @@ type Config struct {
 	Hash        secret.Params // of new password hashes
 	HashWorkers int           // passwords hashed at once; half the cores
 	HashQueue   int           // of each kind that may wait; 256
+	Remembered  string        // file that keeps over a restart which passwords were right, sealed; empty: none
 	Policy      registry.PasswordPolicy
 	Tokens      registry.TokenLives
 
@@ -65,6 +66,7 @@ type Node struct {
 
 	cfg       Config
 	passwords *registry.Passwords
+	verifier  *secret.Verifier
 	signer    *bearer.Signer
 	enforcers []Enforcer
 }
@@ -115,10 +117,11 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 		cfg.HashWorkers = max(1, runtime.GOMAXPROCS(0)/2)
 	}
 	n.Hashes = secret.NewPool(secret.PoolConfig{Params: cfg.Hash, Workers: cfg.HashWorkers, Queue: cfg.HashQueue})
-	n.passwords = &registry.Passwords{
-		Policy: cfg.Policy, Hasher: n.Hashes, Now: cfg.Now,
-		Verifier: secret.NewVerifier(n.Hashes, secret.VerifierConfig{Now: cfg.Now}),
+	n.verifier = secret.NewVerifier(n.Hashes, secret.VerifierConfig{Now: cfg.Now})
+	if err := n.recall(ctx); err != nil {
+		return err
 	}
+	n.passwords = &registry.Passwords{Policy: cfg.Policy, Hasher: n.Hashes, Now: cfg.Now, Verifier: n.verifier}
 	n.Follower = registry.NewFollower(registry.FollowerConfig{MaxStale: cfg.MaxStale, Poll: cfg.Poll, Now: cfg.Now, Log: cfg.Log}, n.Store)
 	n.Editor = registry.NewEditor(n.Store, cfg.Now, n.Follower.Wake)
 	n.Service = registry.NewService(registry.ServiceConfig{
@@ -209,10 +212,12 @@ func (n *Node) changeAnchors(ctx context.Context, change func(context.Context) e
 	return nil
 }
 
-// Close ends the connections to Redis and the store. Nothing may run any more
+// Close writes down what is remembered of sign-ins and ends the connections to Redis
+// and the store. Nothing may run any more
 // that uses the node.
 func (n *Node) Close() error {
 	var errs []error
+	errs = append(errs, n.remember(context.Background()))
 	if n.Cache != nil {
 		errs = append(errs, n.Cache.Close())
 	}

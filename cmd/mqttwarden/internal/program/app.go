@@ -130,6 +130,9 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 		return err
 	}
 	cfg := nodeConfig(c.storeConfig, keys, a.log)
+	if cfg.Remembered, err = c.remembered(); err != nil {
+		return err
+	}
 	cfg.Redis, cfg.MaxStale, cfg.Poll = c.redis.Reveal(), c.maxStale, a.pace.Changes
 	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
 	if a.register, err = openNode(ctx, cfg, c.storeConfig); err != nil {

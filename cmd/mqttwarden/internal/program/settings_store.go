@@ -77,6 +77,7 @@ type hashConfig struct {
 	hash      secret.Params
 	hashLimit int
 	hashQueue int
+	hashKept  bool // what is known to be right, over a restart
 }
 
 func (c *hashConfig) section() settings.Section {
@@ -88,6 +89,10 @@ func (c *hashConfig) section() settings.Section {
 		{
 			Name: "queue", Value: settings.Number(&c.hashQueue, 1, 65536), Default: "256",
 			Help: "Sign-ins that may wait for a hash: as many each under names that exist, under names that do not, over HTTP, and of registrations.",
+		},
+		{
+			Name: "remember", Value: settings.Switch(&c.hashKept), Default: "on",
+			Help: "Whether a stop writes down which sign-ins were right, sealed with the master key, so that the devices that come back need no hash each.",
 		},
 	}, Check: func(p *settings.Problems) {
 		if err := c.hash.Validate(); err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"mqttwarden/registry"
@@ -32,6 +34,19 @@ func openNode(ctx context.Context, cfg node.Config, c storeConfig) (*node.Node, 
 		err = fmt.Errorf("%s: %w", c.keyFile, err)
 	}
 	return n, err
+}
+
+// remembered returns the file that keeps over a stop which passwords were right, none if
+// that is off; then what an earlier stop wrote goes.
+func (c *storeConfig) remembered() (string, error) {
+	file := filepath.Join(c.dataDir, "signins.sealed")
+	if c.hashKept {
+		return file, nil
+	}
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return "", nil
 }
 
 // authorityConfig says what our own authority writes into certificates.
