@@ -60,5 +60,5 @@ func (n *Node) remember(ctx context.Context) error {
 // same after a restore.
 func (n *Node) place(ctx context.Context) ([]string, error) {
 	id, err := n.Store.Identity(ctx)
-	return []string{id.StoreID, strconv.FormatUint(uint64(id.Epoch), 10)}, err
+	return []string{id.StoreID, strconv.FormatUint(id.Epoch, 10)}, err
 }
