@@ -61,7 +61,7 @@ func TestV20ClientIDs(t *testing.T) {
 func TestClientIDWithAWildcardIsNoPlaceholdersValue(t *testing.T) {
 	r := newRig(t, nil)
 	r.user("fleet", both("t/${clientid}"), both("t/${clientid}/#"), both("own"))
-	r.change("fleet", func(rec *registry.Record) { rec.User.ClientIDs = []string{"+"} })
+	r.change("fleet", func(rec *account) { rec.User.ClientIDs = []string{"+"} })
 	for _, id := range []string{"+", "#", "a+", "a#", "+/+"} {
 		t.Run(id, func(t *testing.T) {
 			c := r.dial(5)

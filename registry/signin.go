@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"mqttwarden/registry/bearer"
+	"mqttwarden/registry/peer"
+	"mqttwarden/registry/secret"
 )
 
 // Attempt is what somebody brings to sign in: a name and a password, a client
@@ -96,6 +98,7 @@ func (s *SignIn) In(ctx context.Context, a Attempt) (Login, error) {
 	if err != nil && !errors.Is(err, NotFound) {
 		return Login{}, err
 	}
+	ctx = a.asking(ctx, subject != nil)
 	if subject == nil {
 		err := s.refuseNobody(ctx, a)
 		if a.HasPassword && errors.Is(err, Unauthenticated) {
@@ -118,6 +121,19 @@ func (s *SignIn) In(ctx context.Context, a Attempt) (Login, error) {
 		s.cfg.CertificateUsed(proof.Certificate)
 	}
 	return Login{Subject: subject, Proof: proof}, nil
+}
+
+// asking returns ctx for the password work of the attempt, unless the door has said
+// already on whose behalf it is.
+func (a *Attempt) asking(ctx context.Context, known bool) context.Context {
+	if _, said := secret.AskerOf(ctx); said || !a.HasPassword {
+		return ctx
+	}
+	asker := secret.Asker{Kind: secret.UnknownName, Network: peer.Network(a.Remote)}
+	if known {
+		asker.Kind = secret.KnownName
+	}
+	return secret.For(ctx, asker)
 }
 
 // Token signs in the bearer of a token.

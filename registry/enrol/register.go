@@ -9,6 +9,7 @@ import (
 	"mqttwarden/registry"
 	"mqttwarden/registry/ca"
 	"mqttwarden/registry/peer"
+	"mqttwarden/registry/secret"
 )
 
 // lastSeenStep is how exact LastSeen is: not every repeated request may cost a write.
@@ -38,6 +39,7 @@ var errOvertaken = errors.New("enrol: overtaken by another request")
 // register answers a valid request. It starts again when another request was faster,
 // which can happen twice: when the registration is made, and when it is collected.
 func (s *Service) register(ctx context.Context, req *Request) (Answer, error) {
+	ctx = secret.For(ctx, secret.Asker{Kind: secret.Registration, Network: peer.Network(req.Remote)})
 	for range 3 {
 		st, r, err := s.look(ctx, req)
 		if err != nil {

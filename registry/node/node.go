@@ -39,6 +39,8 @@ type Config struct {
 
 	Hash        secret.Params // of new password hashes
 	HashWorkers int           // passwords hashed at once; half the cores
+	HashQueue   int           // of each kind that may wait; 256
+	Remembered  string        // file that keeps over a restart which passwords were right, sealed; empty: none
 	Policy      registry.PasswordPolicy
 	Tokens      registry.TokenLives
 
@@ -64,6 +66,7 @@ type Node struct {
 
 	cfg       Config
 	passwords *registry.Passwords
+	verifier  *secret.Verifier
 	signer    *bearer.Signer
 	roles     *registry.HeldRoles
 	enforcers []Enforcer
@@ -114,11 +117,12 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 	if cfg.HashWorkers == 0 {
 		cfg.HashWorkers = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	n.Hashes = secret.NewPool(secret.PoolConfig{Params: cfg.Hash, Workers: cfg.HashWorkers})
-	n.passwords = &registry.Passwords{
-		Policy: cfg.Policy, Hasher: n.Hashes, Now: cfg.Now,
-		Verifier: secret.NewVerifier(n.Hashes, secret.VerifierConfig{Now: cfg.Now}),
+	n.Hashes = secret.NewPool(secret.PoolConfig{Params: cfg.Hash, Workers: cfg.HashWorkers, Queue: cfg.HashQueue})
+	n.verifier = secret.NewVerifier(n.Hashes, secret.VerifierConfig{Now: cfg.Now})
+	if err := n.recall(ctx); err != nil {
+		return err
 	}
+	n.passwords = &registry.Passwords{Policy: cfg.Policy, Hasher: n.Hashes, Now: cfg.Now, Verifier: n.verifier}
 	n.Follower = registry.NewFollower(registry.FollowerConfig{MaxStale: cfg.MaxStale, Poll: cfg.Poll, Now: cfg.Now, Log: cfg.Log}, n.Store)
 	n.roles = registry.NewHeldRoles()
 	n.Editor = registry.NewEditor(n.Store, n.roles, cfg.Now, n.Follower.Wake)
@@ -210,10 +214,12 @@ func (n *Node) changeAnchors(ctx context.Context, change func(context.Context) e
 	return nil
 }
 
-// Close ends the connections to Redis and the store. Nothing may run any more
+// Close writes down what is remembered of sign-ins and ends the connections to Redis
+// and the store. Nothing may run any more
 // that uses the node.
 func (n *Node) Close() error {
 	var errs []error
+	errs = append(errs, n.remember(context.Background()))
 	if n.Cache != nil {
 		errs = append(errs, n.Cache.Close())
 	}

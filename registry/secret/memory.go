@@ -35,7 +35,9 @@ func (m *memory) has(mac sum256, now time.Duration) bool {
 	return ok && now < m.slots[i].until
 }
 
-func (m *memory) add(mac sum256, now time.Duration) {
+func (m *memory) add(mac sum256, now time.Duration) { m.addUntil(mac, now+m.ttl) }
+
+func (m *memory) addUntil(mac sum256, until time.Duration) {
 	i, ok := m.index[mac]
 	switch {
 	case ok:
@@ -47,6 +49,6 @@ func (m *memory) add(mac sum256, now time.Duration) {
 		i = int(binary.BigEndian.Uint32(mac[:])>>1) % len(m.slots)
 		delete(m.index, m.slots[i].mac)
 	}
-	m.slots[i] = slot{mac: mac, until: now + m.ttl}
+	m.slots[i] = slot{mac: mac, until: until}
 	m.index[mac] = i
 }

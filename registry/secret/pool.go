@@ -18,32 +18,32 @@ var ErrBusy = errors.New("secret: too many passwords are being hashed")
 type PoolConfig struct {
 	Params  Params    // of new hashes; DefaultParams
 	Workers int       // hashes at once; as many as keep half the cores busy, at least 1
-	Queue   int       // calls that may wait for a worker; 256, and none if negative
+	Queue   int       // calls of each kind that may wait for a worker; 256, and none if negative
 	Rand    io.Reader // of salts; crypto/rand
 }
 
 // Pool hashes and verifies passwords, a bounded number at once: each takes a core
 // for tens of milliseconds and Params.Memory of memory. What exceeds the workers
-// waits, first come first served; what exceeds the queue is refused. It
-// is safe for concurrent use and starts no goroutines of its own.
+// waits; kinds of work and networks have their turns, see For. What exceeds the queue
+// is refused. It is safe for concurrent use and starts no goroutines of its own.
 type Pool struct {
 	params  Params
 	rand    io.Reader
 	formats []format
 
-	admitted chan struct{} // holds one for each call that runs or waits
-	running  chan struct{} // holds one for each call that runs
-	done     atomic.Uint64
-	refused  atomic.Uint64
+	workers int
+	queue   queue
+	done    atomic.Uint64
 }
 
 // Stats are the figures of a Pool for metrics. Done and Refused only grow.
 type Stats struct {
-	Workers int    // hashes that may run at once
-	Running int    // hashes that run
-	Waiting int    // calls that wait for a worker
-	Done    uint64 // hashes computed, right and wrong
-	Refused uint64 // calls that got ErrBusy
+	Workers   int    // hashes that may run at once
+	Running   int    // hashes that run
+	Waiting   int    // calls that wait for a worker
+	Done      uint64 // hashes computed, right and wrong
+	Refused   uint64 // calls that got ErrBusy
+	Displaced uint64 // of these, calls that gave up their seat to another network
 }
 
 // NewPool returns a Pool. Params that do not validate make every Hash fail.
@@ -61,11 +61,11 @@ func NewPool(cfg PoolConfig) *Pool {
 		cfg.Rand = rand.Reader
 	}
 	return &Pool{
-		params:   cfg.Params,
-		rand:     cfg.Rand,
-		formats:  formats(),
-		admitted: make(chan struct{}, cfg.Workers+max(0, cfg.Queue)),
-		running:  make(chan struct{}, cfg.Workers),
+		params:  cfg.Params,
+		rand:    cfg.Rand,
+		formats: formats(),
+		workers: cfg.Workers,
+		queue:   queue{seats: max(0, cfg.Queue), idle: cfg.Workers},
 	}
 }
 
@@ -80,7 +80,7 @@ func (p *Pool) Hash(ctx context.Context, password string) (encoded string, err e
 	if err := p.params.Validate(); err != nil {
 		return "", fmt.Errorf("secret: %w", err)
 	}
-	if err := p.enter(ctx); err != nil {
+	if err := p.queue.enter(ctx); err != nil {
 		return "", err
 	}
 	defer p.leave()
@@ -101,7 +101,7 @@ func (p *Pool) Verify(ctx context.Context, encoded, password string) (ok bool, e
 	if !usable(password) {
 		return false, nil
 	}
-	if err := p.enter(ctx); err != nil {
+	if err := p.queue.enter(ctx); err != nil {
 		return false, err
 	}
 	defer p.leave()
@@ -117,13 +117,15 @@ func (p *Pool) Outdated(encoded string) bool {
 
 // Stats returns the figures of this moment.
 func (p *Pool) Stats() Stats {
-	running := len(p.running)
+	p.queue.mu.Lock()
+	defer p.queue.mu.Unlock()
 	return Stats{
-		Workers: cap(p.running),
-		Running: running,
-		Waiting: max(0, len(p.admitted)-running), // read one after the other, so not always in step
-		Done:    p.done.Load(),
-		Refused: p.refused.Load(),
+		Workers:   p.workers,
+		Running:   p.workers - p.queue.idle,
+		Waiting:   p.queue.waiting(),
+		Done:      p.done.Load(),
+		Refused:   p.queue.refused,
+		Displaced: p.queue.displaced,
 	}
 }
 
@@ -139,29 +141,7 @@ func (p *Pool) nobody(rand io.Reader) (encoded string, err error) {
 	return h.String(), nil
 }
 
-// enter fails at once when as many calls run and wait as may, and else waits until
-// the call may run. Whoever has entered must leave.
-func (p *Pool) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case p.admitted <- struct{}{}:
-	default:
-		p.refused.Add(1)
-		return ErrBusy
-	}
-	select {
-	case p.running <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		<-p.admitted
-		return ctx.Err()
-	}
-}
-
 func (p *Pool) leave() {
 	p.done.Add(1)
-	<-p.running
-	<-p.admitted
+	p.queue.leave()
 }

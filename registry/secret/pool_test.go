@@ -133,8 +133,8 @@ func TestPoolDefaults(t *testing.T) {
 	if pool.params != DefaultParams() {
 		t.Errorf("params %+v", pool.params)
 	}
-	if got, want := cap(pool.admitted), cap(pool.running)+256; got != want {
-		t.Errorf("%d calls may run and wait, want %d", got, want)
+	if got, want := pool.queue.seats, 256; got != want {
+		t.Errorf("%d calls of a kind may wait, want %d", got, want)
 	}
 }
 

@@ -22,9 +22,9 @@ type VerifierConfig struct {
 // Verifier answers "is this the password of that user", and remembers both
 // answers, so that devices which all come back at once cost microseconds.
 //
-// What it keeps is HMAC-SHA-256(key, name, stored hash, password), in memory
-// only, under a key that is random for each process. The stored hash is part of
-// it, so what is remembered of a password ends when another one is set. Right and
+// What it keeps is HMAC-SHA-256(key, name, stored hash, password), in memory,
+// under a key that is random for each process unless Recall brings that of another. The
+// stored hash is part of it, so what is remembered of a password ends when another one is set. Right and
 // wrong answers are kept apart, so that guesses do not displace right answers.
 //
 // A name that does not exist costs what a wrong password costs, see CheckNobody:
@@ -40,6 +40,7 @@ type Verifier struct {
 	nobody string // a stored hash that no password fits
 	now    func() time.Time
 	start  time.Time
+	key    []byte
 	mac    *keyed
 	yes    *verification // the answers that are remembered
 	no     *verification
@@ -87,18 +88,19 @@ func NewVerifier(pool *Pool, cfg VerifierConfig) *Verifier {
 	}
 	known := make(chan struct{})
 	close(known)
-	return &Verifier{
+	v := &Verifier{
 		pool:    pool,
 		nobody:  nobody,
 		now:     cfg.Now,
 		start:   cfg.Now(),
-		mac:     newKeyed(key),
 		yes:     &verification{done: known, ok: true},
 		no:      &verification{done: known},
 		right:   newMemory(cfg.Size, cfg.TTL),
 		wrong:   newMemory(cfg.Size, cfg.WrongTTL),
 		running: make(map[sum256]*verification),
 	}
+	v.useKey(key)
+	return v
 }
 
 // Check reports whether password is that of the user called name, whose stored

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"mqttwarden/registry"
 )
@@ -13,6 +14,7 @@ import (
 type pool struct {
 	db       *sql.DB
 	prepared map[string]*sql.Stmt // by their text; not altered after prepare
+	failures atomic.Uint64        // transactions that ended because the database can't be used
 }
 
 // prepare prepares queries on all connections, for as long as the pool is open.
@@ -56,6 +58,14 @@ func (p *pool) look(ctx context.Context, read func(*sqlTx) error) error {
 // run runs work in one transaction and commits it, unless work or one of its
 // statements fails: then it is rolled back, as also when ctx ends or work panics.
 func (p *pool) run(ctx context.Context, opts *sql.TxOptions, work func(*sqlTx) error) error {
+	err := p.try(ctx, opts, work)
+	if errors.Is(err, registry.Unavailable) {
+		p.failures.Add(1)
+	}
+	return err
+}
+
+func (p *pool) try(ctx context.Context, opts *sql.TxOptions, work func(*sqlTx) error) error {
 	tx, err := p.db.BeginTx(ctx, opts)
 	if err != nil {
 		return wrap(ctx, err)

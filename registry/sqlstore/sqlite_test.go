@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -166,6 +167,37 @@ func TestClosedStoreAnswersWithErrors(t *testing.T) {
 	}
 }
 
+// A copy of the main file alone is what operators make.
+func TestCheckpointBringsTheMainFileUpToDate(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(t.Context(), Config{Path: filepath.Join(dir, "live.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.SetOnce(t.Context(), "key", []byte("value")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "live.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "copy.db"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	alone, err := Open(t.Context(), Config{Path: filepath.Join(dir, "copy.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alone.Close()
+	if got, err := alone.Setting(t.Context(), "key"); string(got) != "value" {
+		t.Errorf("got %q, %v, want value", got, err)
+	}
+}
+
 // TestFullDisk lets SQLite run out of pages, which to it is a full disk: the
 // change at which that happens is refused, what came before stands, and when
 // there is room again the store works on.
@@ -201,13 +233,20 @@ func TestFullDisk(t *testing.T) {
 	if code, _, detail := registry.Public(err); code != registry.Unavailable || strings.Contains(detail, "disk") {
 		t.Fatalf("got %v, want Unavailable, with the cause for the log only", err)
 	}
-	if err := s.Ping(t.Context()); err != nil {
-		t.Errorf("Ping: %v", err) // this write needs no further page
+	failed := s.FailedWrites()
+	if err := s.Ping(t.Context()); !errors.Is(err, registry.Unavailable) {
+		t.Errorf("Ping while no change finds room: got %v, want Unavailable", err)
+	}
+	if got := s.FailedWrites(); failed == 0 || got != failed+1 {
+		t.Errorf("writes that failed: got %d and then %d, want one more for Ping", failed, got)
 	}
 	if n := len(read(t, s).Users); n != made {
 		t.Errorf("there are %d users, want the %d that were acknowledged", n, made)
 	}
 	limit(1 << 20)
+	if err := s.Ping(t.Context()); err != nil {
+		t.Errorf("Ping with room again: %v", err)
+	}
 	create(t, s, 50_000, 100)
 }
 

@@ -99,16 +99,39 @@ func smallChange() []string {
 	}
 }
 
-// Ping reports whether the store can be read and written. It commits a write,
-// and so costs what a small Update costs.
+// probeKey is the setting that Ping writes, and probeRoom how large it is: as much as
+// a change of a user needs.
+const (
+	probeKey  = "probe"
+	probeRoom = 32 << 10 // bytes
+)
+
+// Ping reports whether the store can be read and written. It commits a write that
+// needs new pages and leaves nothing behind: one that changed nothing, or what has its
+// room already, would succeed on a full disk. It costs what a small Update costs.
 func (s *Store) Ping(ctx context.Context) error {
 	if _, err := s.LastChange(ctx); err != nil {
 		return err
 	}
 	return s.write.run(ctx, nil, func(t *sqlTx) error {
-		_, err := t.exec(ctx, `UPDATE store SET epoch = epoch`)
+		if _, err := t.exec(ctx, `INSERT INTO settings (key, value) VALUES ($1, $2)`, probeKey, make([]byte, probeRoom)); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, `DELETE FROM settings WHERE key = $1`, probeKey)
 		return err
 	})
+}
+
+// FailedWrites returns how many writes were not made because the database could not
+// be used, those of Ping included.
+func (s *Store) FailedWrites() uint64 { return s.write.failures.Load() }
+
+// Checkpoint brings the main file up to date with what is committed, except for what
+// a reader still needs otherwise. People copy that file alone; SQLite by itself leaves
+// it megabytes behind.
+func (s *Store) Checkpoint(ctx context.Context) error {
+	_, err := s.read.db.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`) // a reader's connection may, and writers go on
+	return wrap(ctx, err)
 }
 
 // Close ends all connections. It must not be called while a method runs.

@@ -11,6 +11,7 @@ import (
 
 	"mqttwarden/registry/loglimit"
 	"mqttwarden/registry/peer"
+	"mqttwarden/registry/secret"
 )
 
 // Log is the outermost handler. It makes the Info of each request, writes one line
@@ -36,7 +37,8 @@ func (l Log) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := l.Now()
 		info := &Info{ID: rand.Text(), Remote: remote(r, l.Trusted), Dialect: l.Dialect(r.URL.Path)}
-		r = r.WithContext(With(r.Context(), info))
+		asker := secret.Asker{Kind: secret.Request, Network: peer.Network(info.Remote)}
+		r = r.WithContext(secret.For(With(r.Context(), info), asker))
 		rec := &recorder{ResponseWriter: w}
 		rec.Header().Set("X-Request-Id", info.ID)
 		defer func() {

@@ -2,16 +2,15 @@ package program
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,23 +20,24 @@ import (
 	"mqttwarden/broker"
 	"mqttwarden/registry"
 	"mqttwarden/registry/node"
-	"mqttwarden/registry/secret"
 )
 
 // app is the running program. Its parts start in an order and stop in reverse.
 type app struct {
-	log           *slog.Logger
-	logDropped    func() uint64 // lines
-	register      *node.Node
-	pace          Pace
-	certificate   *serverCertificate // of the TLS listeners, nil without any
-	reloads       reloads            // of the files of TLS
-	httpConns     *httpConns
-	broker        *broker.Broker
-	hook          *authhook.Hook
-	bodies        *adminapi.Bodies
-	listening     []endpoint
-	adminPassword secret.Text // made on the first start, else empty
+	log         *slog.Logger
+	logDropped  func() uint64 // lines
+	out         io.Writer     // where the first password is printed
+	keyMade     bool          // the master key is of this start
+	register    *node.Node
+	pace        Pace
+	certificate *serverCertificate // of the TLS listeners, nil without any
+	reloads     reloads            // of the files of TLS
+	web         []webListener
+	httpConns   *httpConns
+	broker      *broker.Broker
+	hook        *authhook.Hook
+	bodies      *adminapi.Bodies
+	listening   []endpoint
 
 	ping    seldom      // whether the store can be read and written
 	serving atomic.Bool // the broker takes connections
@@ -57,8 +57,11 @@ type stop struct {
 }
 
 // start starts every part. If one fails, those already started are stopped.
-func start(ctx context.Context, c config, pace Pace, log logTo) (_ *app, err error) {
-	a := &app{log: log.Logger, logDropped: log.writer.droppedLines, pace: pace, failed: make(chan error, 8)}
+//
+// Addresses are bound before anything is made, and what a first start makes for good
+// comes last: a start that fails leaves the first start to the next one.
+func start(ctx context.Context, c config, pace Pace, s streams, log logTo) (_ *app, err error) {
+	a := &app{log: log.Logger, logDropped: log.writer.droppedLines, out: s.out, pace: pace, failed: make(chan error, 8)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.shutdown(c.stopTimeout))
@@ -68,7 +71,7 @@ func start(ctx context.Context, c config, pace Pace, log logTo) (_ *app, err err
 	c.limits.divide(descriptorLimit(), a.log)
 	a.httpConns = newHTTPConns(c.limits.httpConnections, c.proxies)
 	for _, step := range []func(context.Context, config) error{
-		a.startRegister, a.startTLS, a.startBroker, a.startFollower, a.startAPI,
+		a.lockData, a.bindWeb, a.bindBroker, a.startRegister, a.startTLS, a.startBroker, a.startAPI, a.bootstrap,
 	} {
 		if err := step(ctx, c); err != nil {
 			return nil, err
@@ -109,7 +112,7 @@ func (a *app) background(name string, f func(context.Context)) {
 	})
 }
 
-func (a *app) startRegister(ctx context.Context, c config) error {
+func (a *app) lockData(_ context.Context, c config) error {
 	if err := os.MkdirAll(c.dataDir, 0o700); err != nil {
 		return err
 	}
@@ -118,13 +121,21 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 		return err
 	}
 	a.onStop("lock", func(context.Context) error { return lock.release() })
+	return nil
+}
+
+func (a *app) startRegister(ctx context.Context, c config) error {
 	anchorFile := watch(c.tlsClientCA) // looked at before it is read
 	anchors, err := readCertificates(c.tlsClientCA)
 	if err != nil {
 		return fmt.Errorf("tls-client-ca: %w", err)
 	}
-	cfg, err := nodeConfig(c.storeConfig, a.log)
+	keys, made, err := keysToServe(c.storeConfig, a.log)
 	if err != nil {
+		return err
+	}
+	cfg := nodeConfig(c.storeConfig, keys, a.log)
+	if cfg.Remembered, err = c.remembered(); err != nil {
 		return err
 	}
 	cfg.Redis, cfg.MaxStale, cfg.Poll = c.redis.Reveal(), c.maxStale, a.pace.Changes
@@ -136,52 +147,17 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 		return err
 	}
 	a.onStop("register", func(context.Context) error { return a.register.Close() })
+	a.keyMade = made
 	a.ping = seldom{question: a.register.Store.Ping, every: time.Second}
 	if c.tlsClientCA != "" {
 		a.reloads.add("tls-client-ca", anchorFile, func(ctx context.Context) error { return a.reloadAnchorFile(ctx, c.tlsClientCA) })
 	}
-	return a.bootstrap(ctx, c)
-}
-
-// bootstrap gives a new store its first user.
-func (a *app) bootstrap(ctx context.Context, c config) error {
-	given := c.adminPassword
-	if c.adminPasswordFile != "" {
-		b, err := os.ReadFile(c.adminPasswordFile)
-		if err != nil {
-			return fmt.Errorf("admin-password-file: %w", err)
-		}
-		given = secret.Text(strings.TrimRight(string(b), "\r\n"))
-	}
-	done, err := a.register.Service.Bootstrapped(ctx)
-	if err != nil {
-		return err
-	}
-	if done {
-		if given != "" {
-			a.log.Info("the admin password of the settings is not used: this is not the first start")
-		}
-		return nil
-	}
-	password := given
-	if given == "" {
-		made, err := secret.RandomPassword(rand.Reader)
-		if err != nil {
-			return err
-		}
-		password = secret.Text(made)
-	}
-	made, err := a.register.Service.Bootstrap(ctx, password.Reveal())
-	if err != nil {
-		return fmt.Errorf("admin-password: %w", err)
-	}
-	if made && given == "" {
-		a.adminPassword = password
-	}
 	return nil
 }
 
-func (a *app) startBroker(_ context.Context, c config) error {
+// bindBroker makes the broker, which listens, and takes no connection yet.
+func (a *app) bindBroker(_ context.Context, c config) error {
+	a.certificate = newServerCertificate(c)
 	listeners := a.mqttListeners(c)
 	var err error
 	a.broker, err = broker.New(broker.Config{
@@ -226,7 +202,16 @@ func (a *app) startBroker(_ context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	a.onStop("broker", a.broker.Shutdown)
+	a.onStop("listeners", a.broker.Shutdown)
+	for _, l := range listeners {
+		a.listening = append(a.listening, endpoint{l.Name, a.broker.Addr(l.Name)})
+	}
+	return nil
+}
+
+// startBroker lets clients in, once changes reach those that are.
+func (a *app) startBroker(ctx context.Context, c config) error {
+	a.onStop("broker", a.broker.Shutdown) // before the register closes
 	a.hook = authhook.New(authhook.Config{
 		SignIn: a.register.SignIn, TokenAlive: a.register.Service.TokenAlive,
 		Certificate: func(chain []*x509.Certificate) *registry.Certificate {
@@ -235,14 +220,6 @@ func (a *app) startBroker(_ context.Context, c config) error {
 		Sessions: a.broker,
 		Now:      time.Now,
 	})
-	for _, l := range listeners {
-		a.listening = append(a.listening, endpoint{l.Name, a.broker.Addr(l.Name)})
-	}
-	return nil
-}
-
-// startFollower lets changes reach the hook before the first client can come.
-func (a *app) startFollower(ctx context.Context, _ config) error {
 	if err := a.register.Start(ctx, a.hook); err != nil {
 		return err
 	}
@@ -281,20 +258,17 @@ func (a *app) startAPI(_ context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	if c.http != "" {
-		if err := a.serveHTTP("http", c.http, handler, nil); err != nil {
-			return err
+	for _, l := range a.web {
+		switch l.scheme {
+		case "http":
+			a.serveHTTP(l, handler, nil)
+		case "https":
+			a.serveHTTP(l, handler, a.httpsConfig(c))
+		case "metrics":
+			mux := http.NewServeMux()
+			mux.Handle("GET /metrics", metrics)
+			a.serveHTTP(l, mux, nil)
 		}
-	}
-	if c.https != "" {
-		if err := a.serveHTTP("https", c.https, handler, a.httpsConfig(c)); err != nil {
-			return err
-		}
-	}
-	if c.metrics != "" {
-		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", metrics)
-		return a.serveHTTP("metrics", c.metrics, mux, nil)
 	}
 	return nil
 }

@@ -34,17 +34,17 @@ type storeCommand interface {
 	store() *storeConfig
 }
 
-// onStore opens the store, runs f and closes the store.
+// onStore opens the store, which must be there, runs f and closes the store.
 func onStore(ctx context.Context, c storeCommand, given *settings.Reader, f func(*node.Node) error) error {
 	if err := given.ReadAll(c); err != nil {
 		return err
 	}
 	cfg := *c.store()
-	of, err := nodeConfig(cfg, slog.New(slog.DiscardHandler))
+	keys, err := keysOfStore(cfg)
 	if err != nil {
 		return err
 	}
-	n, err := openNode(ctx, of, cfg)
+	n, err := openNode(ctx, nodeConfig(cfg, keys, slog.New(slog.DiscardHandler)), cfg)
 	if err != nil {
 		return err
 	}

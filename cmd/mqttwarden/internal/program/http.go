@@ -14,14 +14,41 @@ import (
 	"mqttwarden/adminapi"
 )
 
-// serveHTTP listens on the address and serves h there until the program stops.
-func (a *app) serveHTTP(scheme, address string, h http.Handler, secure *tls.Config) error {
+// webListener is a bound address of HTTP.
+type webListener struct {
+	net.Listener
+	scheme string
+}
+
+// bindWeb listens where HTTP is to be served.
+func (a *app) bindWeb(ctx context.Context, c config) error {
 	var lc net.ListenConfig
-	ln, err := lc.Listen(context.Background(), "tcp", address)
-	if err != nil {
-		return fmt.Errorf("%s-addr: %w", scheme, err)
+	for _, l := range []struct{ scheme, address string }{{"http", c.http}, {"https", c.https}, {"metrics", c.metrics}} {
+		if l.address == "" {
+			continue
+		}
+		ln, err := lc.Listen(ctx, "tcp", l.address)
+		if err != nil {
+			return fmt.Errorf("%s-addr: %w", l.scheme, err)
+		}
+		a.onStop(l.scheme+" listener", func(context.Context) error { return closeOnce(ln) })
+		a.web = append(a.web, webListener{ln, l.scheme})
 	}
-	a.listening = append(a.listening, endpoint{scheme, ln.Addr()})
+	return nil
+}
+
+// closeOnce closes a listener, unless whoever served there did.
+func closeOnce(ln net.Listener) error {
+	if err := ln.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// serveHTTP serves h on the listener until the program stops.
+func (a *app) serveHTTP(l webListener, h http.Handler, secure *tls.Config) {
+	a.listening = append(a.listening, endpoint{l.scheme, l.Addr()})
+	ln := l.Listener
 	if secure != nil {
 		secure = secure.Clone()
 		secure.NextProtos = []string{"h2", "http/1.1"}
@@ -32,16 +59,15 @@ func (a *app) serveHTTP(scheme, address string, h http.Handler, secure *tls.Conf
 	srv.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("%s: %w", scheme, err)
+			a.failed <- fmt.Errorf("%s: %w", l.scheme, err)
 		}
 	}()
-	a.onStop(scheme, func(ctx context.Context) error {
+	a.onStop(l.scheme, func(ctx context.Context) error {
 		if err := srv.Shutdown(ctx); err != nil {
 			return errors.Join(err, srv.Close())
 		}
 		return nil
 	})
-	return nil
 }
 
 // ready says of each part that is needed whether it is ready. Redis is not among

@@ -24,6 +24,7 @@ func (a *app) chores() []chore {
 		{"forget registrations that ended", time.Minute, counted(r.Enrolment.Sweep)},
 		{"note when certificates were used", 10 * time.Minute, counted(r.PKI.RecordUses)},
 		{"forget uses of certificates that are gone", 24 * time.Hour, counted(r.PKI.SweepUses)},
+		{"bring the main file of the store up to date", a.pace.Store, r.Store.Checkpoint},
 		{"keep the certificate authority", 24 * time.Hour, func(ctx context.Context) error { _, err := r.PKI.KeepAuthority(ctx); return err }},
 	}
 	if len(a.reloads.parts) > 0 {
@@ -37,7 +38,7 @@ func (a *app) chores() []chore {
 
 // tidy does each chore at once and then in its time, until ctx ends.
 func (a *app) tidy(ctx context.Context) {
-	tick := time.NewTicker(min(time.Second, a.pace.Files))
+	tick := time.NewTicker(min(time.Second, a.pace.Files, a.pace.Store))
 	defer tick.Stop()
 	j := &janitor{chores: a.chores(), now: time.Now, log: a.log, due: make(map[string]time.Time)}
 	for {

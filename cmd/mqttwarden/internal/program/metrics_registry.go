@@ -18,6 +18,7 @@ func poolPart(snapshot func() secret.Stats) part[secret.Stats] {
 		gauge("mqttwarden_hash_waiting", "Sign-ins waiting for a hash.", func(s secret.Stats) float64 { return float64(s.Waiting) }),
 		counter("mqttwarden_hash_done_total", "Passwords hashed.", func(s secret.Stats) float64 { return float64(s.Done) }),
 		counter("mqttwarden_hash_refused_total", "Sign-ins refused because too many waited.", func(s secret.Stats) float64 { return float64(s.Refused) }),
+		counter("mqttwarden_hash_displaced_total", "Sign-ins among them that gave up their seat to another address.", func(s secret.Stats) float64 { return float64(s.Displaced) }),
 	}}
 }
 
@@ -32,13 +33,17 @@ func principalsPart(snapshot func() registry.PrincipalStats) part[registry.Princ
 
 // storeFigures tell of the store and of what is enforced of it.
 type storeFigures struct {
-	expiring float64 // certificates; not a number when it is not known
-	enforced uint64
-	refused  uint64 // registrations
+	expiring     float64 // certificates; not a number when it is not known
+	enforced     uint64
+	refused      uint64 // registrations
+	failedWrites uint64
 }
 
 func (a *app) storeFigures() storeFigures {
-	return storeFigures{expiring: a.expiring(), enforced: a.register.Follower.Enforced(), refused: a.register.Enrolment.Refused()}
+	return storeFigures{
+		expiring: a.expiring(), enforced: a.register.Follower.Enforced(),
+		refused: a.register.Enrolment.Refused(), failedWrites: a.register.Store.FailedWrites(),
+	}
 }
 
 func storePart(snapshot func() storeFigures) part[storeFigures] {
@@ -46,6 +51,7 @@ func storePart(snapshot func() storeFigures) part[storeFigures] {
 		gauge("mqttwarden_certificates_expiring", "Client certificates issued here that expire within 30 days and were not renewed.", func(s storeFigures) float64 { return s.expiring }),
 		gauge("mqttwarden_change_enforced", "Number of the last change that is enforced here.", func(s storeFigures) float64 { return float64(s.enforced) }),
 		counter("mqttwarden_registrations_refused_total", "Registrations refused because too many waited, in all or from one address.", func(s storeFigures) float64 { return float64(s.refused) }),
+		counter("mqttwarden_store_writes_failed_total", "Writes to the store that it could not take (full disk, locked), those of /readyz included.", func(s storeFigures) float64 { return float64(s.failedWrites) }),
 	}}
 }
 

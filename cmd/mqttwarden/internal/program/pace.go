@@ -6,7 +6,10 @@ import "time"
 type Pace struct {
 	Changes time.Duration // in the store, made by others
 	Files   time.Duration // of TLS, replaced by others
+	Store   time.Duration // written meanwhile, for its main file
 }
 
 // UsualPace is the pace at which the program runs, but in a test.
-func UsualPace() Pace { return Pace{Changes: 2 * time.Second, Files: 2 * time.Second} }
+func UsualPace() Pace {
+	return Pace{Changes: 2 * time.Second, Files: 2 * time.Second, Store: 5 * time.Second}
+}

@@ -30,12 +30,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams, given *settings.Reader, p
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
-	a, err := start(ctx, c.config, pace, log)
+	a, err := start(ctx, c.config, pace, s, log)
 	if err != nil {
 		return err
-	}
-	if a.adminPassword != "" {
-		_, err = fmt.Fprintf(s.out, "\n  First start: user %q, password %s\n  It is shown this once and written nowhere.\n", "admin", a.adminPassword.Reveal())
 	}
 	for _, l := range a.addresses() {
 		if err == nil {

@@ -1,8 +1,11 @@
 package program
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -38,6 +41,19 @@ func (c *dataConfig) section() settings.Section {
 	}}
 }
 
+// storeFile returns where the store is.
+func (c *dataConfig) storeFile() string { return filepath.Join(c.dataDir, "mqttwarden.db") }
+
+// storeThere reports whether there is a store. SQLite makes its file empty, and
+// writes to it when it is opened.
+func (c *dataConfig) storeThere() (bool, error) {
+	info, err := os.Stat(c.storeFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && info.Size() > 0, err
+}
+
 // logConfig is what is logged.
 type logConfig struct {
 	logLevel  slog.Level
@@ -62,6 +78,8 @@ func parseLevel(text string) (level slog.Level, ok bool) {
 type hashConfig struct {
 	hash      secret.Params
 	hashLimit int
+	hashQueue int
+	hashKept  bool // what is known to be right, over a restart
 }
 
 func (c *hashConfig) section() settings.Section {
@@ -70,6 +88,14 @@ func (c *hashConfig) section() settings.Section {
 		{Name: "time", Value: settings.Number(&c.hash.Time, 1, 64), Default: "2", Help: "Argon2id passes of a new password hash."},
 		{Name: "threads", Value: settings.Number(&c.hash.Threads, 1, 16), Default: "1", Help: "Argon2id lanes of a new password hash."},
 		{Name: "workers", Value: settings.Number(&c.hashLimit, 0, 1024), Default: "0", Help: "Passwords hashed at once; 0: half the cores."},
+		{
+			Name: "queue", Value: settings.Number(&c.hashQueue, 1, 65536), Default: "256",
+			Help: "Sign-ins that may wait for a hash: as many each under names that exist, under names that do not, over HTTP, and of registrations.",
+		},
+		{
+			Name: "remember", Value: settings.Switch(&c.hashKept), Default: "on",
+			Help: "Whether a stop writes down which sign-ins were right, sealed with the master key, so that the devices that come back need no hash each.",
+		},
 	}, Check: func(p *settings.Problems) {
 		if err := c.hash.Validate(); err != nil {
 			p.Add("hash-memory, hash-time, hash-threads", err.Error())

@@ -18,20 +18,13 @@ import (
 )
 
 // nodeConfig says what the register works with, as far as every command that
-// opens the store needs it. The master key is made if there is none yet.
-func nodeConfig(c storeConfig, log *slog.Logger) (node.Config, error) {
-	if err := os.MkdirAll(c.dataDir, 0o700); err != nil {
-		return node.Config{}, err
-	}
-	keys, err := masterKey(c.keyFile, log)
-	if err != nil {
-		return node.Config{}, err
-	}
+// opens the store needs it.
+func nodeConfig(c storeConfig, keys *secret.KeyRing, log *slog.Logger) node.Config {
 	return node.Config{
-		Database: filepath.Join(c.dataDir, "mqttwarden.db"), Keys: keys, Now: time.Now, Log: log,
-		Hash: c.hash, HashWorkers: c.hashLimit, Policy: registry.DefaultPasswordPolicy(),
+		Database: c.storeFile(), Keys: keys, Now: time.Now, Log: log,
+		Hash: c.hash, HashWorkers: c.hashLimit, HashQueue: c.hashQueue, Policy: registry.DefaultPasswordPolicy(),
 		CA: authorityConfig(c), CertificateLife: c.caLife, Enrolment: enrol.Settings{Overlap: c.caOverlap},
-	}, nil
+	}
 }
 
 // openNode opens the register.
@@ -43,6 +36,19 @@ func openNode(ctx context.Context, cfg node.Config, c storeConfig) (*node.Node, 
 	return n, err
 }
 
+// remembered returns the file that keeps over a stop which passwords were right, none if
+// that is off; then what an earlier stop wrote goes.
+func (c *storeConfig) remembered() (string, error) {
+	file := filepath.Join(c.dataDir, "signins.sealed")
+	if c.hashKept {
+		return file, nil
+	}
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return "", nil
+}
+
 // authorityConfig says what our own authority writes into certificates.
 func authorityConfig(c storeConfig) ca.Config {
 	cfg := ca.Config{Name: c.caName}
@@ -52,18 +58,40 @@ func authorityConfig(c storeConfig) ca.Config {
 	return cfg
 }
 
-// masterKey reads the master key, and makes one where none is.
-func masterKey(path string, log *slog.Logger) (*secret.KeyRing, error) {
-	keys, err := secret.LoadKeyRing(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return keys, err
+// keysOfStore returns the master key of a store that is there: only serve makes one.
+func keysOfStore(c storeConfig) (*secret.KeyRing, error) {
+	switch there, err := c.storeThere(); {
+	case err != nil:
+		return nil, err
+	case !there:
+		return nil, fmt.Errorf("data-dir: no store in %s: `mqttwarden serve` makes one", c.dataDir)
 	}
-	keys, err = secret.CreateKeyFile(path)
-	if errors.Is(err, fs.ErrExist) { // another start made it meanwhile
-		return secret.LoadKeyRing(path)
-	}
-	if err == nil {
-		log.Info("master key made: keep a copy of this file, the store can't be read without it", "file", path)
+	keys, err := secret.LoadKeyRing(c.keyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("master-key-file: %s is missing, and what is secret in %s opens with no other: put the original back", c.keyFile, c.storeFile())
 	}
 	return keys, err
+}
+
+// keysToServe returns the master key, and makes one where there is no store that
+// needs another.
+func keysToServe(c storeConfig, log *slog.Logger) (keys *secret.KeyRing, made bool, err error) {
+	there, err := c.storeThere()
+	if err != nil {
+		return nil, false, err
+	}
+	if there {
+		keys, err = keysOfStore(c)
+		return keys, false, err
+	}
+	keys, err = secret.LoadKeyRing(c.keyFile)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return keys, false, err
+	}
+	keys, err = secret.CreateKeyFile(c.keyFile)
+	if err != nil {
+		return nil, false, err
+	}
+	log.Info("master key made: keep a copy of this file, the store can't be read without it", "file", c.keyFile)
+	return keys, true, nil
 }

@@ -31,21 +31,30 @@ const (
 
 // startTLS makes ready the certificate of the TLS listeners.
 func (a *app) startTLS(ctx context.Context, c config) error {
-	if c.mqtts == "" && c.wss == "" && c.https == "" {
+	if a.certificate == nil {
 		return nil
 	}
-	a.certificate = &serverCertificate{
-		certFile: c.tlsCert, keyFile: c.tlsKey,
-		issuer: a.register.PKI.Issuer(), hosts: listenerHosts(c),
+	a.certificate.issuer = a.register.PKI.Issuer()
+	if !a.certificate.made {
+		a.reloads.add("tls-cert, tls-key", watch(c.tlsCert, c.tlsKey), a.certificate.renew)
 	}
-	if c.tlsCert == "" {
-		a.certificate.certFile = filepath.Join(c.dataDir, "server.crt")
-		a.certificate.keyFile = filepath.Join(c.dataDir, "server.key")
-		a.certificate.made = true
-		return a.certificate.renew(ctx)
-	}
-	a.reloads.add("tls-cert, tls-key", watch(c.tlsCert, c.tlsKey), a.certificate.renew)
 	return a.certificate.renew(ctx)
+}
+
+// newServerCertificate returns the certificate of the TLS listeners, nil without any.
+// There is none to show before startTLS.
+func newServerCertificate(c config) *serverCertificate {
+	switch {
+	case c.mqtts == "" && c.wss == "" && c.https == "":
+		return nil
+	case c.tlsCert != "":
+		return &serverCertificate{certFile: c.tlsCert, keyFile: c.tlsKey}
+	default:
+		return &serverCertificate{
+			certFile: filepath.Join(c.dataDir, "server.crt"), keyFile: filepath.Join(c.dataDir, "server.key"),
+			made: true, hosts: listenerHosts(c),
+		}
+	}
 }
 
 // mqttListeners returns what the broker listens on. A listener has the name of

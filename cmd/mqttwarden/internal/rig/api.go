@@ -3,13 +3,13 @@ package rig
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Object is a JSON object.
@@ -180,20 +180,12 @@ func (p *Program) Metric(name string) float64 {
 // Reaches waits for a metric to have a value: what it counts happens by itself.
 func (p *Program) Reaches(name string, want float64) {
 	p.TB.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(Patience)
-	for {
-		got := p.Metric(name)
-		if got == want {
-			return
+	Eventually(p.TB, func() error {
+		if got := p.Metric(name); got != want {
+			return fmt.Errorf("%s stays at %v, want %v", name, got, want)
 		}
-		select {
-		case <-tick.C:
-		case <-late:
-			p.TB.Fatalf("%s stays at %v, want %v", name, got, want)
-		}
-	}
+		return nil
+	})
 }
 
 // Decode reads the body of an answer into v.
