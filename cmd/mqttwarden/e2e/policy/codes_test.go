@@ -1,14 +1,11 @@
 package policy
 
 import (
-	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	_ "modernc.org/sqlite"
@@ -78,42 +75,55 @@ func TestStoreThatCannotBeAsked(t *testing.T) {
 }
 
 func TestFullHashPoolIsBusyNotWrong(t *testing.T) {
-	p := rig.Launch(t, "--hash-memory", "8192", "--hash-time", "64", "--hash-workers", "1")
-	const flood = 300 // one is hashed, 256 may wait
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	refused := make(chan struct{}, flood)
-	var logins sync.WaitGroup
-	defer logins.Wait()
-	defer cancel()
-	for i := range flood {
-		logins.Go(func() {
-			req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.URLs["http"]+"/api/login",
-				strings.NewReader(fmt.Sprintf(`{"username":"nobody-%d","password":"guess"}`, i)))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			req.Header.Set("Content-Type", "application/json")
-			res, err := p.Client.Do(req)
-			if err != nil {
-				if !errors.Is(err, context.Canceled) {
-					t.Error(err)
-				}
-				return
-			}
-			_ = res.Body.Close()
-			if res.StatusCode == http.StatusServiceUnavailable {
-				if res.Header.Get("Retry-After") == "" {
-					t.Error("no Retry-After")
-				}
-				refused <- struct{}{}
-			}
-		})
-	}
-	<-refused // from here on the pool is full, for as long as one hash takes
+	p := rig.Launch(t, "--hash-memory", "8192", "--hash-time", "64", "--hash-workers", "1", "--hash-queue", "1")
+	const flood = 6 // of which one is hashed and one may wait
 	for _, version := range []byte{5, 4} {
-		want := map[byte]byte{5: rig.ServerBusy, 4: 3}[version]
-		rig.WantCode(t, fmt.Sprintf("CONNECT by version %d", version), p.Dial(version).Connect(rig.As("nobody", "n")).ReasonCode, want)
+		busy := map[byte]byte{5: rig.ServerBusy, 4: 3}[version]
+		wrong := map[byte]byte{5: rig.BadCredentials, 4: 4}[version]
+		codes := make(chan byte, flood)
+		for i := range flood {
+			cl := p.Dial(version)
+			go func() { codes <- cl.Connect(rig.As(fmt.Sprint("nobody-", i), "n")).ReasonCode }()
+		}
+		refused := 0
+		for range flood {
+			switch code := <-codes; code {
+			case busy:
+				refused++
+			case wrong:
+			default:
+				t.Errorf("CONNECT by version %d: %#02x", version, code)
+			}
+		}
+		if refused == 0 {
+			t.Errorf("version %d: nobody was refused as %#02x", version, busy)
+		}
+	}
+	answers := make(chan *http.Response, flood)
+	for i := range flood {
+		go func() {
+			res, err := p.Client.Post("http://"+p.URLs["http"]+"/api/login", "application/json",
+				strings.NewReader(fmt.Sprintf(`{"username":"nobody-%d","password":"guess"}`, i)))
+			if err == nil {
+				_ = res.Body.Close()
+			}
+			answers <- res
+		}()
+	}
+	refused := 0
+	for range flood {
+		switch res := <-answers; {
+		case res == nil:
+			t.Error("a login was not answered")
+		case res.StatusCode == http.StatusServiceUnavailable:
+			if refused++; res.Header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+		case res.StatusCode != http.StatusUnauthorized:
+			t.Errorf("login: %d", res.StatusCode)
+		}
+	}
+	if refused == 0 {
+		t.Error("no login was refused as 503")
 	}
 }

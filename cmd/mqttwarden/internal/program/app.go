@@ -37,6 +37,8 @@ type app struct {
 	broker      *broker.Broker
 	hook        *authhook.Hook
 	bodies      *adminapi.Bodies
+	api         http.Handler
+	figures     http.Handler // the metrics
 	listening   []endpoint
 
 	ping    seldom      // whether the store can be read and written
@@ -59,7 +61,8 @@ type stop struct {
 // start starts every part. If one fails, those already started are stopped.
 //
 // Addresses are bound before anything is made, and what a first start makes for good
-// comes last: a start that fails leaves the first start to the next one.
+// comes before anybody is answered and after all that can fail: a start that fails
+// leaves the first start to the next one.
 func start(ctx context.Context, c config, pace Pace, s streams, log logTo) (_ *app, err error) {
 	a := &app{log: log.Logger, logDropped: log.writer.droppedLines, out: s.out, pace: pace, failed: make(chan error, 8)}
 	defer func() {
@@ -71,7 +74,7 @@ func start(ctx context.Context, c config, pace Pace, s streams, log logTo) (_ *a
 	c.limits.divide(descriptorLimit(), a.log)
 	a.httpConns = newHTTPConns(c.limits.httpConnections, c.proxies)
 	for _, step := range []func(context.Context, config) error{
-		a.lockData, a.bindWeb, a.bindBroker, a.startRegister, a.startTLS, a.startBroker, a.startAPI, a.bootstrap,
+		a.lockData, a.bindWeb, a.bindBroker, a.startRegister, a.startTLS, a.startBroker, a.makeAPI, a.bootstrap, a.serveWeb,
 	} {
 		if err := step(ctx, c); err != nil {
 			return nil, err
@@ -242,12 +245,12 @@ func (a *app) reloadAnchorFile(ctx context.Context, path string) error {
 	return a.register.UseAnchorFiles(ctx, certs)
 }
 
-func (a *app) startAPI(_ context.Context, c config) error {
+func (a *app) makeAPI(_ context.Context, c config) (err error) {
 	a.bodies = adminapi.NewBodies(c.api.bodies)
-	metrics := a.metrics()
-	handler, err := adminapi.New(adminapi.Config{
+	a.figures = a.metrics()
+	a.api, err = adminapi.New(adminapi.Config{
 		Service: a.register.Service, Registrations: a.register.Enrolment, Certificates: a.register.PKI,
-		SignIn: a.register.SignIn, Follower: a.register.Follower, LastChange: a.register.Store.LastChange, Ready: a.ready, Metrics: metrics,
+		SignIn: a.register.SignIn, Follower: a.register.Follower, LastChange: a.register.Store.LastChange, Ready: a.ready, Metrics: a.figures,
 		Retained: retained{a.broker},
 		Certificate: func(s *tls.ConnectionState) *registry.Certificate {
 			return a.register.PKI.Trust().Certificate(s.PeerCertificates, c.tlsClientName)
@@ -255,18 +258,20 @@ func (a *app) startAPI(_ context.Context, c config) error {
 		TrustedProxies: c.proxies, AllowQueryToken: c.queryToken, MaxBody: c.api.body, Bodies: a.bodies,
 		Now: time.Now, Log: a.log, Version: version,
 	})
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// serveWeb has the HTTP listeners, which are bound, answer.
+func (a *app) serveWeb(_ context.Context, c config) error {
 	for _, l := range a.web {
 		switch l.scheme {
 		case "http":
-			a.serveHTTP(l, handler, nil)
+			a.serveHTTP(l, a.api, nil)
 		case "https":
-			a.serveHTTP(l, handler, a.httpsConfig(c))
+			a.serveHTTP(l, a.api, a.httpsConfig(c))
 		case "metrics":
 			mux := http.NewServeMux()
-			mux.Handle("GET /metrics", metrics)
+			mux.Handle("GET /metrics", a.figures)
 			a.serveHTTP(l, mux, nil)
 		}
 	}
