@@ -100,7 +100,7 @@ func TestSessionOfAnotherCertificateInheritsOnlyWhatItMayRead(t *testing.T) {
 	var sums []registry.Fingerprint
 	var certs []*tls.Certificate
 	for _, cn := range []string{"gw1", "gw2"} {
-		p := certificate(t, cn, false)
+		p := certificate(t, cn, true)
 		certs = append(certs, p)
 		sums = append(sums, registry.Fingerprint{SHA256: fingerprint(p.Leaf)})
 	}

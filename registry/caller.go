@@ -13,7 +13,10 @@ type Caller struct {
 	Username string
 	Door     string // "api", "console", "cli", "start"
 	Remote   netip.Addr
-	system   bool
+	// Certificate is what the caller has shown in the TLS handshake of the
+	// connection that the request came by, whoever signed in. Nil: nothing.
+	Certificate *Certificate
+	system      bool
 }
 
 // System is the program itself, or whoever holds its files: it may do all.

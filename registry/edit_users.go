@@ -24,10 +24,8 @@ func (e *Edit) CreateUser(ctx context.Context, spec UserSpec, password PasswordH
 	if err := bindPrivateRoles(ctx, e.tx, u.ID, u.Roles); err != nil {
 		return User{}, err
 	}
-	for _, f := range u.Fingerprints {
-		if err := mayRegister(ctx, e.tx, u.ID, f.SHA256); err != nil {
-			return User{}, err
-		}
+	if err := e.changeCertificates(ctx, &User{}, &u); err != nil {
+		return User{}, err
 	}
 	if err := e.tx.CreateUser(ctx, u); err != nil {
 		return User{}, err
@@ -118,6 +116,9 @@ func (e *Edit) checkAmended(ctx context.Context, before, u *User) error {
 			return err
 		}
 	}
+	if err := e.changeCertificates(ctx, before, u); err != nil {
+		return err
+	}
 	roles, err := keepPrivateRole(ctx, e.tx, before, u.Roles)
 	u.Roles = roles
 	return err
@@ -155,6 +156,9 @@ func (e *Edit) DeleteUser(ctx context.Context, id UserID) error {
 		return err
 	}
 	if err := e.tx.RevokeIssuedOf(ctx, id, e.now, ca.CessationOfOperation); err != nil {
+		return err
+	}
+	if err := e.changeCertificates(ctx, &u, &User{ID: id, Pinned: true}); err != nil {
 		return err
 	}
 	if err := e.tx.DeleteUser(ctx, id); err != nil {
@@ -238,23 +242,6 @@ func bindPrivateRoles(ctx context.Context, tx Reader, id UserID, roles []RoleID)
 		if slices.ContainsFunc(holders, func(h UserID) bool { return h != id }) {
 			return Errorf(Conflict, FieldRoles, "role %s is not shared and another user has it", rid)
 		}
-	}
-	return nil
-}
-
-// mayRegister returns Conflict for a certificate of our own authority that is
-// revoked or another user's: no fingerprint brings it back.
-func mayRegister(ctx context.Context, tx IssuedReader, id UserID, fp string) error {
-	c, err := tx.IssuedByFingerprint(ctx, fp)
-	switch {
-	case errors.Is(err, NotFound):
-		return nil
-	case err != nil:
-		return err
-	case !c.Revoked.IsZero():
-		return Errorf(Conflict, FieldFingerprint, "is that of a certificate that was revoked")
-	case c.User != id:
-		return Errorf(Conflict, FieldFingerprint, "is that of a certificate that was issued to another user")
 	}
 	return nil
 }

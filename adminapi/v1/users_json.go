@@ -48,6 +48,7 @@ type userJSON struct {
 	GrantTypes           []grantTypeJSON   `json:"grantTypes"`
 	Tokens               []tokenJSON       `json:"tokens,omitzero" doc:"Only where one user is asked for, not in lists."`
 	Certificates         []certificateJSON `json:"certificates"`
+	CertificatesPinned   bool              `json:"certificatesPinned" doc:"true: of client certificates only registered ones sign it in, even while there are none."`
 	Roles                []string          `json:"roles" doc:"The ids of its roles."`
 	Permissions          []permissionJSON  `json:"permissions,omitzero" doc:"Its own, beside those of its roles. Only where one user is asked for, not in lists."`
 	EnforceMFAEnrollment bool              `json:"enforceMFAEnrollment"`
@@ -74,14 +75,15 @@ type newUserJSON struct {
 
 // userChangeJSON is what changes of a user. What is missing stays.
 type userChangeJSON struct {
-	Username          *string         `json:"username,omitempty" minLength:"3" maxLength:"255" example:"gateway-7"`
-	Password          *string         `json:"password,omitempty" minLength:"1" maxLength:"1024" writeOnly:"true" doc:"A new password. Sessions that were opened with the old one end."`
-	IsActive          *bool           `json:"isActive,omitempty" doc:"false: it signs in nowhere, and its sessions end."`
-	MQTTPublishPrefix *string         `json:"mqttPublishPrefix,omitempty" maxLength:"512" example:"site1/"`
-	ClientIDs         []string        `json:"clientIds,omitempty" maxItems:"64" doc:"The MQTT client ids it may use; []: any."`
-	IdentityProvider  *string         `json:"identityProvider,omitempty" enum:"local,ldap,msentraid" doc:"Another one drops the password and ends tokens and sessions."`
-	GrantTypes        []grantTypeJSON `json:"grantTypes,omitempty" maxItems:"4" doc:"How it may sign in; []: not at all."`
-	Roles             []string        `json:"roles,omitempty" maxItems:"256" doc:"The ids of all its roles. Its private role stays."`
+	Username           *string         `json:"username,omitempty" minLength:"3" maxLength:"255" example:"gateway-7"`
+	Password           *string         `json:"password,omitempty" minLength:"1" maxLength:"1024" writeOnly:"true" doc:"A new password. Sessions that were opened with the old one end."`
+	IsActive           *bool           `json:"isActive,omitempty" doc:"false: it signs in nowhere, and its sessions end."`
+	MQTTPublishPrefix  *string         `json:"mqttPublishPrefix,omitempty" maxLength:"512" example:"site1/"`
+	ClientIDs          []string        `json:"clientIds,omitempty" maxItems:"64" doc:"The MQTT client ids it may use; []: any."`
+	IdentityProvider   *string         `json:"identityProvider,omitempty" enum:"local,ldap,msentraid" doc:"Another one drops the password and ends tokens and sessions."`
+	GrantTypes         []grantTypeJSON `json:"grantTypes,omitempty" maxItems:"4" doc:"How it may sign in; []: not at all."`
+	Roles              []string        `json:"roles,omitempty" maxItems:"256" doc:"The ids of all its roles. Its private role stays."`
+	CertificatesPinned *bool           `json:"certificatesPinned,omitempty" doc:"false: a certificate of a trusted CA with its name signs it in again. Not while one is registered, and not for oneself."`
 	// DisableMFA is accepted because clients send it.
 	DisableMFA           bool  `json:"disableMfa,omitempty" doc:"Without effect: no user is enrolled in MFA."`
 	EnforceMFAEnrollment *bool `json:"enforceMFAEnrollment,omitempty"`
@@ -103,6 +105,7 @@ func showUser(u registry.User) userJSON {
 		Certificates: each(u.Fingerprints, func(f registry.Fingerprint) certificateJSON {
 			return certificateJSON{Fingerprint: f.SHA256, CreatedAt: wire.Time{Time: f.Created}, ExpiresAt: wire.TimeOrNull(f.Expires)}
 		}),
+		CertificatesPinned:   u.Pinned,
 		Roles:                each(u.Roles, func(id registry.RoleID) string { return string(id) }),
 		EnforceMFAEnrollment: u.EnforceMFA,
 		CreatedAt:            wire.Time{Time: u.Created},
@@ -152,6 +155,7 @@ func (c *userChangeJSON) update() registry.UserUpdate {
 		Active:        c.IsActive,
 		PublishPrefix: c.MQTTPublishPrefix,
 		EnforceMFA:    c.EnforceMFAEnrollment,
+		Pinned:        c.CertificatesPinned,
 	}
 	if c.ClientIDs != nil {
 		upd.ClientIDs = &c.ClientIDs

@@ -91,30 +91,27 @@ func (a *Anchors) Certificate(peer []*x509.Certificate, m Mapping) *registry.Cer
 	}
 	leaf := peer[0]
 	c := &registry.Certificate{
-		SHA256: ca.Fingerprint(leaf), CommonName: NameFromCertificate(leaf, m),
+		SHA256: ca.Fingerprint(leaf), CommonName: NameFromCertificate(leaf, m), Own: a.isOwn(leaf),
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
 	}
-	chain := a.trustedChain(peer)
-	if chain == nil {
+	if c.Own {
 		return c
 	}
-	c.Trusted, c.Anchor = true, ca.Fingerprint(chain[len(chain)-1])
-	for _, above := range chain[1:] {
-		if above.NotAfter.Before(c.NotAfter) {
-			c.NotAfter = above.NotAfter
-		}
+	if chains := a.trustedChains(peer); len(chains) > 0 {
+		c.Trusted, c.Paths, c.NotAfter = true, paths(chains), lastEnd(chains)
 	}
 	return c
 }
 
-// trustedChain returns a chain from the first of peer to an anchor (RFC 5280
-// section 6), nil if there is none or if our own authority issued it.
-func (a *Anchors) trustedChain(peer []*x509.Certificate) []*x509.Certificate {
-	leaf := peer[0]
-	if a.cfg.Own != nil && slices.ContainsFunc(a.cfg.Own(), func(own *x509.Certificate) bool { return signedBy(leaf, own) }) {
-		return nil
-	}
-	between := x509.NewCertPool()
+// isOwn reports whether our own authority issued a certificate.
+func (a *Anchors) isOwn(leaf *x509.Certificate) bool {
+	return a.cfg.Own != nil && slices.ContainsFunc(a.cfg.Own(), func(own *x509.Certificate) bool { return signedBy(leaf, own) })
+}
+
+// trustedChains returns the chains from the first of peer to an anchor (RFC 5280
+// section 6).
+func (a *Anchors) trustedChains(peer []*x509.Certificate) [][]*x509.Certificate {
+	leaf, between := peer[0], x509.NewCertPool()
 	for _, c := range peer[1:] {
 		between.AddCert(c)
 	}
@@ -125,12 +122,9 @@ func (a *Anchors) trustedChain(peer []*x509.Certificate) []*x509.Certificate {
 	if err != nil {
 		return nil
 	}
-	for _, chain := range chains {
-		if len(chain) > 1 { // an anchor is not a client itself
-			return chain
-		}
-	}
-	return nil
+	return slices.DeleteFunc(chains, func(chain []*x509.Certificate) bool {
+		return len(chain) == 1 // an anchor is not a client itself
+	})
 }
 
 func signedBy(c, issuer *x509.Certificate) bool {
