@@ -21,6 +21,9 @@ func (e *Edit) CreateUser(ctx context.Context, spec UserSpec, password PasswordH
 	if err := e.refuseSystemName(u.Username); err != nil {
 		return User{}, err
 	}
+	if err := e.mayGivePrefix(u.PublishPrefix); err != nil {
+		return User{}, err
+	}
 	if err := bindPrivateRoles(ctx, e.tx, u.ID, u.Roles); err != nil {
 		return User{}, err
 	}
@@ -35,7 +38,7 @@ func (e *Edit) CreateUser(ctx context.Context, spec UserSpec, password PasswordH
 			return User{}, err
 		}
 	}
-	given, err := e.grantsOf(ctx, u.ID)
+	given, err := e.rightsOf(ctx, &u)
 	if err != nil {
 		return User{}, err
 	}
@@ -77,7 +80,7 @@ func (e *Edit) AmendUser(ctx context.Context, id UserID, action Action, f func(*
 	if err != nil {
 		return User{}, err
 	}
-	had, err := e.grantsOf(ctx, id)
+	had, err := e.rightsOf(ctx, &before)
 	if err != nil {
 		return User{}, err
 	}
@@ -96,7 +99,11 @@ func (e *Edit) AmendUser(ctx context.Context, id UserID, action Action, f func(*
 			return User{}, err
 		}
 	}
-	if err := e.mayAmend(ctx, &before, &u, had); err != nil {
+	has, err := e.rightsOf(ctx, &u)
+	if err != nil {
+		return User{}, err
+	}
+	if err := e.requireMayReplace(id, had, has); err != nil {
 		return User{}, err
 	}
 	e.risk(&before)
@@ -116,25 +123,20 @@ func (e *Edit) checkAmended(ctx context.Context, before, u *User) error {
 			return err
 		}
 	}
+	if u.PublishPrefix != before.PublishPrefix {
+		if err := e.mayGivePrefix(u.PublishPrefix); err != nil {
+			return err
+		}
+	}
+	if err := e.mayTakeClientIDs(before, u); err != nil {
+		return err
+	}
 	if err := e.changeCertificates(ctx, before, u); err != nil {
 		return err
 	}
 	roles, err := keepPrivateRole(ctx, e.tx, before, u.Roles)
 	u.Roles = roles
 	return err
-}
-
-// mayAmend judges whether the caller may turn the one into the other, which is
-// stored already.
-func (e *Edit) mayAmend(ctx context.Context, before, u *User, had []acl.Grant) error {
-	has := had
-	if !slices.Equal(before.Roles, u.Roles) {
-		var err error
-		if has, err = e.grantsOf(ctx, u.ID); err != nil {
-			return err
-		}
-	}
-	return e.requireMayReplace(u.ID, had, has)
 }
 
 // DeleteUser removes a user and revokes the certificates that we issued to it. It
@@ -148,7 +150,7 @@ func (e *Edit) DeleteUser(ctx context.Context, id UserID) error {
 	if e.isSelf(id) {
 		return Errorf(Conflict, "", "one's own user can't be deleted")
 	}
-	has, err := e.grantsOf(ctx, id)
+	has, err := e.rightsOf(ctx, &u)
 	if err != nil {
 		return err
 	}
@@ -178,7 +180,7 @@ func (e *Edit) RequireMayChange(ctx context.Context, id UserID) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	has, err := e.grantsOf(ctx, id)
+	has, err := e.rightsOf(ctx, &u)
 	if err != nil {
 		return User{}, err
 	}
