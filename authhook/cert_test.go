@@ -177,3 +177,24 @@ func TestCertificates(t *testing.T) {
 		})
 	}
 }
+
+// TestACertificateOfAnotherUserBesideAPassword is A14 over MQTT.
+func TestACertificateOfAnotherUserBesideAPassword(t *testing.T) {
+	r := newRig(t, nil)
+	r.user("bob")
+	r.user("mallory")
+	for _, tt := range []struct {
+		name string
+		cert *tls.Certificate
+		want byte
+	}{
+		{"it names another user", certificate(t, "bob", true), 0x87},
+		{"it names nobody", certificate(t, "stranger", true), 0},
+		{"nobody vouches for it", certificate(t, "bob", false), 0},
+		{"it names the same user", certificate(t, "mallory", true), 0},
+	} {
+		if ack := r.dialTLS(tt.cert).Connect(as("mallory", "c")); ack.ReasonCode != tt.want {
+			t.Errorf("%s: CONNACK %#02x, want %#02x", tt.name, ack.ReasonCode, tt.want)
+		}
+	}
+}

@@ -219,10 +219,10 @@ func (s *SignIn) ownerOf(ctx context.Context, c *Certificate) (*Subject, error) 
 // namedBy returns the user whose name is in c, nil if there is none or if nobody
 // vouches for the name.
 func (s *SignIn) namedBy(ctx context.Context, c *Certificate) (*Subject, error) {
-	if !c.Own && !s.trusted(c) || ValidateUsername(c.CommonName) != nil {
-		return nil, nil
+	if vouched := c.Own || s.trusted(c); vouched && ValidateUsername(c.CommonName) == nil {
+		return present(s.cfg.Principals.ByName(ctx, c.CommonName))
 	}
-	return present(s.cfg.Principals.ByName(ctx, c.CommonName))
+	return nil, nil
 }
 
 // present returns a subject that was looked for, nil if there is none.
