@@ -100,7 +100,7 @@ func TestSessionOfAnotherCertificateInheritsOnlyWhatItMayRead(t *testing.T) {
 	var sums []registry.Fingerprint
 	var certs []*tls.Certificate
 	for _, cn := range []string{"gw1", "gw2"} {
-		p := certificate(t, cn, false)
+		p := certificate(t, cn, true)
 		certs = append(certs, p)
 		sums = append(sums, registry.Fingerprint{SHA256: fingerprint(p.Leaf)})
 	}
@@ -175,5 +175,26 @@ func TestCertificates(t *testing.T) {
 				r.signedInAs(c, tt.as)
 			}
 		})
+	}
+}
+
+// TestACertificateOfAnotherUserBesideAPassword is A14 over MQTT.
+func TestACertificateOfAnotherUserBesideAPassword(t *testing.T) {
+	r := newRig(t, nil)
+	r.user("bob")
+	r.user("mallory")
+	for _, tt := range []struct {
+		name string
+		cert *tls.Certificate
+		want byte
+	}{
+		{"it names another user", certificate(t, "bob", true), 0x87},
+		{"it names nobody", certificate(t, "stranger", true), 0},
+		{"nobody vouches for it", certificate(t, "bob", false), 0},
+		{"it names the same user", certificate(t, "mallory", true), 0},
+	} {
+		if ack := r.dialTLS(tt.cert).Connect(as("mallory", "c")); ack.ReasonCode != tt.want {
+			t.Errorf("%s: CONNACK %#02x, want %#02x", tt.name, ack.ReasonCode, tt.want)
+		}
 	}
 }

@@ -52,7 +52,7 @@ func (l *Login) rights() *rights {
 	r := &rights{principal: p}
 	if p != nil {
 		r.policy = p.Policy
-		r.names = p.Policy.Names(l.clientID, l.proof.CommonName)
+		r.names = p.Policy.Names(l.clientID, l.proof.CertificateName())
 	}
 	l.current.Store(r)
 	return r
@@ -81,12 +81,10 @@ func (l *Login) MayRead(name string) bool {
 // user may take that up with a new one, and a token that has ended may have been
 // forgotten.
 func (l *Login) Check(ctx context.Context, stored bool) error {
+	l.current.Store(&rights{}) // who vouches for the name in its certificate may have changed
 	now, user := l.hook.cfg.Now(), l.subject.Principal()
-	pf, ended := l.proof, stored && l.proof.Expired(now)
-	if ended {
-		pf.Expires = time.Time{}
-	}
-	if !pf.Holds(user, now) {
+	pf, ended := &l.proof, l.proof.Ended(l.subject.Principal(), now)
+	if !pf.Rests(user, now) || ended && !stored {
 		return refused(registry.Errorf(registry.Unauthenticated, "", "credentials no longer valid"))
 	}
 	if !user.Policy.MayUseClientID(l.clientID) {

@@ -71,7 +71,8 @@ func (r *recaller) Recall(_ context.Context, _ registry.UserID, proof registry.P
 // No field is zero: a zero comes back even if it is forgotten.
 func TestNothingIsForgottenOfAProof(t *testing.T) {
 	want := registry.Proof{
-		Username: "alice", PasswordSet: time.Unix(1, 5).UTC(), Certificate: "ab", CommonName: "cn", Trusted: true, Anchor: "cd",
+		Username: "alice", PasswordSet: time.Unix(1, 5).UTC(), Certificate: "ab", CommonName: "cn", Trusted: true,
+		Own: true, CertificateEnds: time.Unix(2, 0).UTC(), Paths: []registry.TrustPath{{Anchor: "cd", NotAfter: time.Unix(3, 0).UTC()}},
 		Token: "t1", Expires: time.Unix(2, 7).UTC(),
 	}
 	r := new(recaller)

@@ -14,21 +14,34 @@ import (
 type proof struct {
 	Username    string    `json:"username"`
 	PasswordSet time.Time `json:"passwordSet,omitzero"`
-	Certificate string    `json:"certificate,omitempty"`
-	CommonName  string    `json:"commonName,omitempty"`
-	Trusted     bool      `json:"trusted,omitempty"`
-	Anchor      string    `json:"anchor,omitempty"`
 	Token       string    `json:"token,omitempty"`
 	Expires     time.Time `json:"expires,omitzero"`
+
+	Certificate     string      `json:"certificate,omitempty"`
+	CertificateEnds time.Time   `json:"certificateEnds,omitzero"`
+	CommonName      string      `json:"commonName,omitempty"`
+	Own             bool        `json:"own,omitempty"`
+	Trusted         bool        `json:"trusted,omitempty"`
+	Paths           []trustPath `json:"paths,omitempty"`
+}
+
+// trustPath is a registry.TrustPath.
+type trustPath struct {
+	Anchor   string    `json:"anchor"`
+	NotAfter time.Time `json:"notAfter"`
 }
 
 // Proof returns what Recall needs of the login after a restart.
 func (l *Login) Proof() []byte {
 	p := &l.proof
-	b, err := json.Marshal(proof{
-		Username: p.Username, PasswordSet: p.PasswordSet, Certificate: p.Certificate, CommonName: p.CommonName,
-		Trusted: p.Trusted, Anchor: p.Anchor, Token: string(p.Token), Expires: p.Expires,
-	})
+	w := proof{
+		Username: p.Username, PasswordSet: p.PasswordSet, Token: string(p.Token), Expires: p.Expires,
+		Certificate: p.Certificate, CertificateEnds: p.CertificateEnds, CommonName: p.CommonName, Own: p.Own, Trusted: p.Trusted,
+	}
+	for _, path := range p.Paths {
+		w.Paths = append(w.Paths, trustPath(path))
+	}
+	b, err := json.Marshal(w)
 	if err != nil {
 		panic(err) // it has nothing that could fail
 	}
@@ -43,10 +56,7 @@ func (h *Hook) Recall(ctx context.Context, clientID, user string, written []byte
 	if err := json.Unmarshal(written, &p); err != nil {
 		return nil, refused(registry.Errorf(registry.Unauthenticated, "", "proof can't be read"))
 	}
-	login, err := h.cfg.SignIn.Recall(ctx, registry.UserID(user), registry.Proof{
-		Username: p.Username, PasswordSet: p.PasswordSet, Certificate: p.Certificate, CommonName: p.CommonName,
-		Trusted: p.Trusted, Anchor: p.Anchor, Token: registry.TokenID(p.Token), Expires: p.Expires,
-	})
+	login, err := h.cfg.SignIn.Recall(ctx, registry.UserID(user), p.proof())
 	switch {
 	case errors.Is(err, registry.NotFound):
 		return nil, refused(registry.Errorf(registry.Unauthenticated, "", "no such user"))
@@ -55,4 +65,15 @@ func (h *Hook) Recall(ctx context.Context, clientID, user string, written []byte
 	default:
 		return h.login(clientID, login), nil
 	}
+}
+
+func (p *proof) proof() registry.Proof {
+	pf := registry.Proof{
+		Username: p.Username, PasswordSet: p.PasswordSet, Token: registry.TokenID(p.Token), Expires: p.Expires,
+		Certificate: p.Certificate, CertificateEnds: p.CertificateEnds, CommonName: p.CommonName, Own: p.Own, Trusted: p.Trusted,
+	}
+	for _, path := range p.Paths {
+		pf.Paths = append(pf.Paths, registry.TrustPath(path))
+	}
+	return pf
 }

@@ -130,6 +130,9 @@ func compareUsers(before, after *User) Differences {
 	lists(&d, FieldCertificates, before.Fingerprints, after.Fingerprints, func(f Fingerprint) auditedFingerprint {
 		return auditedFingerprint{f.SHA256, f.Expires}
 	})
+	if len(before.Fingerprints)+len(after.Fingerprints) == 0 { // else it follows from them
+		d.flag(FieldPinned, before.Pinned, after.Pinned)
+	}
 	lists(&d, FieldRoles, before.Roles, after.Roles, func(id RoleID) RoleID { return id })
 	d.flag(FieldEnforceMFA, before.EnforceMFA, after.EnforceMFA)
 	return d

@@ -13,8 +13,11 @@ type Caller struct {
 	Username string
 	Door     string // "api", "console", "cli", "start"
 	Remote   netip.Addr
-	system   bool
-	when     Condition
+	// Certificate is what the caller has shown in the TLS handshake of the
+	// connection that the request came by, whoever signed in. Nil: nothing.
+	Certificate *Certificate
+	system      bool
+	when        Condition
 }
 
 // Condition is what must hold in the transaction of a change, before anything is

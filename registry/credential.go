@@ -52,8 +52,8 @@ func validateGrantTypes(gs []GrantType) error {
 }
 
 // Fingerprint is a client certificate that a user registered: the SHA-256 of
-// its DER form in lower-case hexadecimal. While a user has one, only registered
-// certificates sign it in.
+// its DER form in lower-case hexadecimal. Once a user has had one, only registered
+// certificates sign it in; see User.Pinned.
 type Fingerprint struct {
 	SHA256  string
 	Created time.Time
@@ -102,6 +102,9 @@ func (u *User) fingerprintExpiry(fp string) time.Time {
 	}
 	return u.Fingerprints[i].Expires
 }
+
+// pinned reports whether only registered certificates sign the user in.
+func (u *User) pinned() bool { return u.Pinned || len(u.Fingerprints) > 0 }
 
 func (u *User) hasFingerprint(fp string) bool {
 	return slices.ContainsFunc(u.Fingerprints, func(f Fingerprint) bool { return f.SHA256 == fp })

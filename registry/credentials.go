@@ -9,10 +9,12 @@ import (
 	"mqttwarden/registry/ca"
 )
 
-// AddFingerprint registers a certificate for a user. A user whose grant types
-// nobody chose yet may sign in with it. It returns NotFound, Invalid, Conflict
-// when the certificate is registered already, or is of our own authority and
-// revoked or another user's, and Forbidden.
+// AddFingerprint registers a certificate for a user, which signs in with registered
+// ones only from then on. A user whose grant types nobody chose yet may sign in with
+// it. It returns NotFound, Invalid, Conflict when the certificate is registered
+// already, is of our own authority and revoked or another user's, or is given to
+// another user by a trust anchor, and Forbidden, also to users who register for
+// themselves what they do not show.
 func (s *Service) AddFingerprint(ctx context.Context, caller Caller, id UserID, spec FingerprintSpec) (uint64, error) {
 	fp, err := ParseFingerprint(spec.Fingerprint)
 	if err != nil {
@@ -20,9 +22,6 @@ func (s *Service) AddFingerprint(ctx context.Context, caller Caller, id UserID, 
 	}
 	return s.editor.Do(ctx, caller, func(ctx context.Context, e *Edit) error {
 		_, err := e.AmendUser(ctx, id, FingerprintAdded, func(u *User) error {
-			if err := mayRegister(ctx, e, id, fp); err != nil {
-				return err
-			}
 			if u.hasFingerprint(fp) {
 				return Errorf(Conflict, FieldFingerprint, "is registered already")
 			}
@@ -37,9 +36,9 @@ func (s *Service) AddFingerprint(ctx context.Context, caller Caller, id UserID, 
 }
 
 // RemoveFingerprint ends a certificate; one that we issued is revoked with it.
-// Sessions that were opened with it end. Without its last one, a user with that
-// grant type signs in by common name again. It returns NotFound, Invalid and
-// Forbidden.
+// Sessions that were opened with it end, and it signs nobody in until it is registered
+// again. The user goes on to sign in with registered certificates only; see
+// UserUpdate.Pinned. It returns NotFound, Invalid and Forbidden.
 func (s *Service) RemoveFingerprint(ctx context.Context, caller Caller, id UserID, fingerprint string) (uint64, error) {
 	fp, err := ParseFingerprint(fingerprint)
 	if err != nil {

@@ -32,7 +32,7 @@ func (e *Edit) requireMayChangeRole(ctx context.Context, r *Role) error {
 		if err != nil {
 			return err
 		}
-		if e.RequireCover(allows(grants(id, other.Permissions...))...) != nil {
+		if e.RequireCover(allowing(grants(id, other.Permissions...))...) != nil {
 			return Errorf(Forbidden, "", "role %s is held by a user with rights beyond your own", r.Name)
 		}
 	}
@@ -42,19 +42,16 @@ func (e *Edit) requireMayChangeRole(ctx context.Context, r *Role) error {
 // requireMayEnter returns Forbidden when one of the roles of a user gives nothing yet:
 // whoever could sign in as its holder then waits for rights that nobody has weighed.
 // Private roles are the user's own. Nobody with all rights needs to ask.
-func (e *Edit) requireMayEnter(ctx context.Context, roles []RoleID, held []acl.Grant) error {
+func (e *Edit) requireMayEnter(ctx context.Context, roles []RoleID) error {
 	if e.hasAllRights() {
 		return nil
 	}
 	for _, id := range roles {
-		if slices.ContainsFunc(held, func(g acl.Grant) bool { return g.Role == string(id) }) {
-			continue
-		}
 		r, err := e.tx.Role(ctx, id)
 		if err != nil {
 			return ignoreNotFound(err)
 		}
-		if r.Owner == "" {
+		if r.Owner == "" && len(r.Permissions) == 0 {
 			return errGivesNothing(r.Name)
 		}
 	}
@@ -78,4 +75,9 @@ func errGivesNothing(role string) error {
 // added returns the roles of the second list that are not in the first.
 func added(before, after []RoleID) []RoleID {
 	return slices.DeleteFunc(slices.Clone(after), func(id RoleID) bool { return slices.Contains(before, id) })
+}
+
+// allowing returns those of some grants that allow.
+func allowing(all []acl.Grant) []acl.Grant {
+	return slices.DeleteFunc(all, func(g acl.Grant) bool { return g.Effect != acl.Allow })
 }

@@ -33,58 +33,6 @@ func (e *Edit) RequireCover(grants ...acl.Grant) error {
 // isSelf reports whether the caller is user id.
 func (e *Edit) isSelf(id UserID) bool { return !e.caller.system && e.caller.ID == id }
 
-// requireMayReplace returns Forbidden unless the caller may turn what a user has,
-// the grants before, into the grants after: all that stays must be covered, for
-// whoever changes a user could use its rights, and so must all that comes or
-// goes. One's own rights need no cover.
-func (e *Edit) requireMayReplace(id UserID, before, after []acl.Grant) error {
-	if e.hasAllRights() {
-		return nil
-	}
-	if !e.isSelf(id) {
-		if err := e.RequireCover(allows(before)...); err != nil {
-			return err
-		}
-		if err := e.RequireCover(allows(after)...); err != nil {
-			return err
-		}
-	}
-	return e.RequireCover(difference(before, after)...)
-}
-
-func allows(grants []acl.Grant) []acl.Grant {
-	var out []acl.Grant
-	for _, g := range grants {
-		if g.Effect == acl.Allow {
-			out = append(out, g)
-		}
-	}
-	return out
-}
-
-// difference returns the grants that stand in one of the two only.
-func difference(before, after []acl.Grant) []acl.Grant {
-	count := make(map[acl.Grant]int, len(before))
-	for _, g := range before {
-		count[g]++
-	}
-	var out []acl.Grant
-	for _, g := range after {
-		if count[g] > 0 {
-			count[g]--
-		} else {
-			out = append(out, g)
-		}
-	}
-	for _, g := range before {
-		if count[g] > 0 {
-			count[g]--
-			out = append(out, g)
-		}
-	}
-	return out
-}
-
 // risk notes that a user, as it was, may have been the last administrator.
 func (e *Edit) risk(u *User) { e.doorAtRisk = e.doorAtRisk || u.signsInLocally() }
 
@@ -128,21 +76,4 @@ func (u *User) signsInLocally() bool {
 	return granted && !slices.ContainsFunc(u.GrantTypes, func(g GrantType) bool {
 		return g.Required && g.Method != MethodPassword
 	})
-}
-
-// grantsOf returns what the roles of a user give and forbid, nothing for a caller
-// with all rights: nobody asks for it then.
-func (e *Edit) grantsOf(ctx context.Context, id UserID) ([]acl.Grant, error) {
-	if e.hasAllRights() {
-		return nil, nil
-	}
-	roles, err := e.tx.RolesOf(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	var all []acl.Grant
-	for i := range roles {
-		all = append(all, grants(roles[i].ID, roles[i].Permissions...)...)
-	}
-	return all, nil
 }

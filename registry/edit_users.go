@@ -21,13 +21,14 @@ func (e *Edit) CreateUser(ctx context.Context, spec UserSpec, password PasswordH
 	if err := e.refuseSystemName(u.Username); err != nil {
 		return User{}, err
 	}
+	if err := e.mayGivePrefix(u.PublishPrefix); err != nil {
+		return User{}, err
+	}
 	if err := bindPrivateRoles(ctx, e.tx, u.ID, u.Roles); err != nil {
 		return User{}, err
 	}
-	for _, f := range u.Fingerprints {
-		if err := mayRegister(ctx, e.tx, u.ID, f.SHA256); err != nil {
-			return User{}, err
-		}
+	if err := e.changeCertificates(ctx, &User{}, &u); err != nil {
+		return User{}, err
 	}
 	if err := e.tx.CreateUser(ctx, u); err != nil {
 		return User{}, err
@@ -37,14 +38,14 @@ func (e *Edit) CreateUser(ctx context.Context, spec UserSpec, password PasswordH
 			return User{}, err
 		}
 	}
-	given, err := e.grantsOf(ctx, u.ID)
+	given, err := e.rightsOf(ctx, &u)
 	if err != nil {
 		return User{}, err
 	}
 	if err := e.requireMayReplace(u.ID, nil, given); err != nil {
 		return User{}, err
 	}
-	if err := e.requireMayEnter(ctx, u.Roles, given); err != nil {
+	if err := e.requireMayEnter(ctx, u.Roles); err != nil {
 		return User{}, err
 	}
 	e.Touch(u.ID)
@@ -82,7 +83,7 @@ func (e *Edit) AmendUser(ctx context.Context, id UserID, action Action, f func(*
 	if err != nil {
 		return User{}, err
 	}
-	had, err := e.grantsOf(ctx, id)
+	had, err := e.rightsOf(ctx, &before)
 	if err != nil {
 		return User{}, err
 	}
@@ -101,7 +102,18 @@ func (e *Edit) AmendUser(ctx context.Context, id UserID, action Action, f func(*
 			return User{}, err
 		}
 	}
-	if err := e.mayAmend(ctx, &before, &u, had); err != nil {
+	has, err := e.rightsOf(ctx, &u)
+	if err != nil {
+		return User{}, err
+	}
+	if err := e.requireMayReplace(id, had, has); err != nil {
+		return User{}, err
+	}
+	enters := added(before.Roles, u.Roles)
+	if !e.isSelf(id) {
+		enters = append(enters, before.Roles...)
+	}
+	if err := e.requireMayEnter(ctx, enters); err != nil {
 		return User{}, err
 	}
 	e.risk(&before)
@@ -121,30 +133,20 @@ func (e *Edit) checkAmended(ctx context.Context, before, u *User) error {
 			return err
 		}
 	}
+	if u.PublishPrefix != before.PublishPrefix {
+		if err := e.mayGivePrefix(u.PublishPrefix); err != nil {
+			return err
+		}
+	}
+	if err := e.mayTakeClientIDs(before, u); err != nil {
+		return err
+	}
+	if err := e.changeCertificates(ctx, before, u); err != nil {
+		return err
+	}
 	roles, err := keepPrivateRole(ctx, e.tx, before, u.Roles)
 	u.Roles = roles
 	return err
-}
-
-// mayAmend judges whether the caller may turn the one into the other, which is
-// stored already.
-func (e *Edit) mayAmend(ctx context.Context, before, u *User, had []acl.Grant) error {
-	has := had
-	if !slices.Equal(before.Roles, u.Roles) {
-		var err error
-		if has, err = e.grantsOf(ctx, u.ID); err != nil {
-			return err
-		}
-	}
-	if err := e.requireMayReplace(u.ID, had, has); err != nil {
-		return err
-	}
-	if !e.isSelf(u.ID) {
-		if err := e.requireMayEnter(ctx, before.Roles, had); err != nil {
-			return err
-		}
-	}
-	return e.requireMayEnter(ctx, added(before.Roles, u.Roles), has)
 }
 
 // DeleteUser removes a user and revokes the certificates that we issued to it. It
@@ -158,7 +160,7 @@ func (e *Edit) DeleteUser(ctx context.Context, id UserID) error {
 	if e.isSelf(id) {
 		return Errorf(Conflict, "", "one's own user can't be deleted")
 	}
-	has, err := e.grantsOf(ctx, id)
+	has, err := e.rightsOf(ctx, &u)
 	if err != nil {
 		return err
 	}
@@ -166,6 +168,9 @@ func (e *Edit) DeleteUser(ctx context.Context, id UserID) error {
 		return err
 	}
 	if err := e.tx.RevokeIssuedOf(ctx, id, e.now, ca.CessationOfOperation); err != nil {
+		return err
+	}
+	if err := e.changeCertificates(ctx, &u, &User{ID: id, Pinned: true}); err != nil {
 		return err
 	}
 	if err := e.tx.DeleteUser(ctx, id); err != nil {
@@ -185,14 +190,14 @@ func (e *Edit) RequireMayChange(ctx context.Context, id UserID) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	has, err := e.grantsOf(ctx, id)
+	has, err := e.rightsOf(ctx, &u)
 	if err != nil {
 		return User{}, err
 	}
 	if err := e.requireMayReplace(id, has, has); err != nil || e.isSelf(id) {
 		return u, err
 	}
-	return u, e.requireMayEnter(ctx, u.Roles, has)
+	return u, e.requireMayEnter(ctx, u.Roles)
 }
 
 func (u *User) target() Target {
@@ -252,23 +257,6 @@ func bindPrivateRoles(ctx context.Context, tx Reader, id UserID, roles []RoleID)
 		if slices.ContainsFunc(holders, func(h UserID) bool { return h != id }) {
 			return Errorf(Conflict, FieldRoles, "role %s is not shared and another user has it", rid)
 		}
-	}
-	return nil
-}
-
-// mayRegister returns Conflict for a certificate of our own authority that is
-// revoked or another user's: no fingerprint brings it back.
-func mayRegister(ctx context.Context, tx IssuedReader, id UserID, fp string) error {
-	c, err := tx.IssuedByFingerprint(ctx, fp)
-	switch {
-	case errors.Is(err, NotFound):
-		return nil
-	case err != nil:
-		return err
-	case !c.Revoked.IsZero():
-		return Errorf(Conflict, FieldFingerprint, "is that of a certificate that was revoked")
-	case c.User != id:
-		return Errorf(Conflict, FieldFingerprint, "is that of a certificate that was issued to another user")
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ const (
 	FieldNewPassword   Field = "newPassword"
 	FieldOwner         Field = "owner"
 	FieldPassword      Field = "password"
+	FieldPinned        Field = "pinned"
 	FieldPermission    Field = "permission"
 	FieldPermissions   Field = "permissions"
 	FieldProvider      Field = "provider"

@@ -28,6 +28,7 @@ type IssuedCertificate struct {
 type IssuedQuery struct {
 	User          UserID    // empty: of all
 	Username      string    // empty: of all
+	Replaces      string    // fingerprint of what they renew; empty: of all
 	Revoked       *bool     // nil: both
 	ExpiresAfter  time.Time // zero: no bound
 	ExpiresBefore time.Time // zero: no bound

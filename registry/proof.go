@@ -10,18 +10,18 @@ import (
 type Proof struct {
 	Username    string
 	PasswordSet time.Time // of the password that was right; zero: none was used
-	Certificate string    // fingerprint; empty: none was used
-	CommonName  string    // of the certificate
-	Trusted     bool      // the certificate would do by its name
-	Anchor      string    // fingerprint of the CA that makes it so
 	Token       TokenID   // empty: none was used
-	Expires     time.Time // when it ends by itself; zero: never
+	Expires     time.Time // when it ends by itself, beside the certificate; zero: never
+
+	Certificate     string      // fingerprint; empty: none was used
+	CertificateEnds time.Time   // the certificate itself
+	CommonName      string      // of the certificate
+	Own             bool        // our own authority issued it
+	Trusted         bool        // a CA was trusted for it
+	Paths           []TrustPath // that lead to such CAs
 
 	anchors TrustedAnchors // nil: not asked
 }
-
-// TrustedAnchors tells whether a CA, by its fingerprint, is trusted still.
-type TrustedAnchors interface{ Trusts(sha256 string) bool }
 
 // TokenAlive reports whether a token is still registered.
 type TokenAlive func(ctx context.Context, id TokenID) (bool, error)
@@ -29,7 +29,13 @@ type TokenAlive func(ctx context.Context, id TokenID) (bool, error)
 // Holds reports whether the user, as it is now, could sign in with this proof
 // at the time now. Whether a token is still registered is not asked here.
 func (pf *Proof) Holds(p *Principal, now time.Time) bool {
-	if p == nil || p.User.Username != pf.Username || pf.Expired(now) {
+	return pf.Rests(p, now) && !pf.Ended(p, now)
+}
+
+// Rests is Holds for a proof that may have ended by itself: nothing was taken from
+// the user that it rests on.
+func (pf *Proof) Rests(p *Principal, now time.Time) bool {
+	if p == nil || p.User.Username != pf.Username {
 		return false
 	}
 	if pf.Certificate != "" && !pf.certificateHolds(p.User, now) {
@@ -42,27 +48,48 @@ func (pf *Proof) Holds(p *Principal, now time.Time) bool {
 }
 
 // certificateHolds reports whether the certificate is still that of the user: it
-// is registered or, while none is, does by its name.
+// is registered or, if the user is not pinned, does by its name.
 func (pf *Proof) certificateHolds(u *User, now time.Time) bool {
-	if len(u.Fingerprints) > 0 {
+	if u.pinned() {
 		return u.FingerprintValid(pf.Certificate, now)
 	}
-	return pf.Trusted && pf.CommonName == pf.Username && (pf.anchors == nil || pf.anchors.Trusts(pf.Anchor))
+	return pf.CommonName == pf.Username && pf.trusted()
 }
 
-// Ends returns when the proof ends by itself if the user stays as it is now,
-// zero if it does not. It may be sooner than Expires, which is what was known at
-// the sign-in: the registration of a certificate that was renewed ends early.
-func (pf *Proof) Ends(p *Principal) time.Time {
-	if p == nil || pf.Certificate == "" {
-		return pf.Expires
+// trusted reports whether a CA is trusted now for the certificate, in its time or not.
+func (pf *Proof) trusted() bool {
+	return pf.Trusted && (pf.anchors == nil || !trustedUntil(pf.Paths, pf.anchors).IsZero())
+}
+
+// CertificateName returns the name in the certificate if somebody vouches for it: our
+// own authority or a CA that is trusted now. Else it is empty, for anybody can write
+// any name in a certificate.
+func (pf *Proof) CertificateName() string {
+	if pf.Own || pf.trusted() {
+		return pf.CommonName
 	}
-	return Earliest(pf.Expires, p.User.fingerprintExpiry(pf.Certificate))
+	return ""
 }
 
-// Expired reports whether the proof has ended by itself.
-func (pf *Proof) Expired(now time.Time) bool {
-	return !pf.Expires.IsZero() && !now.Before(pf.Expires)
+// Ends returns when the proof ends by itself if the user and what is trusted stay as
+// they are now, zero if it does not. A registered certificate ends with its
+// registration, which may be sooner than was known at the sign-in: one that was
+// renewed ends early. One that does by its name ends with the last of its paths.
+func (pf *Proof) Ends(p *Principal) time.Time {
+	switch {
+	case p == nil || pf.Certificate == "":
+		return pf.Expires
+	case p.User.pinned() || pf.anchors == nil:
+		return Earliest(pf.Expires, pf.CertificateEnds, p.User.fingerprintExpiry(pf.Certificate))
+	default:
+		return Earliest(pf.Expires, trustedUntil(pf.Paths, pf.anchors))
+	}
+}
+
+// Ended reports whether the proof has ended by itself; see Ends.
+func (pf *Proof) Ended(p *Principal, now time.Time) bool {
+	ends := pf.Ends(p)
+	return !ends.IsZero() && !now.Before(ends)
 }
 
 // sufficient reports whether what was proven lets the user in: all required

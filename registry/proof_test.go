@@ -89,8 +89,8 @@ func TestACertificateProofEndsWithItsRegistration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if login.Proof.Expired(r.Now()) || !login.Proof.Expired(r.Now().Add(31*time.Minute)) {
-		t.Errorf("the proof expires at %v", login.Proof.Expires)
+	if !r.Holds(login) || !login.Proof.Ended(r.Principal(u.ID), r.Now().Add(31*time.Minute)) {
+		t.Errorf("the proof ends at %v", login.Proof.Ends(r.Principal(u.ID)))
 	}
 	if _, err := r.Service.RemoveFingerprint(ctx, r.Admin, u.ID, printA); err != nil {
 		t.Fatal(err)

@@ -32,11 +32,12 @@ type Attempt struct {
 type Certificate struct {
 	SHA256     string // fingerprint, as ParseFingerprint returns it
 	CommonName string // the name that it carries, by whatever Mapping
+	Own        bool   // our own authority issued it
 	Trusted    bool   // chains to a CA that is trusted for clients, and is not of our own
-	Anchor     string // fingerprint of that CA
+	Paths      []TrustPath
 	NotBefore  time.Time
-	NotAfter   time.Time
-	Distrust   string // why it does not sign in by its name; empty: it may
+	NotAfter   time.Time // of the certificate or, if it is trusted, of the last of its paths
+	Distrust   string    // why it does not sign in by its name; empty: it may
 }
 
 // refusal returns what to say of a certificate that signs nobody in: text, and why
@@ -70,6 +71,9 @@ type SignInConfig struct {
 	// UnknownUser is told of each attempt to sign in with a password under a name
 	// that no user has, after it was refused. May be nil.
 	UnknownUser func(ctx context.Context, a Attempt)
+	// CertificateRemoved tells of a certificate, by its fingerprint, whether it was
+	// taken from a user: then it signs nobody in by its name. Nil: none was.
+	CertificateRemoved func(ctx context.Context, sha256 string) (bool, error)
 	// CertificateUsed is told the fingerprint of each registered certificate that
 	// signs in. It must not wait. May be nil.
 	CertificateUsed func(sha256 string)
@@ -85,6 +89,9 @@ func NewSignIn(cfg SignInConfig) *SignIn {
 	}
 	if cfg.CertificateUsed == nil {
 		cfg.CertificateUsed = func(string) {}
+	}
+	if cfg.CertificateRemoved == nil {
+		cfg.CertificateRemoved = func(context.Context, string) (bool, error) { return false, nil }
 	}
 	return &SignIn{cfg}
 }
@@ -117,7 +124,7 @@ func (s *SignIn) In(ctx context.Context, a Attempt) (Login, error) {
 	if !proof.sufficient(p) {
 		return Login{}, Errorf(Forbidden, "", "not allowed to sign in this way")
 	}
-	if proof.Certificate != "" && len(p.User.Fingerprints) > 0 {
+	if proof.Certificate != "" && p.User.pinned() {
 		s.cfg.CertificateUsed(proof.Certificate)
 	}
 	return Login{Subject: subject, Proof: proof}, nil
@@ -178,35 +185,92 @@ func (s *SignIn) Recall(ctx context.Context, id UserID, proof Proof) (Login, err
 	if subject.Principal() == nil {
 		return Login{}, Errorf(NotFound, "", "no such user")
 	}
+	if proof.Certificate != "" {
+		removed, err := s.cfg.CertificateRemoved(ctx, proof.Certificate)
+		if err != nil {
+			return Login{}, err
+		}
+		proof.Trusted = proof.Trusted && !removed
+	}
 	proof.anchors = s.cfg.Anchors
 	return Login{Subject: subject, Proof: proof}, nil
 }
 
-// identify finds whom the attempt is about: a registered certificate names its
-// user, a trusted one its common name, else the name is taken at its word.
+// identify finds whom the attempt is about: a registered certificate is its user's, a
+// trusted one that of the user whose name it carries, else the name is taken at its
+// word.
 func (s *SignIn) identify(ctx context.Context, a Attempt) (*Subject, error) {
-	if c := a.Certificate; c != nil {
-		subject, err := s.cfg.Principals.ByFingerprint(ctx, c.SHA256)
-		if err == nil && subject.Principal() != nil {
-			if name := subject.Principal().User.Username; a.Username == "" || a.Username == name {
-				return subject, nil
-			}
-			return nil, Errorf(Forbidden, "", "the certificate is another user's")
-		}
-		if err != nil && !errors.Is(err, NotFound) {
+	if a.Certificate != nil {
+		subject, err := s.ownerOf(ctx, a.Certificate)
+		if err != nil {
 			return nil, err
 		}
-		if s.trusted(c) && a.Username == "" {
-			if ValidateUsername(c.CommonName) != nil {
-				return nil, Errorf(NotFound, "", "no such user")
+		if subject != nil && a.Username != "" && a.Username != nameIn(subject) {
+			return nil, &Error{
+				Code: Forbidden, Detail: "the certificate is another user's",
+				Err: fmt.Errorf("of %s, not of %s", nameIn(subject), a.Username),
 			}
-			return s.cfg.Principals.ByName(ctx, c.CommonName)
+		}
+		if subject != nil {
+			return subject, nil
 		}
 	}
 	if ValidateUsername(a.Username) != nil {
 		return nil, Errorf(NotFound, "", "no such user") // not worth a question to the store
 	}
 	return s.cfg.Principals.ByName(ctx, a.Username)
+}
+
+// ownerOf returns the user whose certificate c is, nil if it is nobody's. It returns
+// Forbidden for one that is registered for a user and names another one, with a CA
+// that is trusted for that: a fingerprint is known to many, and proves nothing.
+func (s *SignIn) ownerOf(ctx context.Context, c *Certificate) (*Subject, error) {
+	owner, err := present(s.cfg.Principals.ByFingerprint(ctx, c.SHA256))
+	if err != nil {
+		return nil, err
+	}
+	named, err := s.namedBy(ctx, c)
+	switch {
+	case err != nil:
+		return nil, err
+	case owner == nil:
+		return named, nil
+	case named != nil && named.ID() != owner.ID() && c.Trusted:
+		return nil, &Error{
+			Code: Forbidden, Detail: "the certificate is registered for one user and names another",
+			Err: fmt.Errorf("registered for %s, names %s", nameIn(owner), nameIn(named)),
+		}
+	default:
+		return owner, nil
+	}
+}
+
+// namedBy returns the user whose name is in c, nil if there is none or if nobody
+// vouches for the name.
+func (s *SignIn) namedBy(ctx context.Context, c *Certificate) (*Subject, error) {
+	if vouched := c.Own || s.trusted(c); vouched && ValidateUsername(c.CommonName) == nil {
+		return present(s.cfg.Principals.ByName(ctx, c.CommonName))
+	}
+	return nil, nil
+}
+
+// present returns a subject that was looked for, nil if there is none.
+func present(s *Subject, err error) (*Subject, error) {
+	if err != nil {
+		return nil, ignoreNotFound(err)
+	}
+	if s.Principal() == nil {
+		return nil, nil
+	}
+	return s, nil
+}
+
+// nameIn returns the name of a subject's user, empty if that is gone.
+func nameIn(s *Subject) string {
+	if p := s.Principal(); p != nil {
+		return p.User.Username
+	}
+	return ""
 }
 
 // refuseNobody refuses an attempt about a user that does not exist, after the
@@ -229,9 +293,12 @@ func (s *SignIn) refuseNobody(ctx context.Context, a Attempt) error {
 func (s *SignIn) prove(ctx context.Context, p *Principal, a Attempt) (proof Proof, err error) {
 	u := p.User
 	proof = Proof{Username: u.Username}
-	named := a.Certificate != nil && s.certificateNames(u, a.Certificate)
+	named, err := s.certificateNames(ctx, u, a.Certificate)
+	if err != nil {
+		return Proof{}, err
+	}
 	if named {
-		s.proveCertificate(&proof, u, a.Certificate)
+		s.proveCertificate(&proof, a.Certificate)
 	}
 	passwordGranted, _ := u.Granted(MethodPassword)
 	tokenGranted, _ := u.Granted(MethodToken)
@@ -252,11 +319,9 @@ func (s *SignIn) prove(ctx context.Context, p *Principal, a Attempt) (proof Proo
 	return proof, err
 }
 
-func (s *SignIn) proveCertificate(proof *Proof, u *User, c *Certificate) {
-	proof.Certificate, proof.CommonName = c.SHA256, c.CommonName
-	proof.Trusted, proof.Anchor, proof.anchors = c.Trusted, c.Anchor, s.cfg.Anchors
-	proof.expire(c.NotAfter)
-	proof.expire(u.fingerprintExpiry(c.SHA256))
+func (s *SignIn) proveCertificate(proof *Proof, c *Certificate) {
+	proof.Certificate, proof.CertificateEnds, proof.CommonName = c.SHA256, c.NotAfter, c.CommonName
+	proof.Own, proof.Trusted, proof.Paths, proof.anchors = c.Own, c.Trusted, c.Paths, s.cfg.Anchors
 }
 
 func (s *SignIn) proveToken(ctx context.Context, proof *Proof, u *User, token string) error {
@@ -288,21 +353,26 @@ func (s *SignIn) provePassword(ctx context.Context, proof *Proof, u *User, passw
 }
 
 // certificateNames reports whether the certificate is that of the user: it is
-// registered for it or, while none is, trusted and with its name.
-func (s *SignIn) certificateNames(u *User, c *Certificate) bool {
+// registered for it or, if the user is not pinned, trusted, with its name, and never
+// removed. A nil one is nobody's.
+func (s *SignIn) certificateNames(ctx context.Context, u *User, c *Certificate) (bool, error) {
 	now := s.cfg.Now()
-	if now.Before(c.NotBefore) || now.After(c.NotAfter) {
-		return false
+	if c == nil || now.Before(c.NotBefore) || now.After(c.NotAfter) {
+		return false, nil
 	}
-	if len(u.Fingerprints) > 0 {
-		return u.FingerprintValid(c.SHA256, now)
+	if u.pinned() {
+		return u.FingerprintValid(c.SHA256, now), nil
 	}
-	return s.trusted(c) && c.CommonName == u.Username
+	if !s.trusted(c) || c.CommonName != u.Username {
+		return false, nil
+	}
+	removed, err := s.cfg.CertificateRemoved(ctx, c.SHA256)
+	return !removed, err
 }
 
-// trusted reports whether the name in the certificate may be believed.
+// trusted reports whether a CA is trusted now for the name in the certificate.
 func (s *SignIn) trusted(c *Certificate) bool {
-	return c.Trusted && (s.cfg.Anchors == nil || s.cfg.Anchors.Trusts(c.Anchor))
+	return c.Trusted && (s.cfg.Anchors == nil || s.cfg.Now().Before(trustedUntil(c.Paths, s.cfg.Anchors)))
 }
 
 // PasswordIsToken reports whether the password has the form of a token.

@@ -150,7 +150,7 @@ func TestARegisteredCertificateDoesNotBecomeATrustedOne(t *testing.T) {
 		Username: "pinned", Provider: registry.ProviderLocal, Certificates: []registry.FingerprintSpec{{Fingerprint: printA}},
 	})
 	registrytest.Must(t, err)
-	for trusted, want := range map[bool]bool{false: false, true: true} {
+	for trusted, want := range map[bool]bool{false: false, true: false} {
 		login, err := r.SignIn.In(ctx, registry.Attempt{Certificate: r.Certificate(printA, "pinned", trusted)})
 		registrytest.Must(t, err)
 		_, err = r.Service.RemoveFingerprint(ctx, r.Admin, u.ID, printA)

@@ -136,6 +136,9 @@ type IssuedReader interface {
 	// Revocations returns what was revoked of one authority and expires at
 	// expires or later, in no order.
 	Revocations(ctx context.Context, authority uint64, expires time.Time) ([]ca.Revoked, error)
+	// CertificateRemoved reports whether a certificate was taken from a user and is
+	// nobody's since.
+	CertificateRemoved(ctx context.Context, sha256 string) (bool, error)
 	// CertificateUses returns when the registered certificates of a user last
 	// signed it in, by fingerprint; those that never did are not there.
 	CertificateUses(ctx context.Context, id UserID) (map[string]time.Time, error)
@@ -151,6 +154,10 @@ type IssuedWriter interface {
 	RevokeIssued(ctx context.Context, sha256 string, at time.Time, reason ca.Reason) error
 	// RevokeIssuedOf does the same to all certificates of a user.
 	RevokeIssuedOf(ctx context.Context, id UserID, at time.Time, reason ca.Reason) error
+	// RemoveCertificate notes that a certificate was taken from a user,
+	// ReadmitCertificate that it was registered after that. Both may find it noted.
+	RemoveCertificate(ctx context.Context, sha256 string, at time.Time) error
+	ReadmitCertificate(ctx context.Context, sha256 string) error
 	// PutCertificateUses keeps when registered certificates, by fingerprint,
 	// signed in, unless a later time stands there. Others are left out.
 	PutCertificateUses(ctx context.Context, used map[string]time.Time) error

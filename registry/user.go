@@ -48,6 +48,7 @@ type User struct {
 	PasswordHash  string    // encoded; empty: no password
 	PasswordSet   time.Time // when the password was last changed; a new hash of the same one keeps it
 	Fingerprints  []Fingerprint
+	Pinned        bool     // only registered certificates sign it in, even while there are none
 	Roles         []RoleID // in the order of their ids
 	EnforceMFA    bool
 	Created       time.Time

@@ -38,6 +38,7 @@ type UserUpdate struct {
 	GrantTypes    *[]GrantType
 	Roles         *[]RoleID
 	EnforceMFA    *bool
+	Pinned        *bool // false: by the name in a certificate again; not while one is registered
 }
 
 // User returns a user, or NotFound.
@@ -168,6 +169,10 @@ func (upd UserUpdate) apply(u *User, password PasswordHash) error {
 	set(&u.ClientIDs, upd.ClientIDs)
 	set(&u.GrantTypes, upd.GrantTypes)
 	set(&u.EnforceMFA, upd.EnforceMFA)
+	set(&u.Pinned, upd.Pinned)
+	if !u.Pinned && len(u.Fingerprints) > 0 {
+		return Errorf(Conflict, FieldPinned, "can't become false while a certificate is registered")
+	}
 	if upd.Roles != nil {
 		u.Roles = distinct(*upd.Roles)
 	}

@@ -2,6 +2,7 @@ package v1
 
 import (
 	"context"
+	"strings"
 
 	"mqttwarden/adminapi/internal/access"
 	"mqttwarden/adminapi/internal/wire"
@@ -12,7 +13,7 @@ import (
 // Issuances are the client certificates that are issued here.
 type Issuances interface {
 	IssuedCertificates(ctx context.Context, q registry.IssuedQuery) ([]registry.IssuedCertificate, int, error)
-	Revoke(ctx context.Context, by registry.Caller, certificate string, reason ca.Reason) (uint64, error)
+	Revoke(ctx context.Context, by registry.Caller, certificate string, reason ca.Reason) ([]registry.IssuedCertificate, uint64, error)
 }
 
 // issuedJSON is a client certificate that was issued here.
@@ -72,22 +73,30 @@ type revocationJSON struct {
 	Reason string `json:"reason,omitempty" enum:"unspecified,keyCompromise,affiliationChanged,superseded,cessationOfOperation,privilegeWithdrawn" doc:"Missing: unspecified." example:"keyCompromise"`
 }
 
+// revoked answers a revocation.
+type revoked struct {
+	Receipt
+
+	Revoked string `header:"X-Revoked" doc:"The serial numbers of what was revoked, with commas between them: for keyCompromise also what was renewed from the certificate."`
+}
+
 // revokeIssued serves POST /certificates/issued/{serial}/revoke.
 func (a *API) revokeIssued(ctx context.Context, in *struct {
 	Serial string `path:"serial" maxLength:"128" doc:"The certificate's serial number or fingerprint, in hexadecimal."`
 	Preference
 	Body *revocationJSON
 },
-) (*changed, error) {
+) (*revoked, error) {
 	reason := ca.Unspecified
 	if in.Body != nil && in.Body.Reason != "" {
 		reason = reasons()[in.Body.Reason] // the schema lets no other name through
 	}
-	change, err := a.certificates.Revoke(ctx, access.Caller(ctx), in.Serial, reason)
+	gone, change, err := a.certificates.Revoke(ctx, access.Caller(ctx), in.Serial, reason)
 	if err != nil {
 		return nil, err
 	}
-	return &changed{a.receipt(ctx, in.Preference, change)}, nil
+	serials := each(gone, func(c registry.IssuedCertificate) string { return c.Serial })
+	return &revoked{a.receipt(ctx, in.Preference, change), strings.Join(serials, ",")}, nil
 }
 
 // reasons returns the reasons for a revocation by their names (RFC 5280 section

@@ -26,13 +26,8 @@ func (p *Policy) AllRights() bool {
 // Among the holder's own grants ${username} is the holder's name; ${clientid}
 // and ${cert.cn} allow nothing, and forbid whatever they could stand for. All
 // rights cover every grant; a grant that is not valid is covered by nothing less.
-func (p *Policy) CoversGrant(g Grant) bool {
-	if p == nil || p.held.all {
-		return p != nil
-	}
-	resource, err := g.parse()
-	return err == nil && p.covers(g, resource)
-}
+// Who will publish by it, and under which prefix, is not known; see CoversRight.
+func (p *Policy) CoversGrant(g Grant) bool { return p.CoversRight(Right{Grant: g}) }
 
 // covers reports whether p allows all of a resource, in the context and for
 // every operation of g, and forbids nothing of it.

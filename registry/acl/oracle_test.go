@@ -293,7 +293,21 @@ func (o *oracle) coversGrant(g Grant) bool {
 				return false
 			}
 		}
-		if !allowed {
+		if !allowed || op == Write && g.Context == MQTT && !o.mayPublishAll(inner) {
+			return false
+		}
+	}
+	return true
+}
+
+// mayPublishAll reports whether the prefix keeps the principal from no topic that a
+// filter matches.
+func (o *oracle) mayPublishAll(filter string) bool {
+	if strings.HasPrefix(o.src.Prefix, "$") || strings.ContainsAny(o.src.Prefix, "+#") {
+		return false
+	}
+	for i, matches := range matched(filter) {
+		if matches && !strings.HasPrefix(world[i], o.src.Prefix) {
 			return false
 		}
 	}

@@ -59,6 +59,9 @@ type Certificates interface {
 	Check(csr, username string) error
 	Sign(csr, username string) (pki.Signed, error)
 	Record(ctx context.Context, e *registry.Edit, u *registry.User, cert pki.Signed, replaces string) (registry.IssuedCertificate, error)
+	// UsedLately reports whether a certificate has signed in at this node though the
+	// store may not know yet.
+	UsedLately(sha256 string) bool
 }
 
 // maxNetworks bounds how many networks the limit on requests keeps apart.

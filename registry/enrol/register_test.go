@@ -293,7 +293,7 @@ func TestARegistrationLeavesAnAuditTrailWithoutSecrets(t *testing.T) {
 	r.Register(req, registry.RegistrationGranted)
 	r.Register(registrytest.Request("second"), registry.RegistrationPending)
 	registrytest.Must(t, r.Enrolment.Deny(ctx, r.Admin, enrol.Ref{Username: "second"}))
-	_, err := r.PKI.Revoke(ctx, r.Admin, u.Fingerprints[0].SHA256, 1)
+	_, _, err := r.PKI.Revoke(ctx, r.Admin, u.Fingerprints[0].SHA256, 1)
 	registrytest.Must(t, err)
 	registrytest.Must(t, r.Enrolment.LockWindow(ctx, r.Admin))
 	entries, err := r.Store.Audit(ctx, 100)

@@ -13,7 +13,8 @@ import (
 // Renew issues a new certificate to a user who signed in with one of our own
 // authority that is still valid. Both are valid for a while (Settings.Overlap), so
 // that a device whose answer is lost can ask again with the old one. A replacement
-// that was never used ends with the overlap too.
+// that was never used ends with the overlap too. Once a replacement has signed in, the
+// old one renews nothing any more.
 //
 // caller is the user itself. Renew returns Forbidden unless login rests on such
 // a certificate, Invalid for the request, and Conflict when the user has too
@@ -45,7 +46,11 @@ func (s *Service) Renew(ctx context.Context, caller registry.Caller, login regis
 // renew registers and records the new certificate of a user in place of the one with
 // fingerprint fp.
 func (s *Service) renew(ctx context.Context, e *registry.Edit, u *registry.User, fp string, cert pki.Signed) (registry.IssuedCertificate, error) {
-	now, err := e.AmendUser(ctx, u.ID, registry.FingerprintAdded, func(now *registry.User) error {
+	made, err := s.cfg.Certificates.Record(ctx, e, u, cert, fp)
+	if err != nil {
+		return registry.IssuedCertificate{}, err
+	}
+	_, err = e.AmendUser(ctx, u.ID, registry.FingerprintAdded, func(now *registry.User) error {
 		if now.Username != u.Username {
 			return registry.Errorf(registry.Conflict, "", "the user was renamed meanwhile")
 		}
@@ -54,10 +59,7 @@ func (s *Service) renew(ctx context.Context, e *registry.Edit, u *registry.User,
 		}
 		return s.replaceFingerprint(ctx, e, now, fp, cert)
 	})
-	if err != nil {
-		return registry.IssuedCertificate{}, err
-	}
-	return s.cfg.Certificates.Record(ctx, e, &now, cert, fp)
+	return made, err
 }
 
 // renewable returns Forbidden unless fp is a certificate that we issued to u and
@@ -72,7 +74,11 @@ func (s *Service) renewable(ctx context.Context, store registry.IssuedReader, u 
 	case c.User != u.ID, !c.Revoked.IsZero(), now.After(c.NotAfter), !u.FingerprintValid(fp, now):
 		return errNotRenewable("the certificate does not sign you in any more")
 	}
-	return nil
+	succeeded, err := s.succeeded(ctx, store, u.ID, fp)
+	if err == nil && succeeded {
+		err = errNotRenewable("the certificate was renewed, and the new one is in use: sign in with that")
+	}
+	return err
 }
 
 func errNotRenewable(detail string) error {

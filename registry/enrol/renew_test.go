@@ -93,8 +93,8 @@ func TestALostRenewalLosesNoDevice(t *testing.T) {
 	registrytest.Must(t, err)
 	_, err = r.PKI.RecordUses(t.Context())
 	registrytest.Must(t, err)
-	_, err = renew(r, login) // by somebody who has the old one too
-	registrytest.Must(t, err)
+	_, err = renew(r, login)
+	registrytest.WantCode(t, "by somebody who has the old one too", err, registry.Forbidden)
 	r.Turn(25 * time.Hour)
 	for _, tt := range []struct {
 		name string
@@ -180,7 +180,7 @@ func TestWhoMayRenew(t *testing.T) {
 		_, _, err := r.Enrolment.Renew(ctx, tt.caller, tt.login, tt.csr)
 		registrytest.WantCode(t, tt.name, err, tt.code)
 	}
-	_, err = r.PKI.Revoke(ctx, r.Admin, ca.Fingerprint(c), ca.KeyCompromise)
+	_, _, err = r.PKI.Revoke(ctx, r.Admin, ca.Fingerprint(c), ca.KeyCompromise)
 	registrytest.Must(t, err)
 	_, err = renew(r, byCertificate)
 	registrytest.WantCode(t, "with a revoked one", err, registry.Forbidden)
@@ -237,6 +237,99 @@ func TestTheRecordDecidesBesideTheRegistration(t *testing.T) {
 			registrytest.Must(t, err)
 			_, err = r.Service.AddFingerprint(ctx, r.Admin, u.ID, registry.FingerprintSpec{Fingerprint: strings.Repeat("bb", 32)})
 			registrytest.WantCode(t, "register another user's that is not registered", err, registry.Conflict)
+		})
+	}
+}
+
+// TestOnceItsSuccessorIsInUseACertificateRenewsNothing is A12: whoever has stolen the
+// old key gets nothing by it, and takes nothing from the owner.
+func TestOnceItsSuccessorIsInUseACertificateRenewsNothing(t *testing.T) {
+	for name, inUse := range map[string]func(*testing.T, *registrytest.Rig, enrol.Issuance){
+		"it signed in a moment ago": func(t *testing.T, r *registrytest.Rig, next enrol.Issuance) {
+			_, err := r.LoginWith(registrytest.Parse(t, next.PEM))
+			registrytest.Must(t, err)
+		},
+		"it signed in before a restart": func(t *testing.T, r *registrytest.Rig, next enrol.Issuance) {
+			_, err := r.LoginWith(registrytest.Parse(t, next.PEM))
+			registrytest.Must(t, err)
+			_, err = r.PKI.RecordUses(t.Context())
+			registrytest.Must(t, err)
+			r.Restart()
+		},
+		"it was renewed itself": func(t *testing.T, r *registrytest.Rig, next enrol.Issuance) {
+			login, err := r.LoginWith(registrytest.Parse(t, next.PEM))
+			registrytest.Must(t, err)
+			_, err = renew(r, login)
+			registrytest.Must(t, err)
+			r.Restart()
+		},
+		"it was revoked": func(t *testing.T, r *registrytest.Rig, next enrol.Issuance) {
+			_, _, err := r.PKI.Revoke(t.Context(), r.Admin, next.Serial, ca.Unspecified)
+			registrytest.Must(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := registrytest.New(t)
+			u, old := r.Device("gateway")
+			login, err := r.LoginWith(old)
+			registrytest.Must(t, err)
+			next, err := renew(r, login)
+			registrytest.Must(t, err)
+			inUse(t, r, next)
+			before, err := r.Store.User(t.Context(), u.ID)
+			registrytest.Must(t, err)
+			thief, err := r.LoginWith(old)
+			registrytest.Must(t, err)
+			_, err = renew(r, thief)
+			registrytest.WantCode(t, "renew with the old one", err, registry.Forbidden)
+			after, err := r.Store.User(t.Context(), u.ID)
+			registrytest.Must(t, err)
+			if len(after.Fingerprints) != len(before.Fingerprints) || after.Version != before.Version {
+				t.Errorf("the owner has %v, before %v", after.Fingerprints, before.Fingerprints)
+			}
+		})
+	}
+}
+
+// TestRevokingForKeyCompromiseRevokesAllThatWasRenewed is the other half of A12.
+func TestRevokingForKeyCompromiseRevokesAllThatWasRenewed(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		reason ca.Reason
+		before bool // the first was revoked before, for another reason
+		want   int
+	}{
+		{"for key compromise", ca.KeyCompromise, false, 3},
+		{"for key compromise, when it was revoked already", ca.KeyCompromise, true, 2},
+		{"for another reason", ca.Superseded, false, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := registrytest.New(t)
+			ctx := t.Context()
+			u, first := r.Device("gateway")
+			chain := []string{ca.Fingerprint(first)}
+			login, err := r.LoginWith(first)
+			for range 2 {
+				registrytest.Must(t, err)
+				next, renewErr := renew(r, login)
+				registrytest.Must(t, renewErr)
+				chain = append(chain, next.Fingerprint)
+				login, err = r.LoginWith(registrytest.Parse(t, next.PEM))
+			}
+			registrytest.Must(t, err)
+			if tt.before {
+				_, err := r.Service.RemoveFingerprint(ctx, r.Admin, u.ID, chain[0])
+				registrytest.Must(t, err)
+			}
+			revoked, n, err := r.PKI.Revoke(ctx, r.Admin, chain[0], tt.reason)
+			if err != nil || n == 0 || len(revoked) != tt.want {
+				t.Fatalf("revoked %d, change %d, %v; want %d", len(revoked), n, err, tt.want)
+			}
+			if got := r.Holds(login); got != (tt.reason != ca.KeyCompromise) {
+				t.Errorf("the session of the last holds: %v", got)
+			}
+			_, _, err = r.PKI.Revoke(ctx, r.Admin, chain[0], tt.reason)
+			registrytest.WantCode(t, "again", err, registry.Conflict)
 		})
 	}
 }

@@ -165,7 +165,8 @@ func (n *Node) openCache(ctx context.Context) error {
 func (n *Node) openSignIn(context.Context) error {
 	n.SignIn = registry.NewSignIn(registry.SignInConfig{
 		Principals: n.Principals, Passwords: n.passwords, Tokens: n.Store, Signer: n.signer, Now: n.cfg.Now,
-		Anchors: n.PKI.Trust(), UnknownUser: n.Enrolment.UnknownUser, CertificateUsed: n.PKI.CertificateUsed,
+		Anchors: n.PKI.Trust(), UnknownUser: n.Enrolment.UnknownUser,
+		CertificateRemoved: n.Store.CertificateRemoved, CertificateUsed: n.PKI.CertificateUsed,
 	})
 	return nil
 }

@@ -56,7 +56,7 @@ func TestTrustAnchors(t *testing.T) {
 	}
 	login, err := r.LoginWith(client)
 	registrytest.Must(t, err)
-	if login.Proof.Anchor != string(a.ID) || !r.Holds(login) {
+	if len(login.Proof.Paths) != 1 || !r.Holds(login) {
 		t.Errorf("the proof is %+v", login.Proof)
 	}
 
@@ -73,7 +73,7 @@ func TestTrustAnchors(t *testing.T) {
 	}
 	// What the TLS layer said before the removal counts no more.
 	_, err = r.SignIn.In(ctx, registry.Attempt{Certificate: &registry.Certificate{
-		SHA256: ca.Fingerprint(client), CommonName: "gateway", Trusted: true, Anchor: string(a.ID), NotBefore: client.NotBefore, NotAfter: client.NotAfter,
+		SHA256: ca.Fingerprint(client), CommonName: "gateway", Trusted: true, Paths: login.Proof.Paths, NotBefore: client.NotBefore, NotAfter: client.NotAfter,
 	}})
 	registrytest.WantCode(t, "with an old word of the TLS layer", err, registry.Forbidden)
 	_, err = r.SignIn.In(ctx, registry.Attempt{Certificate: r.Certificate(strings.Repeat("cd", 32), "gateway", true)})
@@ -207,7 +207,7 @@ func TestWhatACertificateIsWorth(t *testing.T) {
 		{"ours", []*x509.Certificate{ours}, false},
 	} {
 		got := r.Shown(tt.chain...)
-		if got.Trusted != tt.trusted || got.SHA256 != ca.Fingerprint(tt.chain[0]) || (got.Anchor != "") != tt.trusted {
+		if got.Trusted != tt.trusted || got.SHA256 != ca.Fingerprint(tt.chain[0]) || (len(got.Paths) > 0) != tt.trusted {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
 	}
@@ -246,7 +246,7 @@ func TestFilesAreTrustedBesideWhatIsUploaded(t *testing.T) {
 	trust(r, uploaded)
 	trusts := func(c registrytest.OutsideCA) bool {
 		shown := anchors.Certificate([]*x509.Certificate{c.Client(r, "gateway", nil)}, pki.MapCommonName)
-		if shown.Trusted != anchors.Trusts(ca.Fingerprint(c.Cert)) {
+		if _, ok := anchors.Until(anchorOf(r, c)); shown.Trusted != ok {
 			t.Errorf("%v: the two views differ", c.Cert.Subject)
 		}
 		return shown.Trusted
@@ -267,6 +267,12 @@ func TestFilesAreTrustedBesideWhatIsUploaded(t *testing.T) {
 	if trusts(file) || !trusts(other) || !trusts(uploaded) {
 		t.Error("after another reload")
 	}
+}
+
+// anchorOf returns how a CA is named in paths.
+func anchorOf(r *registrytest.Rig, c registrytest.OutsideCA) string {
+	only := pki.NewAnchors(pki.AnchorsConfig{Files: []*x509.Certificate{c.Cert}, Now: r.Now})
+	return only.Certificate([]*x509.Certificate{c.Client(r, "x", nil)}, pki.MapCommonName).Paths[0].Anchor
 }
 
 func TestNameFromCertificate(t *testing.T) {

@@ -121,7 +121,7 @@ func TestARevocationIsToldByCRLAndOCSP(t *testing.T) {
 		t.Errorf("OCSP says %d before it was revoked", got.Status)
 	}
 	_, before := revocation(r, 0, c)
-	_, err := r.PKI.Revoke(ctx, r.Admin, ca.Fingerprint(c), ca.KeyCompromise)
+	_, _, err := r.PKI.Revoke(ctx, r.Admin, ca.Fingerprint(c), ca.KeyCompromise)
 	registrytest.Must(t, err)
 	if got := askOCSP(r, c, issuer); got.Status != ocsp.Revoked || got.RevocationReason != int(ca.KeyCompromise) {
 		t.Errorf("OCSP says %d, reason %d", got.Status, got.RevocationReason)
@@ -188,7 +188,7 @@ func TestTheNextGenerationIssuesAndTheOldOneGoesOnTelling(t *testing.T) {
 	for _, c := range []*x509.Certificate{old, next} {
 		_, err := r.LoginWith(c)
 		registrytest.Must(t, err)
-		_, err = r.PKI.Revoke(ctx, r.Admin, ca.Fingerprint(c), ca.Unspecified)
+		_, _, err = r.PKI.Revoke(ctx, r.Admin, ca.Fingerprint(c), ca.Unspecified)
 		registrytest.Must(t, err)
 	}
 	r.Turn(time.Minute)

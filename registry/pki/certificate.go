@@ -91,33 +91,33 @@ func (a *Anchors) Certificate(peer []*x509.Certificate, m Mapping) *registry.Cer
 	}
 	leaf := peer[0]
 	c := &registry.Certificate{
-		SHA256: ca.Fingerprint(leaf), CommonName: NameFromCertificate(leaf, m),
+		SHA256: ca.Fingerprint(leaf), CommonName: NameFromCertificate(leaf, m), Own: a.isOwn(leaf),
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
 	}
-	chain, distrust := a.trustedChain(peer)
-	if c.Distrust = distrust; chain == nil {
+	if c.Own {
+		c.Distrust = "our own CA issued it, and it is not registered"
+		return c
+	}
+	chains, distrust := a.trustedChains(peer)
+	if c.Distrust = distrust; len(chains) == 0 {
 		return c
 	}
 	if c.CommonName == "" {
 		c.Distrust = "it carries no name, or several"
 	}
-	c.Trusted, c.Anchor = true, ca.Fingerprint(chain[len(chain)-1])
-	for _, above := range chain[1:] {
-		if above.NotAfter.Before(c.NotAfter) {
-			c.NotAfter = above.NotAfter
-		}
-	}
+	c.Trusted, c.Paths, c.NotAfter = true, paths(chains), lastEnd(chains)
 	return c
 }
 
-// trustedChain returns a chain from the first of peer to an anchor (RFC 5280
-// section 6), nil if there is none or if our own authority issued it, and why.
-func (a *Anchors) trustedChain(peer []*x509.Certificate) (chain []*x509.Certificate, distrust string) {
-	leaf := peer[0]
-	if a.cfg.Own != nil && slices.ContainsFunc(a.cfg.Own(), func(own *x509.Certificate) bool { return signedBy(leaf, own) }) {
-		return nil, "our own CA issued it, and it is not registered"
-	}
-	between := x509.NewCertPool()
+// isOwn reports whether our own authority issued a certificate.
+func (a *Anchors) isOwn(leaf *x509.Certificate) bool {
+	return a.cfg.Own != nil && slices.ContainsFunc(a.cfg.Own(), func(own *x509.Certificate) bool { return signedBy(leaf, own) })
+}
+
+// trustedChains returns the chains from the first of peer to an anchor (RFC 5280
+// section 6), or why there is none.
+func (a *Anchors) trustedChains(peer []*x509.Certificate) (all [][]*x509.Certificate, distrust string) {
+	leaf, between := peer[0], x509.NewCertPool()
 	for _, c := range peer[1:] {
 		between.AddCert(c)
 	}
@@ -128,12 +128,13 @@ func (a *Anchors) trustedChain(peer []*x509.Certificate) (chain []*x509.Certific
 	if err != nil {
 		return nil, distrustOf(err, leaf, a.cfg.Now())
 	}
-	for _, chain := range chains {
-		if len(chain) > 1 { // an anchor is not a client itself
-			return chain, ""
-		}
+	all = slices.DeleteFunc(chains, func(chain []*x509.Certificate) bool {
+		return len(chain) == 1 // an anchor is not a client itself
+	})
+	if len(all) == 0 {
+		return nil, "it is a trusted CA itself, and not registered"
 	}
-	return nil, "it is a trusted CA itself, and not registered"
+	return all, ""
 }
 
 func signedBy(c, issuer *x509.Certificate) bool {

@@ -3,7 +3,6 @@ package pki
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -84,40 +83,6 @@ func (s *Service) ExpiringBefore(ctx context.Context, t time.Time) (int, error) 
 	standing := false
 	_, n, err := s.cfg.Store.Issued(ctx, registry.IssuedQuery{Revoked: &standing, ExpiresAfter: s.now(), ExpiresBefore: t, Limit: 1})
 	return n, err
-}
-
-// Revoke revokes a certificate that was issued here, named by its serial number or
-// fingerprint: it signs nobody in any more, sessions that rest on it end, and CRL and
-// OCSP tell. It returns NotFound, Conflict when it is revoked already, Invalid for
-// the reason, and Forbidden when its user has a right that the caller does not have.
-func (s *Service) Revoke(ctx context.Context, caller registry.Caller, certificate string, reason ca.Reason) (uint64, error) {
-	if !slices.Contains(revocationReasons(), reason) {
-		return 0, registry.Errorf(registry.Invalid, FieldReason, "must be one of 0, 1, 3, 4, 5, 9 (RFC 5280 section 5.3.1)")
-	}
-	return s.cfg.Editor.Do(ctx, caller, func(ctx context.Context, e *registry.Edit) error {
-		c, err := findIssued(ctx, e, certificate)
-		if err != nil {
-			return err
-		}
-		if !c.Revoked.IsZero() {
-			return registry.Errorf(registry.Conflict, "", "the certificate is revoked already")
-		}
-		if err := e.RevokeIssued(ctx, c.Fingerprint, e.Now(), reason); err != nil {
-			return err
-		}
-		var d registry.Differences
-		d.Text(FieldReason, "", reason.String())
-		e.Audit(CertificateRevoked, certificateTarget(&c), d.Created()...)
-		_, err = e.AmendUser(ctx, c.User, registry.FingerprintEnded, func(u *registry.User) error {
-			u.DropFingerprint(c.Fingerprint)
-			return nil
-		})
-		if errors.Is(err, registry.NotFound) { // its user is gone
-			e.TouchKind(registry.CertificateChange, c.Fingerprint)
-			return nil
-		}
-		return err
-	})
 }
 
 func revocationReasons() []ca.Reason {

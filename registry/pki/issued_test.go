@@ -100,11 +100,11 @@ func TestHowACertificateEnds(t *testing.T) {
 		reason ca.Reason
 	}{
 		{"revoked by serial number", func(r *registrytest.Rig, _ registry.User, c *x509.Certificate) error {
-			_, err := r.PKI.Revoke(r.T.Context(), r.Admin, strings.ToUpper(ca.FormatSerial(c.SerialNumber)), ca.KeyCompromise)
+			_, _, err := r.PKI.Revoke(r.T.Context(), r.Admin, strings.ToUpper(ca.FormatSerial(c.SerialNumber)), ca.KeyCompromise)
 			return err
 		}, ca.KeyCompromise},
 		{"revoked by fingerprint", func(r *registrytest.Rig, _ registry.User, c *x509.Certificate) error {
-			_, err := r.PKI.Revoke(r.T.Context(), r.Admin, ca.Fingerprint(c), ca.PrivilegeWithdrawn)
+			_, _, err := r.PKI.Revoke(r.T.Context(), r.Admin, ca.Fingerprint(c), ca.PrivilegeWithdrawn)
 			return err
 		}, ca.PrivilegeWithdrawn},
 		{"its fingerprint is removed", func(r *registrytest.Rig, u registry.User, c *x509.Certificate) error {
@@ -148,7 +148,7 @@ func TestHowACertificateEnds(t *testing.T) {
 			if row.Revoked.IsZero() || row.Reason != tt.reason {
 				t.Errorf("recorded is revocation at %v for reason %d, want reason %d", row.Revoked, row.Reason, tt.reason)
 			}
-			_, err = r.PKI.Revoke(ctx, r.Admin, ca.Fingerprint(c), ca.KeyCompromise)
+			_, _, err = r.PKI.Revoke(ctx, r.Admin, ca.Fingerprint(c), ca.KeyCompromise)
 			registrytest.WantCode(t, "revoke once more", err, registry.Conflict)
 
 			_, err = r.Service.AddFingerprint(ctx, r.Admin, u.ID, registry.FingerprintSpec{Fingerprint: ca.Fingerprint(c)})
@@ -191,19 +191,19 @@ func TestRevokeJudgesWhoAsks(t *testing.T) {
 		{"empty", "", 1, registry.NotFound},
 		{"a reason that does not apply", ca.Fingerprint(c), 6, registry.Invalid},
 	} {
-		_, err := r.PKI.Revoke(ctx, r.Admin, tt.certificate, tt.reason)
+		_, _, err := r.PKI.Revoke(ctx, r.Admin, tt.certificate, tt.reason)
 		registrytest.WantCode(t, tt.name, err, tt.code)
 	}
 	boss := r.User("boss", r.AdminRole())
 	r.User("operator")
 	_, err := r.Service.AssignRole(ctx, r.Admin, r.CallerNamed("gateway").ID, r.AdminRole())
 	registrytest.Must(t, err)
-	_, err = r.PKI.Revoke(ctx, r.CallerNamed("operator"), ca.Fingerprint(c), ca.Unspecified)
+	_, _, err = r.PKI.Revoke(ctx, r.CallerNamed("operator"), ca.Fingerprint(c), ca.Unspecified)
 	registrytest.WantCode(t, "of a user with more rights", err, registry.Forbidden)
 	if _, err := r.LoginWith(c); err != nil {
 		t.Errorf("after what was refused: %v", err)
 	}
-	_, err = r.PKI.Revoke(ctx, r.CallerNamed(boss.Username), ca.Fingerprint(c), ca.Unspecified)
+	_, _, err = r.PKI.Revoke(ctx, r.CallerNamed(boss.Username), ca.Fingerprint(c), ca.Unspecified)
 	registrytest.WantCode(t, "of an equal", err, "")
 }
 
@@ -215,7 +215,7 @@ func TestIssuedCertificatesAreListed(t *testing.T) {
 		u, _ := r.Device(name)
 		users = append(users, u)
 	}
-	_, err := r.PKI.Revoke(ctx, r.Admin, users[1].Fingerprints[0].SHA256, ca.Superseded)
+	_, _, err := r.PKI.Revoke(ctx, r.Admin, users[1].Fingerprints[0].SHA256, ca.Superseded)
 	registrytest.Must(t, err)
 	for _, tt := range []struct {
 		name  string

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"mqttwarden/registry"
-	"mqttwarden/registry/ca"
 )
 
 // AnchorsConfig says what is trusted.
@@ -35,8 +34,8 @@ type Anchors struct {
 }
 
 type anchorView struct {
-	pool         *x509.CertPool
-	fingerprints map[string]bool
+	pool  *x509.CertPool
+	until map[string]time.Time // when each ends, by anchorName
 }
 
 // NewAnchors returns anchors that know the files; Reload reads the uploaded ones.
@@ -55,10 +54,13 @@ func (a *Anchors) UseFiles(certs []*x509.Certificate) {
 }
 
 func newAnchorView(certs []*x509.Certificate) *anchorView {
-	v := &anchorView{pool: x509.NewCertPool(), fingerprints: make(map[string]bool, len(certs))}
+	v := &anchorView{pool: x509.NewCertPool(), until: make(map[string]time.Time, len(certs))}
 	for _, c := range certs {
 		v.pool.AddCert(c)
-		v.fingerprints[ca.Fingerprint(c)] = true
+		name := anchorName(c)
+		if c.NotAfter.After(v.until[name]) {
+			v.until[name] = c.NotAfter
+		}
 	}
 	return v
 }
@@ -87,5 +89,8 @@ func (a *Anchors) Reload(ctx context.Context) error {
 // Pool returns the CA certificates that are trusted now. It must not be changed.
 func (a *Anchors) Pool() *x509.CertPool { return a.view.Load().pool }
 
-// Trusts reports whether the CA certificate with this fingerprint is trusted now.
-func (a *Anchors) Trusts(sha256 string) bool { return a.view.Load().fingerprints[sha256] }
+// Until implements registry.TrustedAnchors.
+func (a *Anchors) Until(anchor string) (end time.Time, ok bool) {
+	end, ok = a.view.Load().until[anchor]
+	return end, ok
+}

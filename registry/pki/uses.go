@@ -35,6 +35,17 @@ func (s *Service) CertificateUsed(sha256 string) {
 	}
 }
 
+// UsedLately reports whether a registered certificate signed its user in at this node
+// and that is not stored yet, or was within the last hour; see CertificateUses for the
+// rest.
+func (s *Service) UsedLately(sha256 string) bool {
+	s.uses.mu.Lock()
+	defer s.uses.mu.Unlock()
+	_, noted := s.uses.noted[sha256]
+	_, kept := s.uses.kept[sha256]
+	return noted || kept
+}
+
 // RecordUses stores when certificates were last used and returns how many there were;
 // each costs a write at most once an hour. It takes no number in the line of changes:
 // no decision depends on it.

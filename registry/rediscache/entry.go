@@ -23,7 +23,7 @@ import (
 // strings (its numbers are doubles, and its locale may order other characters
 // in its own way). The body is bound to key, store, epoch and header.
 const (
-	format    = "3"
+	format    = "4"
 	digits    = 20
 	headerLen = len(format) + 4*digits
 

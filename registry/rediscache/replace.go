@@ -13,7 +13,7 @@ const replaceScript = `
 for i, key in ipairs(KEYS) do
   local new, seen = ARGV[2*i], ARGV[2*i+1]
   local old = redis.pcall('GETRANGE', key, 0, 80)
-  local keep = type(old) == 'string' and #old == 81 and string.find(old, '^3%d+$')
+  local keep = type(old) == 'string' and #old == 81 and string.find(old, '^4%d+$')
     and old ~= seen and old >= string.sub(new, 1, 81)
   if not keep then
     redis.call('SET', key, new, 'PX', ARGV[1])

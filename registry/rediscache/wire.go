@@ -25,6 +25,7 @@ type wireRecord struct {
 	PasswordHash  string            `json:"passwordHash"`
 	PasswordSet   time.Time         `json:"passwordSet"`
 	Fingerprints  []wireFingerprint `json:"fingerprints"`
+	Pinned        bool              `json:"pinned"`
 	Roles         []string          `json:"roles"`
 	EnforceMFA    bool              `json:"enforceMfa"`
 	Created       time.Time         `json:"created"`
@@ -63,6 +64,7 @@ func encode(r registry.Record) ([]byte, error) {
 		Fingerprints: each(u.Fingerprints, func(f registry.Fingerprint) wireFingerprint {
 			return wireFingerprint{SHA256: f.SHA256, Created: f.Created, Expires: f.Expires}
 		}),
+		Pinned:       u.Pinned,
 		Roles:        each(u.Roles, func(id registry.RoleID) string { return string(id) }),
 		EnforceMFA:   u.EnforceMFA,
 		Created:      u.Created,
@@ -103,6 +105,7 @@ func decode(b []byte) (registry.Record, error) {
 		Fingerprints: each(w.Fingerprints, func(f wireFingerprint) registry.Fingerprint {
 			return registry.Fingerprint{SHA256: f.SHA256, Created: f.Created, Expires: f.Expires}
 		}),
+		Pinned:     w.Pinned,
 		Roles:      each(w.Roles, func(id string) registry.RoleID { return registry.RoleID(id) }),
 		EnforceMFA: w.EnforceMFA,
 		Created:    w.Created,

@@ -51,6 +51,9 @@ func (r reader) Issued(ctx context.Context, q registry.IssuedQuery) (found []reg
 	if q.Username != "" {
 		p.where("username", q.Username)
 	}
+	if q.Replaces != "" {
+		p.where("replaces", q.Replaces)
+	}
 	if q.Revoked != nil && *q.Revoked {
 		p.conds = append(p.conds, "revoked IS NOT NULL")
 	}

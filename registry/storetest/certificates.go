@@ -23,6 +23,8 @@ func certificateCases() []testCase {
 		{"revocations are those of one authority that expire late enough", revocationsListed},
 		{"the last use of a registered certificate stands", usesKept},
 		{"uses of certificates that nobody registered are forgotten", usesForgotten},
+		{"a removed certificate is known until it is readmitted", certificateRemoved},
+		{"issued certificates are found by what they renew", issuedReplacing},
 		{"a generation of the authority keeps every field", authorityRoundTrip},
 		{"a generation is made once", authorityTaken},
 		{"CRL numbers grow, for each generation", crlNumbers},
@@ -379,4 +381,39 @@ func anchorMissing(t *testing.T, s registry.Store) {
 	if got := must(s.Anchors(t.Context()))(t); len(got) != 0 {
 		t.Errorf("left: %v", got)
 	}
+}
+
+func certificateRemoved(t *testing.T, s registry.Store) {
+	removed := func() bool { return must(s.CertificateRemoved(t.Context(), fingerprint1))(t) }
+	if removed() {
+		t.Error("removed before it was")
+	}
+	for range 2 {
+		update(t, s, func(ctx context.Context, tx registry.Tx) error {
+			return tx.RemoveCertificate(ctx, fingerprint1, at(60))
+		})
+		if !removed() {
+			t.Error("not removed")
+		}
+	}
+	if must(s.CertificateRemoved(t.Context(), fingerprint2))(t) {
+		t.Error("another one is removed, too")
+	}
+	for range 2 {
+		update(t, s, func(ctx context.Context, tx registry.Tx) error { return tx.ReadmitCertificate(ctx, fingerprint1) })
+		if removed() {
+			t.Error("removed though readmitted")
+		}
+	}
+}
+
+func issuedReplacing(t *testing.T, s registry.Store) {
+	renewed := standing("02", "u-1")
+	renewed.Replaces = fingerprint1
+	givenIssued(t, s, standing("01", "u-1"), renewed, issued())
+	got, total, err := s.Issued(t.Context(), registry.IssuedQuery{Replaces: fingerprint1})
+	if err != nil || total != 1 {
+		t.Fatalf("total %d, %v", total, err)
+	}
+	same(t, "what renews it", got, []registry.IssuedCertificate{renewed})
 }

@@ -45,6 +45,7 @@ func alice() registry.User {
 			{SHA256: fingerprint2, Created: at(2), Expires: at(3)},
 			{SHA256: fingerprint1, Created: at(4), Expires: at(5)},
 		},
+		Pinned:     true,
 		Roles:      []registry.RoleID{"r-1", "r-2"},
 		EnforceMFA: true,
 		Created:    at(6),

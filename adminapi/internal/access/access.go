@@ -46,6 +46,7 @@ type Control struct {
 type Identity struct {
 	Login     registry.Login
 	Principal *registry.Principal // as it stood when the request was let through
+	shown     func() *registry.Certificate
 }
 
 type identityKey struct{}
@@ -63,6 +64,9 @@ func Caller(ctx context.Context) registry.Caller {
 	c := registry.Caller{Door: info.Door(), Remote: info.Remote}
 	if p := Who(ctx).Principal; p != nil {
 		c.ID, c.Username = p.User.ID, p.User.Username
+	}
+	if shown := Who(ctx).shown; shown != nil {
+		c.Certificate = shown()
 	}
 	return c
 }
@@ -100,7 +104,7 @@ func (c *Control) identify(r *http.Request) (Identity, error) {
 	if p == nil { // deleted since
 		return Identity{}, registry.Errorf(registry.Unauthenticated, "", "the credential is not valid")
 	}
-	return Identity{Login: login, Principal: p}, nil
+	return Identity{Login: login, Principal: p, shown: func() *registry.Certificate { return c.certificate(r) }}, nil
 }
 
 // operation returns what a method does to a resource.

@@ -133,11 +133,22 @@ func (c *caRevokeCmd) Run(ctx context.Context, s streams, given *settings.Reader
 	}
 	name := strings.ToLower(strings.ReplaceAll(c.Certificate, ":", ""))
 	return onStore(ctx, c, given, func(n *node.Node) error {
-		if _, err := n.PKI.Revoke(ctx, registry.System("cli"), name, reason); err != nil {
+		revoked, _, err := n.PKI.Revoke(ctx, registry.System("cli"), name, reason)
+		if err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(s.out, "Certificate %s is revoked.\n", name)
-		return err
+		if _, err := fmt.Fprintf(s.out, "Certificate %s is revoked.\n", name); err != nil {
+			return err
+		}
+		for _, c := range revoked {
+			if c.Fingerprint == name || c.Serial == name {
+				continue
+			}
+			if _, err := fmt.Fprintf(s.out, "Certificate %s, which was renewed from it, is revoked too.\n", c.Serial); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
