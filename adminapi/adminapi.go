@@ -46,8 +46,8 @@ type Config struct {
 	// credential. Nil: client certificates are ignored.
 	Certificate     func(*tls.ConnectionState) *registry.Certificate
 	Follower        Follower
-	Retained        v1.Retained                               // the broker's
-	LastChange      func(ctx context.Context) (uint64, error) // the store's
+	Retained        v1.Retained                                          // the broker's
+	Position        func(ctx context.Context) (registry.Position, error) // the end of the line of changes, in the store
 	Ready           func(ctx context.Context) Readiness
 	Metrics         http.Handler   // served at /metrics; nil: there is none
 	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
@@ -92,7 +92,7 @@ func NewBodies(most int64) *Bodies { return route.NewBodies(most) }
 // New returns the handler of everything. It returns an error when cfg lacks a
 // part or a document can't be made.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Service == nil || cfg.Registrations == nil || cfg.Certificates == nil || cfg.SignIn == nil || cfg.Follower == nil || cfg.Retained == nil || cfg.LastChange == nil ||
+	if cfg.Service == nil || cfg.Registrations == nil || cfg.Certificates == nil || cfg.SignIn == nil || cfg.Follower == nil || cfg.Retained == nil || cfg.Position == nil ||
 		cfg.Ready == nil || cfg.Now == nil || cfg.Log == nil {
 		return nil, errors.New("adminapi: the configuration lacks a part")
 	}
@@ -120,7 +120,7 @@ func mount(cfg Config, router *route.Router) error {
 	api := router.Table(v1.Dialect())
 	v1.New(v1.Config{
 		Service: cfg.Service, Registrations: cfg.Registrations, Certificates: cfg.Certificates, SignIn: cfg.SignIn, Node: cfg.Node,
-		Changes: changes{cfg.Follower, cfg.LastChange}, Retained: cfg.Retained,
+		Changes: changes{cfg.Follower, cfg.Position}, Retained: cfg.Retained,
 	}).Mount(api)
 	pki.New(cfg.Certificates).Mount(api)
 	mountOwn(api, cfg)
@@ -156,11 +156,11 @@ func around(cfg Config, routes *route.Router) http.Handler {
 // changes joins what the follower and the store know of the line of changes.
 type changes struct {
 	Follower
-	last func(context.Context) (uint64, error)
+	position func(context.Context) (registry.Position, error)
 }
 
-// LastChange returns the number of the last change.
-func (c changes) LastChange(ctx context.Context) (uint64, error) { return c.last(ctx) }
+// Position returns the end of the line of changes.
+func (c changes) Position(ctx context.Context) (registry.Position, error) { return c.position(ctx) }
 
 // secure sets the headers that keep browsers from doing more with an answer than
 // showing it. A handler that serves pages sets its own policy.

@@ -15,7 +15,7 @@ func TestConfigMustBeWhole(t *testing.T) {
 	for name, spoil := range map[string]func(*adminapi.Config){
 		"no service": func(c *adminapi.Config) { c.Service = nil }, "no registrations": func(c *adminapi.Config) { c.Registrations = nil },
 		"no certificates": func(c *adminapi.Config) { c.Certificates = nil }, "no sign-in": func(c *adminapi.Config) { c.SignIn = nil },
-		"no follower": func(c *adminapi.Config) { c.Follower = nil }, "no line of changes": func(c *adminapi.Config) { c.LastChange = nil },
+		"no follower": func(c *adminapi.Config) { c.Follower = nil }, "no line of changes": func(c *adminapi.Config) { c.Position = nil },
 		"no readiness": func(c *adminapi.Config) { c.Ready = nil }, "no clock": func(c *adminapi.Config) { c.Now = nil }, "no log": func(c *adminapi.Config) { c.Log = nil },
 	} {
 		cfg := whole

@@ -98,9 +98,9 @@ func dial(t *testing.T, follower adminapi.Follower) net.Conn {
 	t.Helper()
 	h, err := adminapi.New(adminapi.Config{
 		Service: idle{}, Registrations: idle{}, Certificates: idle{}, SignIn: idle{}, Follower: follower, Retained: &apitest.Retained{},
-		LastChange: func(context.Context) (uint64, error) { return 7, nil },
-		Ready:      func(context.Context) adminapi.Readiness { return nil },
-		Now:        time.Now, Log: slog.New(slog.DiscardHandler),
+		Position: func(context.Context) (registry.Position, error) { return registry.Position{Number: 7}, nil },
+		Ready:    func(context.Context) adminapi.Readiness { return nil },
+		Now:      time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

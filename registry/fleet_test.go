@@ -67,11 +67,8 @@ func (f *fleet) Changes(_ context.Context, after uint64, _ int) ([]Change, error
 
 func (f *fleet) ChangesSince(context.Context, time.Time) ([]Change, error) { return nil, nil }
 
-func (f *fleet) LastChange(context.Context) (uint64, error) { return uint64(len(f.changes)), nil }
-
-func (f *fleet) Position(ctx context.Context) (Position, error) {
-	n, err := f.LastChange(ctx)
-	return Position{Number: n}, err
+func (f *fleet) Position(context.Context) (Position, error) {
+	return Position{Number: uint64(len(f.changes))}, nil
 }
 
 // near returns a near cache of the first n devices.

@@ -45,11 +45,11 @@ func TestAChangeOfARoleIsOneChange(t *testing.T) {
 	role := r.Role("many", registrytest.MQTT(acl.Read, "a"))
 	one := r.User("one", role)
 	r.User("two", role)
-	before, err := r.Store.LastChange(t.Context())
+	before, err := r.Store.Position(t.Context())
 	registrytest.Must(t, err)
 	_, n, err := r.Service.AddPermission(t.Context(), r.Admin, role, registrytest.MQTT(acl.Read, "b"))
 	registrytest.Must(t, err)
-	changes, err := r.Store.Changes(t.Context(), before, 9)
+	changes, err := r.Store.Changes(t.Context(), before.Number, 9)
 	registrytest.Must(t, err)
 	if len(changes) != 1 || changes[0].Role() != role || n != changes[0].Number {
 		t.Errorf("changed %+v with number %d, want the role", changes, n)

@@ -208,9 +208,7 @@ type ChangeLog interface {
 	Changes(ctx context.Context, after uint64, limit int) ([]Change, error)
 	// ChangesSince returns the rows that were committed at or after t.
 	ChangesSince(ctx context.Context, t time.Time) ([]Change, error)
-	// LastChange returns the highest number, 0 when there is none.
-	LastChange(ctx context.Context) (uint64, error)
-	// Position returns the end of the line.
+	// Position returns the end of the line, number 0 when there is nothing in it.
 	Position(ctx context.Context) (Position, error)
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Changes tells how far the line of changes is, and how far it is enforced here.
 type Changes interface {
-	LastChange(ctx context.Context) (uint64, error)
+	Position(ctx context.Context) (registry.Position, error)
 	Enforced() uint64
 	WaitEnforced(ctx context.Context, n uint64) error
 }
@@ -92,11 +92,11 @@ func (a *API) getChange(ctx context.Context, in *struct {
 ) (*struct{ Body changeJSON }, error) {
 	enforced := a.changes.Enforced()
 	if in.N > enforced {
-		last, err := a.changes.LastChange(ctx)
+		end, err := a.changes.Position(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if in.N > last {
+		if in.N > end.Number {
 			return nil, registry.Errorf(registry.NotFound, "", "there is no change %d yet", in.N)
 		}
 	}

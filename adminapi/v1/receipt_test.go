@@ -12,6 +12,7 @@ import (
 
 	"mqttwarden/adminapi"
 	"mqttwarden/adminapi/internal/apitest"
+	"mqttwarden/registry"
 )
 
 // Every route that changes something says which change it was.
@@ -136,7 +137,7 @@ func TestChanges(t *testing.T) {
 	last, lastErr := uint64(7), error(nil)
 	api := apitest.New(t, func(cfg *adminapi.Config) {
 		cfg.Follower, cfg.Node = f, "node-1"
-		cfg.LastChange = func(context.Context) (uint64, error) { return last, lastErr }
+		cfg.Position = func(context.Context) (registry.Position, error) { return registry.Position{Number: last}, lastErr }
 	})
 	f.enforced = 5
 	for n, enforced := range map[string]bool{"1": true, "5": true, "6": false, "7": false} {

@@ -168,12 +168,6 @@ func (s *store) ChangesSince(_ context.Context, t time.Time) ([]registry.Change,
 	return rows, s.broken
 }
 
-func (s *store) LastChange(context.Context) (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return uint64(len(s.changes)), s.broken
-}
-
 func user(n int) registry.Record {
 	return registry.Record{User: registry.User{
 		ID: registry.UserID(fmt.Sprintf("u-%d", n)), Username: fmt.Sprintf("user%d", n), Active: true,

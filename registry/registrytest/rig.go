@@ -149,12 +149,12 @@ func (r *Rig) Follow(enforcers ...node.Enforcer) {
 // CatchUp returns when every change so far is in force here; see Follow.
 func (r *Rig) CatchUp() {
 	r.T.Helper()
-	last, err := r.Store.LastChange(r.T.Context())
+	end, err := r.Store.Position(r.T.Context())
 	Must(r.T, err)
 	r.Follower.Wake()
 	ctx, cancel := context.WithTimeout(r.T.Context(), 30*time.Second)
 	defer cancel()
-	Must(r.T, r.Follower.WaitEnforced(ctx, last))
+	Must(r.T, r.Follower.WaitEnforced(ctx, end.Number))
 }
 
 // Now returns the time as the rig has it.

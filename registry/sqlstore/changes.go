@@ -109,13 +109,6 @@ func (s *Store) ChangesSince(ctx context.Context, since time.Time) ([]registry.C
 	})
 }
 
-// LastChange implements registry.ChangeLog.
-func (s *Store) LastChange(ctx context.Context) (uint64, error) {
-	return view(ctx, s.reader, func(t *sqlTx) (uint64, error) {
-		return one(ctx, t, column[uint64], `SELECT change FROM store`)
-	})
-}
-
 // Position implements registry.ChangeLog.
 func (s *Store) Position(ctx context.Context) (registry.Position, error) {
 	return view(ctx, s.reader, func(t *sqlTx) (registry.Position, error) {

@@ -110,7 +110,7 @@ const (
 // needs new pages and leaves nothing behind: one that changed nothing, or what has its
 // room already, would succeed on a full disk. It costs what a small Update costs.
 func (s *Store) Ping(ctx context.Context) error {
-	if _, err := s.LastChange(ctx); err != nil {
+	if _, err := s.Position(ctx); err != nil {
 		return err
 	}
 	return s.write.run(ctx, nil, func(t *sqlTx) error {

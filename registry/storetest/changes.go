@@ -96,7 +96,7 @@ func touchKinds(t *testing.T, s registry.Store) {
 			t.Fatalf("%s: the number %d, %d rows; want %d and one", kind, n, len(got), i+1)
 		}
 		same(t, string(kind), got[0], registry.Change{Number: n, Kind: kind, ID: id, Time: got[0].Time, Mark: got[0].Mark})
-		if last := must(s.LastChange(t.Context()))(t); last != n {
+		if last := must(s.Position(t.Context()))(t).Number; last != n {
 			t.Errorf("%s: the last number is %d, want %d", kind, last, n)
 		}
 	}
@@ -126,7 +126,7 @@ func touchSameID(t *testing.T, s registry.Store) {
 
 func touchUsers(t *testing.T, s registry.Store) {
 	given(t, s, bob())
-	before := must(s.LastChange(t.Context()))(t)
+	before := must(s.Position(t.Context()))(t).Number
 	n := update(t, s, func(_ context.Context, tx registry.Tx) error {
 		touchAll(tx, "u-9", "u-2")
 		touchAll(tx, "u-2")
@@ -150,7 +150,7 @@ func touchNothing(t *testing.T, s registry.Store) {
 	if n != 0 {
 		t.Errorf("got the number %d, want none", n)
 	}
-	if got := changed(t, s, last); len(got) != 0 || must(s.LastChange(t.Context()))(t) != last {
+	if got := changed(t, s, last); len(got) != 0 || must(s.Position(t.Context()))(t).Number != last {
 		t.Errorf("changed: %q, want nobody", got)
 	}
 	if got := must(s.UserByName(t.Context(), "robert"))(t).Version; got != last {
@@ -161,7 +161,7 @@ func touchNothing(t *testing.T, s registry.Store) {
 func touchVersions(t *testing.T, s registry.Store) {
 	users := crowd("a", "b", "c", "d") // u-4, u-3, u-2, u-1
 	givenUsers(t, s, users)
-	before := must(s.LastChange(t.Context()))(t)
+	before := must(s.Position(t.Context()))(t).Number
 	update(t, s, touch("u-1", "u-3", "u-2"))
 	for id, want := range map[registry.UserID]uint64{"u-1": before + 1, "u-3": before + 2, "u-2": before + 3, "u-4": 1} {
 		if got := must(s.User(t.Context(), id))(t).Version; got != want {

@@ -149,6 +149,6 @@ func contents(t *testing.T, s registry.Store) (all snapshot) {
 	}
 	all.Changes = must(s.Changes(ctx, 0, 1<<20))(t)
 	all.Audit = must(s.Audit(ctx, 1<<20))(t)
-	all.Last = must(s.LastChange(ctx))(t)
+	all.Last = must(s.Position(ctx))(t).Number
 	return all
 }

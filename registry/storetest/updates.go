@@ -124,7 +124,7 @@ func updatesRace(t *testing.T, s registry.Store) {
 	if n := len(must(s.Usernames(t.Context()))(t)); n != 1 {
 		t.Errorf("there are %d users, want 1", n)
 	}
-	if last := must(s.LastChange(t.Context()))(t); last != 1 {
+	if last := must(s.Position(t.Context()))(t).Number; last != 1 {
 		t.Errorf("the last number is %d, want 1", last)
 	}
 }
@@ -176,7 +176,7 @@ func ping(t *testing.T, s registry.Store) {
 	if err := s.Ping(t.Context()); err != nil {
 		t.Errorf("Ping: %v", err)
 	}
-	if n := must(s.LastChange(t.Context()))(t); n != 0 {
+	if n := must(s.Position(t.Context()))(t).Number; n != 0 {
 		t.Errorf("Ping took the number %d", n)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -61,9 +61,9 @@ func New(t testing.TB, change ...func(*adminapi.Config)) *API {
 func (a *API) config(n *node.Node, log *slog.Logger) adminapi.Config {
 	return adminapi.Config{
 		Service: n.Service, Registrations: n.Enrolment, Certificates: n.PKI, SignIn: n.SignIn, Follower: n.Follower,
-		LastChange: a.Store.LastChange,
-		Ready:      func(context.Context) adminapi.Readiness { return adminapi.Readiness{{Name: "store"}} },
-		Retained:   a.Retained,
+		Position: a.Store.Position,
+		Ready:    func(context.Context) adminapi.Readiness { return adminapi.Readiness{{Name: "store"}} },
+		Retained: a.Retained,
 		Certificate: func(s *tls.ConnectionState) *registry.Certificate {
 			return n.PKI.Trust().Certificate(s.PeerCertificates, pki.MapCommonName)
 		},
@@ -75,11 +75,11 @@ func (a *API) config(n *node.Node, log *slog.Logger) adminapi.Config {
 // Settle waits until every change so far is enforced.
 func (a *API) Settle() {
 	a.t.Helper()
-	last, err := a.Store.LastChange(a.t.Context())
+	end, err := a.Store.Position(a.t.Context())
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	if err := a.Follower.WaitEnforced(a.t.Context(), last); err != nil {
+	if err := a.Follower.WaitEnforced(a.t.Context(), end.Number); err != nil {
 		a.t.Fatal(err)
 	}
 }
