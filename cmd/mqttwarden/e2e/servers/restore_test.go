@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"testing"
 
 	"mqttwarden/cmd/mqttwarden/internal/rig"
@@ -25,7 +24,7 @@ func TestAStoreThatIsPutBackIsNotWhatRedisRemembers(t *testing.T) {
 	p.AsAdmin()
 	stop(t, p)
 	backup := t.TempDir()
-	copyFolder(t, backup, p.Dir)
+	rig.CopyData(t, backup, p.Dir)
 
 	p = rig.LaunchIn(t, p.Dir, "--redis", c.URL)
 	p.Must(http.StatusOK, "PUT", "/users/"+gw, rig.Object{"roles": []string{role}})
@@ -38,7 +37,7 @@ func TestAStoreThatIsPutBackIsNotWhatRedisRemembers(t *testing.T) {
 	if err := errors.Join(os.RemoveAll(p.Dir), os.Mkdir(p.Dir, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	copyFolder(t, p.Dir, backup)
+	rig.CopyData(t, p.Dir, backup)
 	p = rig.LaunchIn(t, p.Dir, "--redis", c.URL)
 	check := func(when string) {
 		t.Helper()
@@ -61,13 +60,5 @@ func stop(t *testing.T, p *rig.Program) {
 	t.Helper()
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// copyFolder is cp -a: the master key must stay ours alone.
-func copyFolder(t *testing.T, to, from string) {
-	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "cp", "-a", from+"/.", to).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
 	}
 }

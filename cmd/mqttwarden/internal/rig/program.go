@@ -219,13 +219,25 @@ func UsedDir(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	dir := tb.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
-		tb.Fatal(err)
-	}
-	if err := os.Chmod(dir+"/master.key", 0o600); err != nil { // CopyFS widens modes
-		tb.Fatal(err)
-	}
+	CopyData(tb, dir, from)
 	return dir
+}
+
+// CopyData copies a data directory, whose program does not run, into an empty one.
+func CopyData(tb testing.TB, to, from string) {
+	tb.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		tb.Fatal(err)
+	}
+	files, err := os.ReadDir(to)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, f := range files { // CopyFS widens modes
+		if err := os.Chmod(filepath.Join(to, f.Name()), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+	}
 }
 
 // firstStart makes a data directory once: migrations and an RSA key would take
