@@ -199,7 +199,7 @@ func (a *app) bindBroker(_ context.Context, c config) error {
 		MaxStoredSessions:        c.limits.storedSessions,
 		MaxKeepAlive:             c.limits.keepAlive,
 		Sessions: broker.Sessions{
-			File: c.sessionsFile, Flush: c.sessionsFlush, MaxPending: c.sessionsPending,
+			File: c.sessionsFile, Flush: c.sessionsFlush, MaxPending: c.sessionsPending, History: history{a},
 		},
 	}, a.log)
 	if err != nil {
@@ -230,6 +230,11 @@ func (a *app) startBroker(ctx context.Context, c config) error {
 	a.background("janitor", a.tidy)
 	if err := broker.Start(a.broker, a.hook); err != nil {
 		return err
+	}
+	if c.sessionsFile != "" {
+		if _, err := a.register.Store.SetOnce(ctx, settingSessionsKeyed, []byte{1}); err != nil {
+			return err
+		}
 	}
 	a.serving.Store(true)
 	a.onStop("serving", func(context.Context) error { a.serving.Store(false); return nil })
