@@ -26,7 +26,7 @@ func (c *cacheConfig) section() settings.Section {
 			Help: "How long rights in memory are trusted while the store can't be asked.",
 		},
 		{
-			Name: "cache-users", Value: settings.Number(&c.users, 1<<20, 1<<40), Default: "134217728", Unit: "bytes",
+			Name: "cache-users", Value: settings.Number(&c.users, 64<<10, 1<<40), Default: "134217728", Unit: "bytes",
 			Help: "What users and their roles may take in memory, beside those with a session. After the start it is filled from the store.",
 		},
 	}}
