@@ -247,6 +247,7 @@ type Reader interface {
 	RoleReader
 	TokenReader
 	RecordReader
+	RecordSource
 	RegistrationReader
 	IssuedReader
 	AuthorityReader
