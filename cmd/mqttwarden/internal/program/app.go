@@ -259,6 +259,7 @@ func (a *app) makeAPI(_ context.Context, c config) (err error) {
 		Service: a.register.Service, Registrations: a.register.Enrolment, Certificates: a.register.PKI,
 		SignIn: a.register.SignIn, Follower: a.register.Follower, Position: a.register.Store.Position, Ready: a.ready, Metrics: a.figures,
 		Retained: retained{a.broker},
+		Clients:  clients{a.broker},
 		Certificate: func(s *tls.ConnectionState) *registry.Certificate {
 			return a.register.PKI.Trust().Certificate(s.PeerCertificates, c.tlsClientName)
 		},
