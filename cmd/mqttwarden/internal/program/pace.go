@@ -2,14 +2,15 @@ package program
 
 import "time"
 
-// Pace is how often the program looks for what nobody tells it.
+// Pace is how often the program looks for what nobody tells it, and how long it waits.
 type Pace struct {
 	Changes time.Duration // in the store, made by others
 	Files   time.Duration // of TLS, replaced by others
 	Store   time.Duration // written meanwhile, for its main file
+	Ask     time.Duration // a server again that is not there, the first time
 }
 
 // UsualPace is the pace at which the program runs, but in a test.
 func UsualPace() Pace {
-	return Pace{Changes: 2 * time.Second, Files: 2 * time.Second, Store: 5 * time.Second}
+	return Pace{Changes: 2 * time.Second, Files: 2 * time.Second, Store: 5 * time.Second, Ask: time.Second}
 }
