@@ -38,7 +38,9 @@ func TestEnrollWaitsForAServerThatIsNotThere(t *testing.T) {
 	}
 	script := []func(http.ResponseWriter){
 		func(w http.ResponseWriter) { hangUp(w, "") },
-		func(w http.ResponseWriter) { hangUp(w, "HTTP/1.1 201 Created\r\nContent-Length: 90\r\n\r\n{\"status\":\"gra") },
+		func(w http.ResponseWriter) {
+			hangUp(w, "HTTP/1.1 201 Created\r\nContent-Length: 90\r\n\r\n{\"status\":\"gra")
+		},
 		func(w http.ResponseWriter) { http.Error(w, "<h1>Bad Gateway</h1>", http.StatusBadGateway) },
 		func(w http.ResponseWriter) { http.Error(w, "<h1>Gateway Timeout</h1>", http.StatusGatewayTimeout) },
 		func(w http.ResponseWriter) {
