@@ -40,6 +40,21 @@ func valid(k rig.PKI, name string, isCA bool, from, until time.Duration) {
 	k.Write(name+".key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 }
 
+// TestGapInTheServersChainIsTold (O12): it works on the machine of whoever set it up, who
+// trusts the issuer, and nowhere else.
+func TestGapInTheServersChainIsTold(t *testing.T) {
+	k := rig.NewPKI(t)
+	args := []string{"--mqtts-addr", "127.0.0.1:0", "--tls-cert", k.Path("server.crt"), "--tls-key", k.Path("server.key")}
+	p := rig.Launch(t, args...)
+	if want := "the certificate of its issuer (CN=test CA) does not follow"; p.Log.Count(want) != 1 {
+		t.Errorf("%q is not told:\n%s", want, p.Log)
+	}
+	p = rig.Launch(t, append(args, "--tls-client-ca", k.Path("ca.crt"))...)
+	if p.Log.Count("level=WARN") != 0 {
+		t.Errorf("a warning about a root that is known:\n%s", p.Log)
+	}
+}
+
 const day = 24 * time.Hour
 
 // TestClientCAsThatTimeHasEndedStopNothing (R4): one CA of several expires in every

@@ -71,7 +71,7 @@ func start(ctx context.Context, c config, pace Pace, s streams, log logTo) (_ *a
 			err = errors.Join(err, a.shutdown(c.stopTimeout))
 		}
 	}()
-	a.reloads.log = a.log
+	a.reloads.log, a.reloads.settle, a.reloads.now = a.log, pace.Settle, time.Now
 	a.validity.log, a.validity.now = a.log, time.Now
 	c.limits.divide(descriptorLimit(), a.log)
 	a.httpConns = newHTTPConns(c.limits.httpConnections, c.proxies)

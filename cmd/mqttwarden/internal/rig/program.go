@@ -61,7 +61,7 @@ func Launch(tb testing.TB, args ...string) *Program {
 // others do to its store and its files, where it would take seconds.
 func LaunchQuick(tb testing.TB, args ...string) *Program {
 	tb.Helper()
-	return launch(tb, program.Pace{Changes: 10 * time.Millisecond, Files: 10 * time.Millisecond, Store: 10 * time.Millisecond}, UsedDir(tb), args...)
+	return launch(tb, program.Pace{Changes: 10 * time.Millisecond, Files: 10 * time.Millisecond, Settle: 50 * time.Millisecond, Store: 10 * time.Millisecond}, UsedDir(tb), args...)
 }
 
 // LaunchIn starts the program on a data directory.
