@@ -239,6 +239,7 @@ type Reader interface {
 	RoleReader
 	TokenReader
 	RecordReader
+	RecordSource
 	RegistrationReader
 	IssuedReader
 	AuthorityReader

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -143,7 +144,7 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	if cfg.Remembered, err = c.remembered(); err != nil {
 		return err
 	}
-	cfg.Redis, cfg.MaxStale, cfg.Poll = c.redis.Reveal(), c.maxStale, a.pace.Changes
+	cfg.Redis, cfg.MaxStale, cfg.Poll, cfg.CachedUsers = c.redis.Reveal(), c.maxStale, a.pace.Changes, cmp.Or(c.users, -1)
 	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
 	cfg.Tokens.PerUser = c.tokensPerUser
 	c.registrations.Overlap = cfg.Enrolment.Overlap
@@ -230,6 +231,7 @@ func (a *app) startBroker(ctx context.Context, c config) error {
 	}
 	a.background("follower", a.register.Follower.Run)
 	a.background("janitor", a.tidy)
+	a.background("near cache", a.register.Warm)
 	if err := broker.Start(a.broker, a.hook); err != nil {
 		return err
 	}
