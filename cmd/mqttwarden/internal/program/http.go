@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -56,7 +55,7 @@ func (a *app) serveHTTP(l webListener, h http.Handler, secure *tls.Config) {
 	}
 	srv := adminapi.Server(h)
 	srv.ConnState = a.httpConns.state
-	srv.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
+	srv.ErrorLog = newServerErrors(a.log, l.scheme)
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("%s: %w", l.scheme, err)

@@ -120,7 +120,7 @@ func TestANameAloneIsLookedAt(t *testing.T) {
 		{"a setting", "name:\n", ""},
 		{"a section", "limits:\n", ""},
 		{"an empty section", "limits: {}\n", ""},
-		{"nobody's", "nmae:\n", `[1:1] unknown setting "nmae"`},
+		{"nobody's", "other:\n", `[1:1] unknown setting "other"`},
 		{"nobody's section", "bounds: {}\n", `[1:1] unknown setting "bounds"`},
 		{"in a section", "limits:\n  sise:\n", `[2:3] unknown setting "limits-sise"`},
 		{"a number with a comma in a section", "limits: {size: 1,000}\n", `unknown setting "limits-000"`},
