@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -70,7 +69,7 @@ func (a *app) handshakeFailed(remote net.Addr, err error) {
 func (a *app) serveGuarded(l webListener, h http.Handler) {
 	srv := adminapi.Server(h)
 	srv.ConnState = a.httpConns.state
-	srv.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
+	srv.ErrorLog = newServerErrors(a.log, l.scheme)
 	go func() {
 		if err := srv.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("%s: %w", l.scheme, err)
