@@ -37,17 +37,20 @@ type storeFigures struct {
 	enforced     uint64
 	refused      uint64 // registrations
 	failedWrites uint64
+	reserved     int // client IDs
 }
 
 func (a *app) storeFigures() storeFigures {
 	return storeFigures{
 		expiring: a.expiring(), enforced: a.register.Follower.Enforced(),
 		refused: a.register.Enrolment.Refused(), failedWrites: a.register.Store.FailedWrites(),
+		reserved: a.register.Reserved.Len(),
 	}
 }
 
 func storePart(snapshot func() storeFigures) part[storeFigures] {
 	return part[storeFigures]{snapshot, []series[storeFigures]{
+		gauge("mqttwarden_reserved_client_ids", "Client IDs that are one user's alone, held in memory.", func(s storeFigures) float64 { return float64(s.reserved) }),
 		gauge("mqttwarden_certificates_expiring", "Client certificates issued here that expire within 30 days and were not renewed.", func(s storeFigures) float64 { return s.expiring }),
 		gauge("mqttwarden_change_enforced", "Number of the last change that is enforced here.", func(s storeFigures) float64 { return float64(s.enforced) }),
 		counter("mqttwarden_registrations_refused_total", "Registrations refused because too many waited, in all or from one address.", func(s storeFigures) float64 { return float64(s.refused) }),
