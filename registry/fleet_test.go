@@ -74,7 +74,7 @@ func (f *fleet) Position(context.Context) (Position, error) {
 // near returns a near cache of the first n devices.
 func (f *fleet) near(tb testing.TB, n int) *Principals {
 	tb.Helper()
-	p := NewPrincipals(PrincipalsConfig{Store: f, Roles: NewHeldRoles(), Size: n, Fresh: always})
+	p := NewPrincipals(PrincipalsConfig{Store: f, Roles: NewHeldRoles(), Size: 1 << 30, Fresh: always})
 	for i := range n {
 		if _, err := p.ByName(tb.Context(), device(i)); err != nil {
 			tb.Fatal(err)

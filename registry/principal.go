@@ -36,6 +36,29 @@ func (p *Principal) with(held *holding) *Principal {
 // Grants returns what the principal's roles give and forbid.
 func (p *Principal) Grants() []acl.Grant { return slices.Collect(p.Policy.Grants()) }
 
+// What a principal takes in memory in bytes, about: with its subject and its places
+// in the near cache, then what is more for each element of a list.
+const (
+	principalSize   = 900
+	fingerprintSize = 128
+	listedSize      = 40 // of a text in a list, without the text
+)
+
+// size returns about how many bytes the principal takes in memory, without what it
+// shares with others.
+func (p *Principal) size() int {
+	u := p.User
+	size := principalSize + len(u.ID) + len(u.Username) + len(u.PublishPrefix) + len(u.PasswordHash) +
+		fingerprintSize*len(u.Fingerprints)
+	for _, r := range u.Roles {
+		size += listedSize + len(r)
+	}
+	for _, c := range u.ClientIDs {
+		size += 2 * (listedSize + len(c)) // in the user and in the policy
+	}
+	return size
+}
+
 // older reports whether p is the same user as other at an earlier time.
 func (p *Principal) older(other *Principal) bool {
 	if p.User.Version != other.User.Version {

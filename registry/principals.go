@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"runtime"
@@ -33,9 +32,8 @@ type Principals struct {
 
 	mu     sync.Mutex
 	live   map[UserID]weak.Pointer[Subject] // all that anybody holds
-	names  map[string]*list.Element         // of recent, by username
-	recent *list.List                       // of *Subject, the latest first
-	loads  map[*load]struct{}               // under way
+	recent *recent
+	loads  map[*load]struct{} // under way
 
 	hits, misses atomic.Uint64
 }
@@ -58,7 +56,7 @@ type PrincipalsConfig struct {
 	Store PrincipalStore
 	Cache RecordReader // asked before the store; nil: there is none
 	Roles *HeldRoles
-	Size  int // users that are remembered though nobody holds them
+	Size  int // bytes of those that are remembered though nobody holds them, about
 	// Fresh says whether changes are being heard. While it says no, nothing is
 	// answered from memory alone.
 	Fresh func() bool
@@ -66,12 +64,10 @@ type PrincipalsConfig struct {
 
 // NewPrincipals returns a near cache that knows nobody yet.
 func NewPrincipals(cfg PrincipalsConfig) *Principals {
-	cfg.Size = max(cfg.Size, 1)
 	return &Principals{
 		cfg:    cfg,
 		live:   make(map[UserID]weak.Pointer[Subject]),
-		names:  make(map[string]*list.Element),
-		recent: list.New(),
+		recent: newRecent(cfg.Size),
 		loads:  make(map[*load]struct{}),
 	}
 }
@@ -115,13 +111,16 @@ func (p *Principals) Name(ctx context.Context, id UserID) string {
 type PrincipalStats struct {
 	Hits, Misses uint64 // look-ups that memory answered, and that it did not
 	Users, Roles int    // that are held
+	Bytes        int    // of those that are remembered, about
 }
 
 // Stats returns the figures of now.
 func (p *Principals) Stats() PrincipalStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return PrincipalStats{Hits: p.hits.Load(), Misses: p.misses.Load(), Users: len(p.live), Roles: p.cfg.Roles.len()}
+	return PrincipalStats{
+		Hits: p.hits.Load(), Misses: p.misses.Load(), Users: len(p.live), Roles: p.cfg.Roles.len(), Bytes: p.recent.bytes,
+	}
 }
 
 func (p *Principals) remembered(username string) *Subject {
@@ -130,17 +129,7 @@ func (p *Principals) remembered(username string) *Subject {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e := p.names[username]
-	if e == nil {
-		return nil
-	}
-	s := e.Value.(*Subject)
-	if pr := s.Principal(); pr == nil || pr.User.Username != username {
-		p.drop(e, username)
-		return nil
-	}
-	p.recent.MoveToFront(e)
-	return s
+	return p.recent.get(username)
 }
 
 func (p *Principals) held(id UserID) *Subject {
@@ -254,28 +243,16 @@ func (p *Principals) keep(pr *Principal) *Subject {
 		p.live[id] = weak.Make(s)
 		runtime.AddCleanup(s, p.forget, id)
 	}
-	if old := s.Principal(); old == nil || !pr.older(old) {
-		s.current.Store(pr)
+	old := s.Principal()
+	if old != nil && pr.older(old) {
+		pr = old
 	}
-	p.remember(s)
+	if old != nil && old.User.Username != pr.User.Username {
+		p.recent.remove(s, old.User.Username)
+	}
+	s.current.Store(pr)
+	p.recent.put(s, pr)
 	return s
-}
-
-// remember holds on to s as the one asked for last. The caller holds mu.
-func (p *Principals) remember(s *Subject) {
-	name := s.Principal().User.Username
-	if e := p.names[name]; e != nil {
-		if e.Value.(*Subject) == s {
-			p.recent.MoveToFront(e)
-			return
-		}
-		p.drop(e, name) // the name went to another user
-	}
-	p.names[name] = p.recent.PushFront(s)
-	for p.recent.Len() > p.cfg.Size {
-		oldest := p.recent.Back()
-		p.drop(oldest, nameOf(oldest))
-	}
 }
 
 // changed notes what is another since when, so that no look-up under way keeps an
@@ -313,20 +290,4 @@ func (p *Principals) forget(id UserID) {
 	if p.live[id].Value() == nil {
 		delete(p.live, id)
 	}
-}
-
-func (p *Principals) drop(e *list.Element, name string) {
-	p.recent.Remove(e)
-	if p.names[name] == e {
-		delete(p.names, name)
-	}
-}
-
-// nameOf finds the name under which a remembered subject stands: every change of
-// a name drops its element first, so the current name is that one.
-func nameOf(e *list.Element) string {
-	if pr := e.Value.(*Subject).Principal(); pr != nil {
-		return pr.User.Username
-	}
-	return ""
 }

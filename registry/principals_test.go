@@ -27,9 +27,10 @@ func newFakeStore() *fakeStore {
 	return &fakeStore{users: make(map[UserID]User), roles: make(map[RoleID]Role)}
 }
 
-// near returns a near cache of size users in front of f.
+// near returns a near cache of size users in front of f. One of them, with its role,
+// takes more than half of what is reckoned for it here.
 func (f *fakeStore) near(size int, fresh func() bool) *Principals {
-	return NewPrincipals(PrincipalsConfig{Store: f, Roles: NewHeldRoles(), Size: size, Fresh: fresh})
+	return NewPrincipals(PrincipalsConfig{Store: f, Roles: NewHeldRoles(), Size: 2000 * size, Fresh: fresh})
 }
 
 // principal returns a user as it stands.

@@ -244,6 +244,7 @@ type Reader interface {
 	RoleReader
 	TokenReader
 	RecordReader
+	RecordSource
 	RegistrationReader
 	IssuedReader
 	AuthorityReader

@@ -21,10 +21,8 @@ func (p *Principals) swap(id UserID, pr *Principal) (Swapped, bool) {
 	if before != nil && pr != nil && pr.older(before) {
 		return Swapped{id, before, before}, true
 	}
-	if before != nil && (pr == nil || pr.User.Username != before.User.Username) {
-		if e := p.names[before.User.Username]; e != nil && e.Value.(*Subject) == s {
-			p.drop(e, before.User.Username)
-		}
+	if before != nil {
+		p.recent.replace(s, before.User.Username, pr)
 	}
 	s.current.Store(pr)
 	return Swapped{id, before, pr}, true
@@ -56,6 +54,7 @@ func (p *Principals) swapRoles(changed map[RoleID]*heldRole, except map[UserID]u
 			swapped = append(swapped, Swapped{id, before, after})
 		}
 	}
+	p.recent.changed(changed)
 	return swapped
 }
 

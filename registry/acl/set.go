@@ -12,6 +12,7 @@ type Set struct {
 	rights [4]right // see place
 	denies bool     // a grant is no allow
 	whole  uint8    // which of everything() it allows, a bit each
+	size   int      // see Size
 }
 
 // Holding is the sets that a principal holds together. All who hold the same may
@@ -74,6 +75,7 @@ func NewSet(grants []Grant) *Set {
 		s.rights[j].allow, s.rights[j].deny = newTrie(allow[j]), newTrie(deny[j])
 	}
 	s.whole = s.allowsOf(everything())
+	s.size = s.measure()
 	return s
 }
 

@@ -60,7 +60,7 @@ func newTrie(entries []entry) trie {
 	}
 	t := trie{nodes: make([]node, 0, most), edges: make([]edge, 0, 2*most)}
 	t.add(entries, 0)
-	t.nodes, t.edges = slices.Clip(t.nodes), slices.Clip(t.edges)
+	t.nodes, t.edges = slices.Clone(t.nodes), slices.Clone(t.edges) // no larger than they need be
 	return t
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -22,8 +23,8 @@ import (
 // tokenIssuer is what our tokens name as issuer and audience.
 const tokenIssuer = "mqttwarden"
 
-// nearCacheSize is how many users are kept in memory beside those with a session.
-const nearCacheSize = 100_000
+// cachedUsers is the default of Config.CachedUsers.
+const cachedUsers = 128 << 20
 
 // Config says what a node works with. The zero value of each setting is its
 // default.
@@ -36,6 +37,8 @@ type Config struct {
 	Redis    string        // URL; empty: none
 	MaxStale time.Duration // how long memory is trusted while the store can't be asked; 5 min
 	Poll     time.Duration // how often changes of other nodes are looked for; 2 s
+
+	CachedUsers int // bytes of users and roles in memory beside those with a session; 128 MiB, below 0: none
 
 	Hash        secret.Params // of new password hashes
 	HashWorkers int           // passwords hashed at once; half the cores
@@ -148,7 +151,7 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 }
 
 func (n *Node) openCache(ctx context.Context) error {
-	cfg := registry.PrincipalsConfig{Store: n.Store, Roles: n.roles, Size: nearCacheSize, Fresh: n.Follower.Fresh}
+	cfg := registry.PrincipalsConfig{Store: n.Store, Roles: n.roles, Size: cmp.Or(n.cfg.CachedUsers, cachedUsers), Fresh: n.Follower.Fresh}
 	if n.cfg.Redis != "" {
 		id, err := n.Store.Identity(ctx)
 		if err != nil {
@@ -215,6 +218,20 @@ func (n *Node) changeReserved(ctx context.Context, clientIDs []string) error {
 		}
 	}
 	return nil
+}
+
+// Warm fills the near cache from the store. Its users are read when they come if that
+// fails.
+func (n *Node) Warm(ctx context.Context) {
+	start := n.cfg.Now()
+	read, err := n.Principals.Warm(ctx, n.Store)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		n.cfg.Log.Warn("not all users could be read into memory: the others are read when they come", "read", read, "err", err)
+	default:
+		n.cfg.Log.Debug("users were read into memory", "users", read, "took", n.cfg.Now().Sub(start))
+	}
 }
 
 // UseAnchorFiles replaces the trust anchors that come from files.

@@ -30,6 +30,7 @@ const (
 	recordByName        = `SELECT ` + recordColumns + ` FROM users WHERE username = $1`
 	recordByFingerprint = `SELECT ` + recordColumns + ` FROM users
 		WHERE id = (SELECT user_id FROM user_fingerprints WHERE sha256 = $1)`
+	recordsAfter = `SELECT ` + recordColumns + ` FROM users WHERE id > $1 ORDER BY id LIMIT $2`
 )
 
 func (r reader) RecordByID(ctx context.Context, id registry.UserID) (registry.Record, error) {
@@ -42,6 +43,15 @@ func (r reader) RecordByName(ctx context.Context, username string) (registry.Rec
 
 func (r reader) RecordByFingerprint(ctx context.Context, sha256 string) (registry.Record, error) {
 	return r.record(ctx, recordByFingerprint, sha256)
+}
+
+// RecordsAfter implements registry.RecordSource.
+func (r reader) RecordsAfter(ctx context.Context, after registry.UserID, limit int) (records []registry.Record, err error) {
+	err = r.look(ctx, func(t *sqlTx) error {
+		records, err = all(ctx, t, scanRecord, recordsAfter, after, limit)
+		return err
+	})
+	return records, err
 }
 
 func (r reader) record(ctx context.Context, query string, key any) (rec registry.Record, err error) {

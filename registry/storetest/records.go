@@ -19,6 +19,7 @@ func recordCases() []testCase {
 		{"a touched role has the number of its row as its version", roleVersions},
 		{"a record of somebody with nothing is empty", recordSparse},
 		{"a record of nobody is NotFound", recordMissing},
+		{"records are listed in pages, in the order of their IDs", recordPages},
 		{"a record is one snapshot, whatever is written meanwhile", recordSnapshot},
 	}
 }
@@ -49,6 +50,22 @@ func recordWhole(t *testing.T, s registry.Store) {
 		return nil
 	})
 	same(t, "the user alone", must(s.User(t.Context(), u.ID))(t), u)
+}
+
+func recordPages(t *testing.T, s registry.Store) {
+	version := given(t, s, operators(), auditors(), alice())
+	given(t, s, bob())
+	ctx := t.Context()
+	whole := must(s.RecordByName(ctx, "alice"))(t)
+	if whole.User.Version != version || len(whole.RoleVersions) == 0 {
+		t.Fatalf("alice has version %d and %d roles, want %d and some", whole.User.Version, len(whole.RoleVersions), version)
+	}
+	all := []registry.Record{whole, must(s.RecordByName(ctx, "bob"))(t)}
+	slices.SortFunc(all, func(a, b registry.Record) int { return strings.Compare(string(a.User.ID), string(b.User.ID)) })
+	same(t, "all", must(s.RecordsAfter(ctx, "", 10))(t), all)
+	same(t, "the first page", must(s.RecordsAfter(ctx, "", 1))(t), all[:1])
+	same(t, "the second page", must(s.RecordsAfter(ctx, all[0].User.ID, 1))(t), all[1:])
+	same(t, "what comes after the last", len(must(s.RecordsAfter(ctx, all[1].User.ID, 1))(t)), 0)
 }
 
 func rolesByID(t *testing.T, s registry.Store) {

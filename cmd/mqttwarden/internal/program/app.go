@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -141,7 +142,7 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	if cfg.Remembered, err = c.remembered(); err != nil {
 		return err
 	}
-	cfg.Redis, cfg.MaxStale, cfg.Poll = c.redis.Reveal(), c.maxStale, a.pace.Changes
+	cfg.Redis, cfg.MaxStale, cfg.Poll, cfg.CachedUsers = c.redis.Reveal(), c.maxStale, a.pace.Changes, cmp.Or(c.users, -1)
 	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
 	cfg.Tokens.PerUser = c.tokensPerUser
 	c.registrations.Overlap = cfg.Enrolment.Overlap
@@ -230,6 +231,7 @@ func (a *app) startBroker(ctx context.Context, c config) error {
 	}
 	a.background("follower", a.register.Follower.Run)
 	a.background("janitor", a.tidy)
+	a.background("near cache", a.register.Warm)
 	if err := broker.Start(a.broker, a.hook); err != nil {
 		return err
 	}
@@ -254,6 +256,7 @@ func (a *app) makeAPI(_ context.Context, c config) (err error) {
 		Service: a.register.Service, Registrations: a.register.Enrolment, Certificates: a.register.PKI,
 		SignIn: a.register.SignIn, Follower: a.register.Follower, Position: a.register.Store.Position, Ready: a.ready, Metrics: a.figures,
 		Retained: retained{a.broker},
+		Clients:  clients{a.broker},
 		Certificate: func(s *tls.ConnectionState) *registry.Certificate {
 			return a.register.PKI.Trust().Certificate(s.PeerCertificates, c.tlsClientName)
 		},

@@ -26,6 +26,7 @@ func principalsPart(snapshot func() registry.PrincipalStats) part[registry.Princ
 	return part[registry.PrincipalStats]{snapshot, []series[registry.PrincipalStats]{
 		gauge("mqttwarden_principals", "Users held in memory.", func(s registry.PrincipalStats) float64 { return float64(s.Users) }),
 		gauge("mqttwarden_principals_roles", "Roles held in memory, each once for all who have it.", func(s registry.PrincipalStats) float64 { return float64(s.Roles) }),
+		gauge("mqttwarden_principals_bytes", "What the users take that are kept in memory, with their roles.", func(s registry.PrincipalStats) float64 { return float64(s.Bytes) }),
 		counter("mqttwarden_principals_hits_total", "Look-ups that memory answered.", func(s registry.PrincipalStats) float64 { return float64(s.Hits) }),
 		counter("mqttwarden_principals_misses_total", "Look-ups that memory did not answer.", func(s registry.PrincipalStats) float64 { return float64(s.Misses) }),
 	}}

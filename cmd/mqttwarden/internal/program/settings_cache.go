@@ -12,6 +12,7 @@ import (
 type cacheConfig struct {
 	redis    secret.Text // its URL; empty for none
 	maxStale time.Duration
+	users    int // bytes
 }
 
 func (c *cacheConfig) section() settings.Section {
@@ -23,6 +24,10 @@ func (c *cacheConfig) section() settings.Section {
 		{
 			Name: "max-stale", Value: settings.Duration(&c.maxStale, time.Second, 24*time.Hour), Default: "5m",
 			Help: "How long rights in memory are trusted while the store can't be asked.",
+		},
+		{
+			Name: "cache-users", Value: settings.Number(&c.users, 0, 1<<40), Default: "134217728", Unit: "bytes",
+			Help: "What users and their roles may take in memory, beside those with a session; 0 for nothing. After the start it is filled from the store.",
 		},
 	}}
 }
