@@ -18,8 +18,8 @@ type Registrations interface {
 	Register(ctx context.Context, req enrol.Request) (enrol.Answer, error)
 	Pending(ctx context.Context) ([]registry.Registration, error)
 	WindowStatus(ctx context.Context) (registry.WindowStatus, error)
-	OpenWindow(ctx context.Context, by registry.Caller, d time.Duration) (registry.WindowStatus, error)
-	LockWindow(ctx context.Context, by registry.Caller) error
+	OpenWindow(ctx context.Context, by registry.Caller, d time.Duration) (registry.WindowStatus, uint64, error)
+	LockWindow(ctx context.Context, by registry.Caller) (uint64, error)
 	Confirm(ctx context.Context, by registry.Caller, c enrol.Confirmation) (registry.User, uint64, error)
 	Deny(ctx context.Context, by registry.Caller, ref enrol.Ref) error
 	Renew(ctx context.Context, by registry.Caller, login registry.Login, csr string) (enrol.Issuance, uint64, error)
@@ -92,18 +92,29 @@ func (a *API) windowStatus(ctx context.Context, _ *struct{}) (*struct{ Body wind
 }
 
 // openWindow serves POST /client-registry/open.
-func (a *API) openWindow(ctx context.Context, in *struct{ Body *openingJSON }) (*struct{}, error) {
+func (a *API) openWindow(ctx context.Context, in *struct {
+	Preference
+	Body *openingJSON
+},
+) (*changed, error) {
 	d := registry.DefaultWindow
 	if in.Body != nil && in.Body.Duration != nil {
 		d = time.Duration(*in.Body.Duration) * time.Millisecond
 	}
-	_, err := a.registrations.OpenWindow(ctx, access.Caller(ctx), d)
-	return nil, err
+	_, change, err := a.registrations.OpenWindow(ctx, access.Caller(ctx), d)
+	if err != nil {
+		return nil, err
+	}
+	return &changed{a.receipt(ctx, in.Preference, change)}, nil
 }
 
 // lockWindow serves POST /client-registry/lock.
-func (a *API) lockWindow(ctx context.Context, _ *struct{}) (*struct{}, error) {
-	return nil, a.registrations.LockWindow(ctx, access.Caller(ctx))
+func (a *API) lockWindow(ctx context.Context, in *struct{ Preference }) (*changed, error) {
+	change, err := a.registrations.LockWindow(ctx, access.Caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &changed{a.receipt(ctx, in.Preference, change)}, nil
 }
 
 // confirmRegistration serves POST /client-registry/confirm.

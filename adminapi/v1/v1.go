@@ -6,7 +6,11 @@
 // its path in routes.go and is decided before it runs.
 package v1
 
-import "mqttwarden/registry"
+import (
+	"time"
+
+	"mqttwarden/registry"
+)
 
 // Service is users and roles as this API uses them; *registry.Service implements it.
 type Service interface {
@@ -25,7 +29,9 @@ type Config struct {
 	SignIn        SignIn
 	Changes       Changes
 	Retained      Retained
-	Node          string // how receipts name this node
+	Node          string        // how receipts name this node
+	Wait          time.Duration // for a change to be enforced before it is answered, where a request prefers nothing
+	Late          func()        // is called when a change is answered before it is enforced
 }
 
 // API holds the handlers.
@@ -41,6 +47,8 @@ type API struct {
 	retained      Retained
 	audit         Audit
 	node          string
+	wait          time.Duration
+	late          func()
 }
 
 // New returns the API; Mount makes it reachable.
@@ -49,6 +57,7 @@ func New(cfg Config) *API {
 		users: cfg.Service, credentials: cfg.Service, roles: cfg.Service, sessions: cfg.Service,
 		registrations: cfg.Registrations, certificates: cfg.Certificates,
 		signIn: cfg.SignIn, changes: cfg.Changes, retained: cfg.Retained, audit: cfg.Service, node: cfg.Node,
+		wait: cfg.Wait, late: cfg.Late,
 	}
 }
 
