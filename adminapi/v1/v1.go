@@ -61,10 +61,9 @@ func New(cfg Config) *API {
 	}
 }
 
-// Named is part of every request about one user or role.
+// Named is part of every request about one user.
 type Named struct {
-	ID string `path:"id" maxLength:"64" doc:"Its id."`
+	ID string `path:"id" maxLength:"64" doc:"The user's id."`
 }
 
 func (n Named) user() registry.UserID { return registry.UserID(n.ID) }
-func (n Named) role() registry.RoleID { return registry.RoleID(n.ID) }
