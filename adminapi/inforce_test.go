@@ -108,6 +108,7 @@ func TestEveryChangeIsInForceWhenItIsAnswered(t *testing.T) {
 	certificate := `{"fingerprint": "` + strings.Repeat("ab", 32) + `"}`
 	c.changes(created, "POST /api/users/{id}/certificates", user+"/certificates", certificate)
 	c.changes(ok, "DELETE /api/users/{id}/certificates", user+"/certificates", certificate)
+	c.changes(created, "POST /api/users/{id}/csr", user+"/csr", `{"csr": "`+apitest.CSR(t, apitest.NewKey(t), "alice")+`"}`)
 	role := apitest.ID(t, c.changes(created, "POST /api/roles", "/api/roles", `{"name": "ops", "isShared": true}`))
 	c.changes(ok, "PUT /api/roles/{id}", "/api/roles/"+role, `{"name": "operators"}`)
 	added := c.changes(created, "POST /api/roles/{id}/permissions", "/api/roles/"+role+"/permissions", `{"resource": "a", "operation": "read", "context": "mqtt"}`)

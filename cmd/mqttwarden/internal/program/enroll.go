@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"mqttwarden/registry/durable"
@@ -35,6 +36,8 @@ type enrollCmd struct {
 	server, username, context string
 	roles                     []string
 	dir, caFile               string
+	passwordFile              string
+	password                  string // of a user that exists; empty: there is none yet
 	timeout                   time.Duration
 }
 
@@ -55,6 +58,10 @@ func (c *enrollCmd) Sections() []settings.Section {
 		{
 			Name: "ca-file", Value: settings.File(&c.caFile), Placeholder: "FILE", Unset: "the system's",
 			Help: "CAs that the server's certificate is checked against, PEM.",
+		},
+		{
+			Name: "password-file", Value: settings.File(&c.passwordFile), Placeholder: "FILE",
+			Help: "File with the password of a user that exists and gets its first certificate: nobody has to confirm that.",
 		},
 		{Name: "timeout", Value: settings.Duration(&c.timeout, time.Second, 24*time.Hour), Default: "15m", Help: "How long to go on asking."},
 	}}}
@@ -78,6 +85,9 @@ func (c *enrollCmd) Run(ctx context.Context, s streams, given *settings.Reader) 
 	if err != nil {
 		return err
 	}
+	if err := c.readPassword(); err != nil {
+		return err
+	}
 	csr, err := c.request()
 	if err != nil {
 		return err
@@ -85,6 +95,9 @@ func (c *enrollCmd) Run(ctx context.Context, s streams, given *settings.Reader) 
 	body, err := json.Marshal(map[string]any{
 		"username": c.username, "csr": base64.StdEncoding.EncodeToString(csr), "context": c.context, "roles": c.roles,
 	})
+	if c.password != "" {
+		body, err = json.Marshal(map[string]any{"csr": base64.StdEncoding.EncodeToString(csr)})
+	}
 	if err != nil {
 		return err
 	}
@@ -111,6 +124,18 @@ func (c *enrollCmd) Run(ctx context.Context, s streams, given *settings.Reader) 
 		case <-time.After(again):
 		}
 	}
+}
+
+// readPassword reads the password file, if there is one.
+func (c *enrollCmd) readPassword() error {
+	if c.passwordFile == "" {
+		return nil
+	}
+	b, err := os.ReadFile(c.passwordFile)
+	if c.password = strings.TrimRight(string(b), "\r\n"); err == nil && c.password == "" {
+		err = fmt.Errorf("password-file: %s is empty", c.passwordFile)
+	}
+	return err
 }
 
 // tell says what the person at the other end has to do.
@@ -179,7 +204,7 @@ func (c *enrollCmd) request() ([]byte, error) {
 // server that is busy or out of reach for a moment is asked again.
 func (c *enrollCmd) ask(ctx context.Context, client *http.Client, body []byte) (registration, time.Duration, error) {
 	const moment = 5 * time.Second
-	where, err := url.JoinPath(c.server, "/api/client-registry/register")
+	where, err := url.JoinPath(c.server, c.route())
 	if err != nil {
 		return registration{}, 0, err
 	}
@@ -188,6 +213,9 @@ func (c *enrollCmd) ask(ctx context.Context, client *http.Client, body []byte) (
 		return registration{}, 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if c.password != "" {
+		req.SetBasicAuth(c.username, c.password)
+	}
 	res, err := client.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -204,18 +232,34 @@ func (c *enrollCmd) ask(ctx context.Context, client *http.Client, body []byte) (
 	if n, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && n > 0 {
 		again = min(time.Duration(n)*time.Second, time.Minute)
 	}
+	if c.password != "" && res.StatusCode == http.StatusCreated {
+		answer.Status = "granted"
+	}
 	switch res.StatusCode {
 	case http.StatusCreated, http.StatusAccepted, http.StatusLocked:
 		return answer, again, nil
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return registration{Status: "busy"}, again, nil
+	}
+	if c.password != "" {
+		return registration{}, 0, fmt.Errorf("the server refuses: %s", answer.Message)
+	}
+	switch res.StatusCode {
 	case http.StatusForbidden:
 		return registration{}, 0, errors.New("an operator refused the registration")
 	case http.StatusConflict:
-		return registration{}, 0, fmt.Errorf("%s: another device has this user name, or asked for it", answer.Message)
+		return registration{}, 0, fmt.Errorf("%s: another device has this user name, or asked for it; with the password of the user, give --password-file", answer.Message)
 	default:
 		return registration{}, 0, fmt.Errorf("the server refuses: %s", answer.Message)
 	}
+}
+
+// route is where the request goes to.
+func (c *enrollCmd) route() string {
+	if c.password != "" {
+		return "/api/client-registry/renew"
+	}
+	return "/api/client-registry/register"
 }
 
 // keep writes what the device was given.
