@@ -45,7 +45,7 @@ func TestARoleIsCompiledOnceForAllWhoHoldIt(t *testing.T) {
 
 func TestARoleThatNobodyHoldsIsForgotten(t *testing.T) {
 	f := shared()
-	p := f.near(1, always)
+	p := NewPrincipals(PrincipalsConfig{Store: f, Roles: NewHeldRoles(), Size: 3000, Fresh: always}) // a user and two roles
 	for _, name := range []string{"alice", "bob"} { // of whom only the second is remembered
 		if _, err := p.ByName(t.Context(), name); err != nil {
 			t.Fatal(err)

@@ -51,7 +51,7 @@ func (r *recent) put(s *Subject, pr *Principal) {
 	k := &kept{subject: s, name: name}
 	r.names[name] = r.order.PushFront(k)
 	r.count(k, pr)
-	for r.bytes > r.limit && r.order.Len() > 1 {
+	for r.bytes > r.limit && r.order.Len() > 0 {
 		r.drop(r.order.Back())
 	}
 }

@@ -45,7 +45,7 @@ func (p *Principals) Warm(ctx context.Context, source RecordSource) (read int, e
 func (p *Principals) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.recent.bytes > p.recent.limit-p.recent.limit/16
+	return p.recent.limit <= 0 || p.recent.bytes > p.recent.limit-p.recent.limit/16
 }
 
 // take ends the look-up l with what it found. A user who has changed meanwhile is

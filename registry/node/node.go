@@ -38,7 +38,7 @@ type Config struct {
 	MaxStale time.Duration // how long memory is trusted while the store can't be asked; 5 min
 	Poll     time.Duration // how often changes of other nodes are looked for; 2 s
 
-	CachedUsers int // bytes of users and roles in memory beside those with a session; 128 MiB
+	CachedUsers int // bytes of users and roles in memory beside those with a session; 128 MiB, below 0: none
 
 	Hash        secret.Params // of new password hashes
 	HashWorkers int           // passwords hashed at once; half the cores

@@ -73,7 +73,7 @@ func (c cached) replace(all map[string]string) {
 func TestWarmCacheSurvivesARestart(t *testing.T) {
 	t.Parallel()
 	c := newCached(t)
-	p := rig.Launch(t, "--redis", c.URL)
+	p := rig.Launch(t, "--redis", c.URL, "--cache-users", "0")
 	const users = 40
 	name := func(i int) string { return fmt.Sprintf("gw%02d", i) }
 	for i := range users {
@@ -84,7 +84,7 @@ func TestWarmCacheSurvivesARestart(t *testing.T) {
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	p = rig.LaunchIn(t, p.Dir, "--redis", c.URL)
+	p = rig.LaunchIn(t, p.Dir, "--redis", c.URL, "--cache-users", "0")
 	for i := range users {
 		gw := p.Connect(rig.As(name(i), name(i)))
 		if p.Metric("mqttwarden_cache_hits_total") == 0 {
@@ -103,7 +103,7 @@ func TestWarmCacheSurvivesARestart(t *testing.T) {
 func TestWhoWritesToRedisGivesNobodyARight(t *testing.T) {
 	t.Parallel()
 	c := newCached(t)
-	p := rig.Launch(t, "--redis", c.URL)
+	p := rig.Launch(t, "--redis", c.URL, "--cache-users", "0")
 	role := p.Role("writers", rig.Both("a/#"))
 	id := p.UserWith("gw1", rig.Object{"roles": []string{role}})
 	p.Connect(rig.As("gw1", "g"))
@@ -148,7 +148,7 @@ func TestWhoWritesToRedisGivesNobodyARight(t *testing.T) {
 			}
 			attack.do()
 			token := p.Token
-			p = rig.LaunchIn(t, p.Dir, "--redis", c.URL)
+			p = rig.LaunchIn(t, p.Dir, "--redis", c.URL, "--cache-users", "0")
 			p.Token = token
 			old, next := rig.As("gw1", "g"), rig.As("gw1", "g")
 			next.Password = "a new one"

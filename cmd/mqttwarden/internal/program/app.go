@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -142,7 +143,7 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	if cfg.Remembered, err = c.remembered(); err != nil {
 		return err
 	}
-	cfg.Redis, cfg.MaxStale, cfg.Poll, cfg.CachedUsers = c.redis.Reveal(), c.maxStale, a.pace.Changes, c.users
+	cfg.Redis, cfg.MaxStale, cfg.Poll, cfg.CachedUsers = c.redis.Reveal(), c.maxStale, a.pace.Changes, cmp.Or(c.users, -1)
 	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
 	cfg.Tokens.PerUser = c.tokensPerUser
 	c.registrations.Overlap = cfg.Enrolment.Overlap

@@ -26,8 +26,8 @@ func (c *cacheConfig) section() settings.Section {
 			Help: "How long rights in memory are trusted while the store can't be asked.",
 		},
 		{
-			Name: "cache-users", Value: settings.Number(&c.users, 64<<10, 1<<40), Default: "134217728", Unit: "bytes",
-			Help: "What users and their roles may take in memory, beside those with a session. After the start it is filled from the store.",
+			Name: "cache-users", Value: settings.Number(&c.users, 0, 1<<40), Default: "134217728", Unit: "bytes",
+			Help: "What users and their roles may take in memory, beside those with a session; 0 for nothing. After the start it is filled from the store.",
 		},
 	}}
 }
