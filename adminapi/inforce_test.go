@@ -12,6 +12,8 @@ import (
 
 	"mqttwarden/adminapi"
 	"mqttwarden/adminapi/internal/apitest"
+	v1 "mqttwarden/adminapi/v1"
+	"mqttwarden/registry"
 )
 
 // witness is a follower that notes which change was waited for last, and how long that
@@ -143,6 +145,11 @@ func TestEveryChangeIsInForceWhenItIsAnswered(t *testing.T) {
 	c.changes(ok, "DELETE /api/certificates", "/api/certificates?id="+anchor, "")
 	c.changes(ok, "POST /api/certificates/issued/{serial}/revoke", "/api/certificates/issued/"+device.Leaf.SerialNumber.Text(16)+"/revoke", "")
 
+	api.Clients.All = []v1.Client{{ID: "gw", User: registry.UserID(api.User("owner"))}} // the broker's as well
+	api.Settle()
+	w.forgotten()
+	c.changesNothing(none, "DELETE /api/clients/{clientId}", "/api/clients/gw", "")
+	c.changesNothing(none, "DELETE /api/clients", "/api/clients?clientId=gw", "")
 	c.changesNothing(ok, "DELETE /api/retained", "/api/retained?filter=a", "") // the broker's, and at once
 	c.changes(none, "PUT /api/users/change-password", "/api/users/change-password", `{"password": "`+apitest.AdminPassword+`", "newPassword": "new-password"}`)
 

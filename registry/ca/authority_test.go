@@ -193,6 +193,12 @@ func TestSerialIsRandomAndNotZero(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a leading zero may be missing", func(t *testing.T) {
+		n, err := ParseSerial("f00")
+		if err != nil || FormatSerial(n) != "0f00" {
+			t.Errorf("got %v, %v, want 0f00", n, err)
+		}
+	})
 	for _, s := range []string{"", "00", "0", "xy", strings.Repeat("7f", 21)} {
 		if n, err := ParseSerial(s); err == nil {
 			t.Errorf("ParseSerial(%q) = %v, want an error", s, n)
