@@ -146,26 +146,26 @@ func (r reader) Users(ctx context.Context, q registry.UserQuery) (users []regist
 }
 
 func (r reader) Usernames(ctx context.Context) ([]string, error) {
-	return view(ctx, r, func(t *sqlTx) ([]string, error) {
+	return look(ctx, r, func(t *sqlTx) ([]string, error) {
 		return all(ctx, t, column[string], `SELECT username FROM users ORDER BY username`)
 	})
 }
 
 func (r reader) UserIDs(ctx context.Context) ([]registry.UserID, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
 		return all(ctx, t, column[registry.UserID], `SELECT id FROM users ORDER BY id`)
 	})
 }
 
 func (r reader) UsersWithRole(ctx context.Context, id registry.RoleID) ([]registry.UserID, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
 		return all(ctx, t, column[registry.UserID], `SELECT user_id FROM user_roles WHERE role_id = $1 ORDER BY user_id`, id)
 	})
 }
 
 // RolesBeside implements registry.UserReader.
 func (r reader) RolesBeside(ctx context.Context, id registry.RoleID, except registry.UserID) ([]registry.RoleID, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.RoleID, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.RoleID, error) {
 		return all(ctx, t, column[registry.RoleID], `SELECT DISTINCT other.role_id FROM user_roles held
 			JOIN user_roles other ON other.user_id = held.user_id AND other.role_id <> held.role_id
 			WHERE held.role_id = $1 AND held.user_id <> $2 ORDER BY other.role_id`, id, except)
@@ -173,7 +173,7 @@ func (r reader) RolesBeside(ctx context.Context, id registry.RoleID, except regi
 }
 
 func (r reader) AdminCandidates(ctx context.Context) ([]registry.UserID, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
 		return all(ctx, t, column[registry.UserID], adminCandidates)
 	})
 }
