@@ -44,7 +44,11 @@ func onStore(ctx context.Context, c storeCommand, given *settings.Reader, f func
 	if err != nil {
 		return err
 	}
-	n, err := openNode(ctx, nodeConfig(cfg, keys, slog.New(slog.DiscardHandler)), cfg)
+	how, err := nodeConfig(cfg, keys, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	n, err := openNode(ctx, how, cfg)
 	if err != nil {
 		return err
 	}
