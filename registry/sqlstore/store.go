@@ -119,10 +119,6 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// FailedWrites returns how many writes were not made because the database could not
-// be used, those of Ping included.
-func (s *Store) FailedWrites() uint64 { return s.write.failures.Load() }
-
 // Checkpoint brings the main file up to date with what is committed, except for what
 // a reader still needs otherwise. People copy that file alone; SQLite by itself leaves
 // it megabytes behind. PostgreSQL looks after its files itself.

@@ -82,6 +82,13 @@ func (g *Gate) Open() {
 	}
 }
 
+// Passed returns how many statements have come since HoldAt.
+func (g *Gate) Passed() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.passed
+}
+
 // pass returns when the next statement may pass.
 func (g *Gate) pass() {
 	g.mu.Lock()

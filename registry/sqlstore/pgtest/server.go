@@ -25,10 +25,11 @@ import (
 type Server struct {
 	Addr string // host:port
 
-	dir  string
-	as   *syscall.Credential // nil: as we are
-	cmd  *exec.Cmd
-	done chan struct{} // closed when cmd has ended
+	dir     string
+	sslmode string
+	as      *syscall.Credential // nil: as we are
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when cmd has ended
 }
 
 // patience is how long a server may take to start or to stop.
@@ -52,7 +53,7 @@ func bin(name string) (string, error) {
 
 // newServer makes a server in an empty directory that it may use, and starts it.
 func newServer(dir string) (*Server, error) {
-	s := &Server{dir: dir}
+	s := &Server{dir: dir, sslmode: "disable"}
 	if err := s.own(); err != nil {
 		return nil, err
 	}
@@ -200,7 +201,7 @@ func (s *Server) await() error {
 
 // URL returns how a database of the server is reached.
 func (s *Server) URL(database string) string {
-	return "postgres://" + superuser + "@" + s.Addr + "/" + database + "?sslmode=disable"
+	return "postgres://" + superuser + "@" + s.Addr + "/" + database + "?sslmode=" + s.sslmode
 }
 
 // Stop ends the server at once, as a crash of the machine does, but for what the disk
