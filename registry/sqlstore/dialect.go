@@ -21,6 +21,9 @@ type dialect struct {
 	lock    string
 	// caches says that the driver keeps the statements of a connection prepared.
 	caches bool
+	// others counts the sessions of others on the database, empty where a lock of the
+	// data directory tells.
+	others string
 	// checkpoint brings the main file of the database up to date; empty: there is none.
 	checkpoint string
 }

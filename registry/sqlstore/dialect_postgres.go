@@ -21,6 +21,8 @@ func postgresDialect() dialect {
 		writing:    &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 		lock:       `SELECT one FROM store FOR UPDATE`,
 		caches:     true,
+		others: `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
+			AND backend_type = 'client backend' AND application_name <> current_setting('application_name')`,
 	}
 }
 

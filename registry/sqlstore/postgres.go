@@ -26,15 +26,13 @@ type Postgres struct {
 	// may be chosen with search_path.
 	URL      string
 	Password string // in place of one in the URL
+	Name     string // of this program, as the server shows it; mqttwarden, unless the URL has application_name
 
 	Connections      int           // at once; 16, of which a quarter writes
 	ConnectTimeout   time.Duration // 5 s
 	StatementTimeout time.Duration // of one statement, and of a transaction that does nothing; 10 s
 	LockTimeout      time.Duration // how long a change waits for those before it; 5 s
 }
-
-// ApplicationName is how the connections of this program call themselves.
-const ApplicationName = "mqttwarden"
 
 // grace is how much longer than the server we wait for it to end a statement. A server
 // that is frozen, or out of reach, does not end it at all.
@@ -54,6 +52,9 @@ func (p *Postgres) complete() Postgres {
 	def(&c.ConnectTimeout, 5*time.Second)
 	def(&c.StatementTimeout, 10*time.Second)
 	def(&c.LockTimeout, 5*time.Second)
+	if c.Name == "" {
+		c.Name = "mqttwarden"
+	}
 	if c.Connections == 0 {
 		c.Connections = 16
 	}
@@ -146,7 +147,7 @@ func (p *Postgres) connections(cfg *pgx.ConnConfig, n int, statement, lock time.
 		c.RuntimeParams[name] = strconv.FormatInt(d.Milliseconds(), 10)
 	}
 	if c.RuntimeParams["application_name"] == "" {
-		c.RuntimeParams["application_name"] = ApplicationName
+		c.RuntimeParams["application_name"] = p.Name
 	}
 	if c.ValidateConnect == nil {
 		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite

@@ -36,3 +36,14 @@ func Column(tb testing.TB, db *sql.DB, query string, args ...any) (found []strin
 	}
 	return found
 }
+
+// OpenSQLite is Open for an SQLite file.
+func OpenSQLite(tb testing.TB, path string) *sql.DB {
+	tb.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = db.Close() })
+	return db
+}

@@ -160,3 +160,46 @@ func TestWithPostgresTheMasterKeyMustBeThere(t *testing.T) {
 		t.Errorf("got %v, want to be told how a key is made", err)
 	}
 }
+
+// What a server kept in SQLite serves from PostgreSQL after a copy, and back.
+func TestACopyIsServed(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t)
+	url := server.URL("postgres")
+	p := rig.Launch(t)
+	p.User("gw1", rig.Both("a/#"))
+	token := p.Token
+	refused := func(want string, args ...string) {
+		t.Helper()
+		_, _, err := rig.Attempt(t, nil, "", append([]string{"copy", "--data-dir", p.Dir}, args...)...)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("copy %v: got %v, want an error about %q", args, err, want)
+		}
+	}
+	refused("another mqttwarden uses", "--from", "sqlite", "--to", url)
+	must(t, p.Stop())
+	refused("one of them must be sqlite", "--from", "sqlite", "--to", "sqlite")
+	refused("a store in", "--from", url, "--to", "sqlite")
+	out, _, err := rig.Attempt(t, nil, "", "copy", "--data-dir", p.Dir, "--from", "sqlite", "--to", url)
+	must(t, err)
+	if !strings.Contains(out, "users") || !strings.Contains(out, "Every row is the same") {
+		t.Errorf("copy says:\n%s", out)
+	}
+	refused("not empty", "--from", "sqlite", "--to", url)
+
+	served := func(args ...string) {
+		t.Helper()
+		p := rig.LaunchIn(t, p.Dir, args...)
+		p.Token = token // of the original
+		gw := p.Connect(rig.As("gw1", "gw1"))
+		rig.WantCode(t, "publish", gw.Publish("a/1", "", 1, false)&^0x10, rig.Success)
+		p.Must(http.StatusOK, "GET", "/users", nil)
+		must(t, p.Stop())
+	}
+	must(t, os.Remove(filepath.Join(p.Dir, "mqttwarden.db")))
+	served(inPostgres(url)...)
+	_, _, err = rig.Attempt(t, nil, "", "copy", "--data-dir", p.Dir, "--from", url, "--to", "sqlite")
+	must(t, err)
+	server.Stop()
+	served()
+}
