@@ -33,7 +33,7 @@ func (c *copyCmd) Sections() []settings.Section {
 				p.Add("from, to", "one of them must be sqlite, the other one PostgreSQL")
 			}
 		}},
-		c.dataConfig.section(), c.postgres.section(),
+		c.section(), c.postgres.section(),
 	}
 }
 
