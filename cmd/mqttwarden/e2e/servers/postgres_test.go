@@ -203,3 +203,42 @@ func TestACopyIsServed(t *testing.T) {
 	server.Stop()
 	served()
 }
+
+// The primary dies while changes are made, and a standby that has all that was committed
+// takes over: what was acknowledged is there, and nothing is half there.
+func TestFailover(t *testing.T) {
+	t.Parallel()
+	primary := pgtest.Start(t)
+	standby := primary.Standby(t)
+	url := strings.Replace(primary.URL("postgres"), primary.Addr, primary.Addr+","+standby.Addr, 1)
+	p := rig.LaunchIn(t, keyDir(t), inPostgres(url)...)
+	known := p.User("known", rig.Both("a/#"))
+	p.Connect(rig.As("known", "known"))
+
+	const before, after = 20, 20
+	var acknowledged []string
+	role := p.Role("writers", rig.Both("b/#"))
+	for i := 0; len(acknowledged) < before+after; i++ {
+		name := fmt.Sprint("user-", i)
+		a, err := p.Do("POST", "/users", rig.Object{"username": name, "password": rig.SecretOf(name), "identityProvider": "local", "roles": []string{role}})
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case a.Status == http.StatusCreated:
+			acknowledged = append(acknowledged, name)
+		case a.Status != http.StatusServiceUnavailable:
+			t.Fatalf("%d %s, want 503 while there is no primary", a.Status, a.Body)
+		}
+		if len(acknowledged) == before && primary != nil {
+			primary.Stop()
+			primary = nil
+			must(t, standby.Promote())
+		}
+	}
+	for _, name := range acknowledged {
+		gw := p.Connect(rig.As(name, name))
+		rig.WantCode(t, "publish of "+name, gw.Publish("b/1", "", 1, false)&^0x10, rig.Success)
+	}
+	p.Must(http.StatusOK, "PUT", "/users/"+known, rig.Object{"password": "another one"})
+	rig.WantCode(t, "CONNECT with the old password", p.Dial(5).Connect(rig.As("known", "known")).ReasonCode, rig.BadCredentials)
+}
