@@ -14,6 +14,8 @@ type dialect struct {
 	// again reports whether a transaction that failed so may succeed when it is run
 	// once more, because another one was in its way.
 	again func(error) bool
+	// lost reports whether a statement failed because its connection was lost.
+	lost func(error) bool
 	// writing is how a transaction that writes is begun, and lock the statement that
 	// comes first in an Update, so that there is one at a time. Without a statement the
 	// database sees to that itself.

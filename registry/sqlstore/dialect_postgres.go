@@ -3,8 +3,11 @@ package sqlstore
 import (
 	"database/sql"
 	"errors"
+	"io"
+	"net"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
@@ -18,6 +21,7 @@ func postgresDialect() dialect {
 		migrations: goose.DialectPostgres,
 		broken:     brokenInPostgres,
 		again:      inTheWay,
+		lost:       connectionLost,
 		writing:    &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 		lock:       `SELECT one FROM store FOR UPDATE`,
 		caches:     true,
@@ -32,6 +36,8 @@ const (
 	uniqueViolation      = "23505"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
+	adminShutdown        = "57P01"
+	crashShutdown        = "57P02"
 )
 
 func brokenInPostgres(err error) constraint {
@@ -54,4 +60,18 @@ func brokenInPostgres(err error) constraint {
 func inTheWay(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && slices.Contains([]string{serializationFailure, deadlockDetected}, e.Code)
+}
+
+// connectionLost reports whether a connection ended that was open. One that could not be
+// opened is another matter: there is no server.
+func connectionLost(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return false
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code == adminShutdown || e.Code == crashShutdown
+	}
+	return pgconn.SafeToRetry(err) || slices.ContainsFunc([]error{
+		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE,
+	}, func(end error) bool { return errors.Is(err, end) })
 }

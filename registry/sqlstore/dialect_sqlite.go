@@ -21,6 +21,7 @@ func sqliteDialect() dialect {
 		migrations: goose.DialectSQLite3,
 		broken:     brokenInSQLite,
 		again:      func(error) bool { return false }, // one connection writes, and begins with the lock
+		lost:       func(error) bool { return false }, // it is in this process
 		checkpoint: `PRAGMA wal_checkpoint(PASSIVE)`,  // a reader's connection may, and writers go on
 	}
 }

@@ -49,18 +49,33 @@ func (p *pool) close() error {
 
 // view runs read in one snapshot.
 func (p *pool) view(ctx context.Context, read func(*sqlTx) error) error {
-	return p.run(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, read)
+	return p.live(ctx, func() error {
+		return p.run(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, read)
+	})
 }
 
 // look runs read without a transaction. It must run one statement only: two would
 // not see the same.
 func (p *pool) look(ctx context.Context, read func(*sqlTx) error) error {
-	t := &sqlTx{ctx: ctx, pool: p, prepared: make(map[string]*sql.Stmt)}
-	defer t.close()
-	if err := read(t); err != nil {
-		return err
+	return p.live(ctx, func() error {
+		t := &sqlTx{ctx: ctx, pool: p, prepared: make(map[string]*sql.Stmt)}
+		defer t.close()
+		if err := read(t); err != nil {
+			return err
+		}
+		return t.failed
+	})
+}
+
+// live runs what may be run again, until it has a connection that is not lost. After a
+// failover all are that were open, and each goes as it is found out.
+func (p *pool) live(ctx context.Context, do func() error) error {
+	for lost := 0; ; lost++ {
+		err := do()
+		if err == nil || ctx.Err() != nil || !p.dialect.lost(err) || lost >= p.db.Stats().MaxOpenConnections {
+			return err
+		}
 	}
-	return t.failed
 }
 
 // attempts is how often a transaction is run while others are in its way.
@@ -99,7 +114,11 @@ func pause(ctx context.Context, attempt int) {
 func (p *pool) try(ctx context.Context, opts *sql.TxOptions, work func(*sqlTx) error) error {
 	bounded, limit := p.limit(ctx)
 	defer limit.end()
-	tx, err := p.db.BeginTx(bounded, opts)
+	var tx *sql.Tx
+	err := p.live(bounded, func() (err error) {
+		tx, err = p.db.BeginTx(bounded, opts)
+		return err
+	})
 	if limit.pause(); err != nil {
 		return wrap(ctx, err)
 	}

@@ -183,6 +183,7 @@ const atOnce = 64
 func (r reader) RolesByID(ctx context.Context, ids []registry.RoleID) ([]registry.Role, error) {
 	var roles []registry.Role
 	read := func(t *sqlTx) error {
+		roles = nil // it may run more than once
 		for batch := range slices.Chunk(ids, atOnce) {
 			found, err := readHeld(ctx, t, batch)
 			if err != nil {

@@ -303,3 +303,36 @@ func TestADeadlockIsTriedAgain(t *testing.T) {
 		t.Errorf("got %v after %d runs, %d retries counted; want no error, 2 and 1", err, runs, s.Stats().Retries)
 	}
 }
+
+// Connections that are lost while nothing is under way on them are replaced, and nobody
+// hears of it.
+func TestLostConnectionsAreReplaced(t *testing.T) {
+	t.Parallel()
+	gate := pgtest.NewGate(t, migrated(t).URL)
+	s := openAt(t, &sqlstore.Postgres{URL: gate.URL})
+	touch := func(_ context.Context, tx registry.Tx) error { tx.Touch(registry.RoleChange, "r"); return nil }
+	var wg sync.WaitGroup
+	for range 16 { // uses all connections
+		wg.Go(func() {
+			_, err := s.Position(t.Context())
+			_, err2 := s.Update(t.Context(), touch)
+			if err := errors.Join(err, err2); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, tt := range []struct {
+		name string
+		do   func() error
+	}{
+		{"one statement", func() error { _, err := s.Position(t.Context()); return err }},
+		{"a snapshot", func() error { _, _, err := s.Users(t.Context(), registry.UserQuery{}); return err }},
+		{"a change", func() error { _, err := s.Update(t.Context(), touch); return err }},
+	} {
+		gate.Cut()
+		if err := tt.do(); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
