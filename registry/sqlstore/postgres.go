@@ -74,6 +74,21 @@ func (p *Postgres) Check() error {
 	return err
 }
 
+// Used reports whether there is a store in the database. It makes none.
+func (p *Postgres) Used(ctx context.Context) (used bool, err error) {
+	c := p.complete()
+	cfg, err := c.config()
+	if err != nil {
+		return false, err
+	}
+	db := c.connections(cfg, 1, c.StatementTimeout, c.LockTimeout)
+	defer db.Close()
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass('store') IS NOT NULL`).Scan(&used); err != nil {
+		return false, fmt.Errorf("%s: %w", where(cfg), err)
+	}
+	return used, nil
+}
+
 // config reads the URL. What pgx says of one that it does not understand may hold the
 // password, and is not passed on.
 func (p *Postgres) config() (*pgx.ConnConfig, error) {

@@ -153,6 +153,29 @@ func TestThePasswordOfTheDatabaseIsNotTold(t *testing.T) {
 	}
 }
 
+// A command that works on a store makes none: it may have been given the wrong database.
+func TestOnlyServeMakesAStoreInPostgres(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t)
+	url, dir := server.URL("postgres"), keyDir(t)
+	for _, args := range [][]string{
+		{"ca", "init", "--data-dir", dir, "--database", url},
+		{"user", "set-password", "admin", "--data-dir", dir, "--database", url},
+		{"copy", "--data-dir", dir, "--from", url, "--to", "sqlite"},
+	} {
+		_, _, err := rig.Attempt(t, nil, "a new password\n", args...)
+		if err == nil || !strings.Contains(err.Error(), "no store in the PostgreSQL database") {
+			t.Errorf("%v: got %v, want to be told that there is no store", args, err)
+		}
+	}
+	if made := pgtest.Column(t, pgtest.Open(t, url), `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`); len(made) > 0 {
+		t.Errorf("they made the tables %v", made)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 2 { // the key and the lock
+		t.Errorf("they left %v, %v", files, err)
+	}
+}
+
 func TestWithPostgresTheMasterKeyMustBeThere(t *testing.T) {
 	t.Parallel()
 	_, _, err := rig.Attempt(t, nil, "", rig.ServeArgs(t.TempDir(), "--database", "postgres://u@127.0.0.1:1/db")...)

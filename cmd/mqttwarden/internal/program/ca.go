@@ -48,6 +48,11 @@ func onStore(ctx context.Context, c storeCommand, given *settings.Reader, f func
 	if err != nil {
 		return err
 	}
+	if how.Postgres != nil {
+		if err := used(ctx, how.Postgres); err != nil {
+			return err
+		}
+	}
 	n, err := openNode(ctx, how, cfg)
 	if err != nil {
 		return err

@@ -102,6 +102,11 @@ func (c *copyCmd) open(ctx context.Context, d database) (*sqlstore.Store, error)
 		return nil, err
 	}
 	postgres.Name = "mqttwarden copy"
+	if d == c.from {
+		if err := used(ctx, postgres); err != nil {
+			return nil, err
+		}
+	}
 	return sqlstore.Open(ctx, sqlstore.Config{Postgres: postgres})
 }
 

@@ -1,6 +1,8 @@
 package program
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -50,6 +52,16 @@ func (c *postgresConfig) section() settings.Section {
 			p.Add("postgres-password, postgres-password-file", "must not both be given")
 		}
 	}}
+}
+
+// used returns an error when there is no store in a PostgreSQL database: only serve makes
+// one.
+func used(ctx context.Context, p *sqlstore.Postgres) error {
+	there, err := p.Used(ctx)
+	if err == nil && !there {
+		err = errors.New("database: no store in the PostgreSQL database: `mqttwarden serve` makes one")
+	}
+	return err
 }
 
 // postgresOf says how a PostgreSQL database is used.
