@@ -47,6 +47,7 @@ type Config struct {
 	Certificate     func(*tls.ConnectionState) *registry.Certificate
 	Follower        Follower
 	Retained        v1.Retained                                          // the broker's
+	Clients         v1.Clients                                           // the broker's
 	Position        func(ctx context.Context) (registry.Position, error) // the end of the line of changes, in the store
 	Ready           func(ctx context.Context) Readiness
 	Metrics         http.Handler   // served at /metrics; nil: there is none
@@ -92,7 +93,7 @@ func NewBodies(most int64) *Bodies { return route.NewBodies(most) }
 // New returns the handler of everything. It returns an error when cfg lacks a
 // part or a document can't be made.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Service == nil || cfg.Registrations == nil || cfg.Certificates == nil || cfg.SignIn == nil || cfg.Follower == nil || cfg.Retained == nil || cfg.Position == nil ||
+	if cfg.Service == nil || cfg.Registrations == nil || cfg.Certificates == nil || cfg.SignIn == nil || cfg.Follower == nil || cfg.Retained == nil || cfg.Clients == nil || cfg.Position == nil ||
 		cfg.Ready == nil || cfg.Now == nil || cfg.Log == nil {
 		return nil, errors.New("adminapi: the configuration lacks a part")
 	}
@@ -120,7 +121,7 @@ func mount(cfg Config, router *route.Router) error {
 	api := router.Table(v1.Dialect())
 	v1.New(v1.Config{
 		Service: cfg.Service, Registrations: cfg.Registrations, Certificates: cfg.Certificates, SignIn: cfg.SignIn, Node: cfg.Node,
-		Changes: changes{cfg.Follower, cfg.Position}, Retained: cfg.Retained,
+		Changes: changes{cfg.Follower, cfg.Position}, Retained: cfg.Retained, Clients: cfg.Clients,
 	}).Mount(api)
 	pki.New(cfg.Certificates).Mount(api)
 	mountOwn(api, cfg)

@@ -184,10 +184,10 @@ func (r *sessions) succeed(s *session) *predecessor {
 }
 
 // leave takes note that the connection of s, which has hold of its client ID, is
-// over, and keeps its state until expires if it is to be kept and its own. It
+// over now, and keeps its state for as long as expiry if it is to be kept and its own. It
 // returns whose the ID is then; nobody's, if it was that of s. A will that was to
 // wait longer than the session is returned, too.
-func (r *sessions) leave(s *session, keep bool, expires time.Time) (owner *session, due *will) {
+func (r *sessions) leave(s *session, keep bool, now time.Time, expiry time.Duration) (owner *session, due *will) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id := r.id(s.id)
@@ -195,7 +195,8 @@ func (r *sessions) leave(s *session, keep bool, expires time.Time) (owner *sessi
 		r.connected--
 	}
 	if id.owner == s && keep {
-		r.markStored(s, expires)
+		s.left = now
+		r.markStored(s, now.Add(expiry))
 		return s, nil
 	}
 	if id.owner == s {

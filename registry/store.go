@@ -23,6 +23,13 @@ type RoleQuery struct {
 	Offset, Limit int // Limit 0: all
 }
 
+// HolderGrant is what some who hold a role are allowed.
+type HolderGrant struct {
+	Role       RoleID // that allows it
+	Permission Permission
+	Within     bool // their publish prefix begins with the one that was asked about
+}
+
 // UserReader finds users. Look-ups of what is not there return NotFound.
 type UserReader interface {
 	User(ctx context.Context, id UserID) (User, error)
@@ -33,9 +40,10 @@ type UserReader interface {
 	UserIDs(ctx context.Context) ([]UserID, error)
 	// UsersWithRole returns who holds the role.
 	UsersWithRole(ctx context.Context, id RoleID) ([]UserID, error)
-	// RolesBeside returns the other roles of those who hold the role, but for one
-	// user, in the order of their ids.
-	RolesBeside(ctx context.Context, id RoleID, except UserID) ([]RoleID, error)
+	// HoldersGrants returns what those who hold the role are allowed, by it and by
+	// their other roles, each once and in no order; of one user only what the role
+	// itself allows. Within is said of a publish prefix that begins with prefix.
+	HoldersGrants(ctx context.Context, id RoleID, except UserID, prefix string) ([]HolderGrant, error)
 	// AdminCandidates returns the active users of the local provider that hold
 	// an allow permission on one of the http resources that cover every path.
 	// Nobody else can have all rights.

@@ -77,6 +77,12 @@ func (a *API) Mount(t *route.Table) {
 	route.Add(retained, "DELETE /retained", permitted, ok, a.clearRetained, "clearRetained", "Clear the retained message of a topic, or those that a filter matches",
 		route.Answers(map[int]string{noContent: "The message of the topic is cleared."}))
 
+	clients := t.Under("/api", "Clients")
+	route.Add(clients, "GET /clients", permitted, ok, a.listClients, "listClients", "List clients, connected or with a stored session, by client ID, a page at a time")
+	route.Add(clients, "GET /clients/{clientId}", permitted, ok, a.getClient, "getClient", "Get a client and its subscriptions")
+	route.Add(clients, "DELETE /clients/{clientId}", permitted, noContent, a.endClient, "endClient", "Disconnect a client, or drop its session")
+	route.Add(clients, "DELETE /clients", permitted, noContent, a.endClientNamed, "endClientNamed", "Disconnect the client that a query names, or drop its session")
+
 	changes := t.Under("/api", "Changes")
 	route.Add(changes, "GET /changes/{n}", permitted, ok, a.getChange, "getChange", "Tell how far a change is enforced")
 }

@@ -15,6 +15,7 @@ type Service interface {
 	Roles
 	Sessions
 	Audit
+	Ends
 }
 
 // Config holds what the API works with.
@@ -25,7 +26,8 @@ type Config struct {
 	SignIn        SignIn
 	Changes       Changes
 	Retained      Retained
-	Node          string // how receipts name this node
+	Clients       Clients
+	Node          string // how this node is named
 }
 
 // API holds the handlers.
@@ -39,6 +41,8 @@ type API struct {
 	signIn        SignIn
 	changes       Changes
 	retained      Retained
+	clients       Clients
+	ends          Ends
 	audit         Audit
 	node          string
 }
@@ -48,7 +52,8 @@ func New(cfg Config) *API {
 	return &API{
 		users: cfg.Service, credentials: cfg.Service, roles: cfg.Service, sessions: cfg.Service,
 		registrations: cfg.Registrations, certificates: cfg.Certificates,
-		signIn: cfg.SignIn, changes: cfg.Changes, retained: cfg.Retained, audit: cfg.Service, node: cfg.Node,
+		signIn: cfg.SignIn, changes: cfg.Changes, retained: cfg.Retained, audit: cfg.Service,
+		clients: cfg.Clients, ends: cfg.Service, node: cfg.Node,
 	}
 }
 

@@ -152,7 +152,7 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 
 func TestNoVerbPrintsTheKey(t *testing.T) {
 	a := newAuthorityAt(t, noon())
-	s, err := a.IssueServer([]string{"localhost"}, noon())
+	s, err := a.IssueServer(newKey(t), []string{"localhost"}, noon())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,13 +73,13 @@ func (s *permissionScan) versioned(r row) (role registry.RoleID, version uint64,
 	return s.role, s.version, p, ok, err
 }
 
-// permission reads a row; ok is false where the role has no permission.
-func (s *permissionScan) permission(r row) (role registry.RoleID, p registry.Permission, ok bool, err error) {
+// permission reads a row.
+func (s *permissionScan) permission(r row) (role registry.RoleID, p registry.Permission, err error) {
 	if err = r.Scan(s.columns...); err != nil {
-		return s.role, p, false, err
+		return s.role, p, err
 	}
-	p, ok, err = s.read()
-	return s.role, p, ok, err
+	p, _, err = s.read()
+	return s.role, p, err
 }
 
 // read returns the permission that was scanned.
@@ -126,7 +126,7 @@ func attachToRoles(ctx context.Context, t *sqlTx, roles []registry.Role) error {
 		byID, ids := index(batch, func(r *registry.Role) registry.RoleID { return r.ID })
 		scan := newPermissionScan()
 		err := t.each(ctx, func(r row) error {
-			id, p, _, err := scan.permission(r)
+			id, p, err := scan.permission(r)
 			if err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"mqttwarden/registry"
 )
@@ -163,12 +164,25 @@ func (r reader) UsersWithRole(ctx context.Context, id registry.RoleID) ([]regist
 	})
 }
 
-// RolesBeside implements registry.UserReader.
-func (r reader) RolesBeside(ctx context.Context, id registry.RoleID, except registry.UserID) ([]registry.RoleID, error) {
-	return look(ctx, r, func(t *sqlTx) ([]registry.RoleID, error) {
-		return all(ctx, t, column[registry.RoleID], `SELECT DISTINCT other.role_id FROM user_roles held
-			JOIN user_roles other ON other.user_id = held.user_id AND other.role_id <> held.role_id
-			WHERE held.role_id = $1 AND held.user_id <> $2 ORDER BY other.role_id`, id, except)
+// holdersGrants finds the pairs of a role and a kind of holder first, which are few
+// where many users hold the same roles.
+const holdersGrants = `SELECT p.role_id, p.id, p.resource, p.operation, p.context, p.effect, h.within FROM (
+		SELECT DISTINCT other.role_id, substr(u.publish_prefix, 1, $3) = $4 AS within FROM user_roles held
+		JOIN users u ON u.id = held.user_id
+		JOIN user_roles other ON other.user_id = held.user_id
+		WHERE held.role_id = $1 AND (held.user_id <> $2 OR other.role_id = held.role_id)) h
+	JOIN permissions p ON p.role_id = h.role_id WHERE p.effect = 'allow'`
+
+// HoldersGrants implements registry.UserReader.
+func (r reader) HoldersGrants(ctx context.Context, id registry.RoleID, except registry.UserID, prefix string) ([]registry.HolderGrant, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.HolderGrant, error) {
+		scan := newPermissionScan()
+		var within bool
+		scan.columns = append(scan.columns, &within)
+		return all(ctx, t, func(r row) (registry.HolderGrant, error) {
+			role, p, err := scan.permission(r)
+			return registry.HolderGrant{Role: role, Permission: p, Within: within}, err
+		}, holdersGrants, id, except, utf8.RuneCountInString(prefix), prefix)
 	})
 }
 

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"mqttwarden/broker/mqtttest"
+	"mqttwarden/cmd/mqttwarden/internal/program"
 	"mqttwarden/cmd/mqttwarden/internal/rig"
+	"mqttwarden/registry/logtest"
 )
 
 // waiting are the registrations that wait for a decision, and how they came.
@@ -120,6 +122,34 @@ func TestConnectOfAStrangerIsARegistration(t *testing.T) {
 	p.Open(time.Minute)
 	if got := waiting(p); len(got) > 0 {
 		t.Errorf("%v wait, want none", got)
+	}
+}
+
+// TestEnrolOutlastsARestart (O9): the device begins while the server is not up.
+func TestEnrolOutlastsARestart(t *testing.T) {
+	t.Parallel()
+	p := rig.Launch(t)
+	p.Open(time.Minute)
+	address := p.URLs["http"]
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	device, said := t.TempDir(), new(logtest.Buffer)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- program.Run(t.Context(), []string{"enroll", "--server", "http://" + address, "--username", "gateway-7", "--dir", device, "--timeout", "1m"},
+			nil, strings.NewReader(""), said, said)
+	}()
+	if !said.Await("The server is not there", nil, rig.Patience) {
+		t.Fatalf("the device says %s", said)
+	}
+	p = rig.LaunchIn(t, p.Dir, "--http-addr", address)
+	if !said.Await("Pairing code: ", nil, rig.Patience) {
+		t.Fatalf("the device says %s", said)
+	}
+	p.Confirm("gateway-7", rig.Object{"initialPermissions": []rig.Object{rig.Writes("a/#")}})
+	if err := <-ended; err != nil {
+		t.Errorf("%v\n%s", err, said)
 	}
 }
 

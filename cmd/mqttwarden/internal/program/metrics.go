@@ -126,6 +126,16 @@ func byCause[S any](name, help string, read func(S) map[string]uint64) series[S]
 	}}
 }
 
+// byUse is a gauge with one series for each use of certificates.
+func byUse[S any](name, help string, read func(S) map[string]int) series[S] {
+	desc := prometheus.NewDesc(name, help, []string{"use"}, nil)
+	return series[S]{desc, func(snapshot S, ch chan<- prometheus.Metric) {
+		for use, n := range read(snapshot) {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n), use)
+		}
+	}}
+}
+
 // oneIf is how a gauge tells yes and no.
 func oneIf(yes bool) float64 {
 	if yes {

@@ -39,18 +39,21 @@ type storeFigures struct {
 	expiring float64 // certificates; not a number when it is not known
 	enforced uint64
 	refused  uint64 // registrations
+	invalid  map[string]int // certificates outside their validity, by use
 }
 
 func (a *app) storeFigures() storeFigures {
 	return storeFigures{
 		expiring: a.expiring(), enforced: a.register.Follower.Enforced(),
 		refused: a.register.Enrolment.Refused(), Stats: a.register.Store.Stats(),
+		invalid: a.validity.count(a.certificateUses()),
 	}
 }
 
 func storePart(snapshot func() storeFigures) part[storeFigures] {
 	return part[storeFigures]{snapshot, []series[storeFigures]{
 		gauge("mqttwarden_certificates_expiring", "Client certificates issued here that expire within 30 days and were not renewed.", func(s storeFigures) float64 { return s.expiring }),
+		byUse("mqttwarden_certificates_invalid", "Certificates of this server, and CAs of clients, that have expired or are not valid yet, by what they are for.", func(s storeFigures) map[string]int { return s.invalid }),
 		gauge("mqttwarden_change_enforced", "Number of the last change that is enforced here.", func(s storeFigures) float64 { return float64(s.enforced) }),
 		counter("mqttwarden_registrations_refused_total", "Registrations refused because too many waited, in all or from one address.", func(s storeFigures) float64 { return float64(s.refused) }),
 		counter("mqttwarden_store_writes_failed_total", "Writes to the store that it could not take (full disk, locked), those of /readyz included.", func(s storeFigures) float64 { return float64(s.FailedWrites) }),

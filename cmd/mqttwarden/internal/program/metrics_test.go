@@ -32,7 +32,7 @@ func (p *parts) snapshots() snapshots {
 		logDropped: func() uint64 { p.log.Add(1); return 0 },
 		pool:       func() secret.Stats { p.pool.Add(1); return secret.Stats{} },
 		principals: func() registry.PrincipalStats { p.principals.Add(1); return registry.PrincipalStats{} },
-		store:      func() storeFigures { p.store.Add(1); return storeFigures{} },
+		store:      func() storeFigures { p.store.Add(1); return storeFigures{invalid: map[string]int{useListener: 1}} },
 		cache:      func() rediscache.Stats { p.cache.Add(1); return rediscache.Stats{} },
 		bodies:     func() adminapi.BodyStats { p.bodies.Add(1); return adminapi.BodyStats{} },
 	}
