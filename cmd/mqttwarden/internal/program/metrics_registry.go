@@ -38,7 +38,7 @@ type storeFigures struct {
 	sqlstore.Stats
 	expiring float64 // certificates; not a number when it is not known
 	enforced uint64
-	refused  uint64 // registrations
+	refused  uint64         // registrations
 	invalid  map[string]int // certificates outside their validity, by use
 }
 
