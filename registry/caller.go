@@ -16,8 +16,11 @@ type Caller struct {
 	// Certificate is what the caller has shown in the TLS handshake of the
 	// connection that the request came by, whoever signed in. Nil: nothing.
 	Certificate *Certificate
-	system      bool
-	when        Condition
+	// Reads reports whether the caller may read a user, and so be told of it by name.
+	// Nil: no.
+	Reads  func(UserID) bool
+	system bool
+	when   Condition
 }
 
 // Condition is what must hold in the transaction of a change, before anything is

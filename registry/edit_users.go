@@ -30,6 +30,9 @@ func (e *Edit) CreateUser(ctx context.Context, spec UserSpec, password PasswordH
 	if err := e.changeCertificates(ctx, &User{}, &u); err != nil {
 		return User{}, err
 	}
+	if err := e.changeReservations(ctx, &User{}, &u); err != nil {
+		return User{}, err
+	}
 	if err := e.tx.CreateUser(ctx, u); err != nil {
 		return User{}, err
 	}
@@ -141,6 +144,9 @@ func (e *Edit) checkAmended(ctx context.Context, before, u *User) error {
 	if err := e.mayTakeClientIDs(before, u); err != nil {
 		return err
 	}
+	if err := e.changeReservations(ctx, before, u); err != nil {
+		return err
+	}
 	if err := e.changeCertificates(ctx, before, u); err != nil {
 		return err
 	}
@@ -171,6 +177,9 @@ func (e *Edit) DeleteUser(ctx context.Context, id UserID) error {
 		return err
 	}
 	if err := e.changeCertificates(ctx, &u, &User{ID: id, Pinned: true}); err != nil {
+		return err
+	}
+	if err := e.changeReservations(ctx, &u, &User{ID: id}); err != nil {
 		return err
 	}
 	if err := e.tx.DeleteUser(ctx, id); err != nil {

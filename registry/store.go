@@ -48,10 +48,15 @@ type UserReader interface {
 	// an allow permission on one of the http resources that cover every path.
 	// Nobody else can have all rights.
 	AdminCandidates(ctx context.Context) ([]UserID, error)
+	// Reservations returns all client IDs that are reserved, and for whom.
+	Reservations(ctx context.Context) ([]Reservation, error)
+	// ReservationsOf returns for whom those of the client IDs are reserved that are.
+	ReservationsOf(ctx context.Context, clientIDs []string) ([]Reservation, error)
 }
 
 // UserWriter changes users. A name or fingerprint that another user has, the
-// name in another case too, returns Conflict.
+// name in another case too, returns Conflict. So does a client ID that is reserved for
+// another user: with a user go the reservations that User.ReservedClientIDs names.
 type UserWriter interface {
 	CreateUser(ctx context.Context, u User) error
 	// UpdateUser replaces every field but Version; NotFound if it is gone.

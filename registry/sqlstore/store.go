@@ -91,7 +91,7 @@ func signIn() []string {
 // smallChange returns the statements behind a change of one user.
 func smallChange() []string {
 	return []string{
-		insertUser, updateUser, insertUserRoles + " " + tuples(1, 2), insertFingerprints + " " + tuples(1, 5), insertToken,
+		insertUser, updateUser, insertUserRoles + " " + tuples(1, 2), insertFingerprints + " " + tuples(1, 5), insertToken, namedClientIDs, insertReservation + " " + tuples(1, 2),
 		takeNumbers, insertChanges + " " + tuples(1, 5), updateVersions, updateRoleVersions, insertAudit + " " + tuples(1, 12),
 	}
 }

@@ -199,10 +199,16 @@ func (tx *tx) CreateUser(ctx context.Context, u registry.User) error {
 	if err := tx.addRoles(ctx, u.ID, u.Roles); err != nil {
 		return err
 	}
-	return tx.addFingerprints(ctx, u.ID, u.Fingerprints)
+	if err := tx.addFingerprints(ctx, u.ID, u.Fingerprints); err != nil {
+		return err
+	}
+	return tx.reserve(ctx, u.ID, u.ReservedClientIDs())
 }
 
 func (tx *tx) UpdateUser(ctx context.Context, u registry.User) error {
+	if err := tx.changeReservations(ctx, &u); err != nil {
+		return err
+	}
 	if err := tx.one(ctx, "user", updateUser, userArgs(u)...); err != nil {
 		return tx.taken(err, "username")
 	}

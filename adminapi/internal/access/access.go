@@ -64,6 +64,7 @@ func Caller(ctx context.Context) registry.Caller {
 	c := registry.Caller{Door: info.Door(), Remote: info.Remote}
 	if p := Who(ctx).Principal; p != nil {
 		c.ID, c.Username = p.User.ID, p.User.Username
+		c.Reads = func(id registry.UserID) bool { return p.Policy.MayHTTP(acl.Read, "/api/users/"+string(id)) }
 	}
 	if shown := Who(ctx).shown; shown != nil {
 		c.Certificate = shown()

@@ -27,6 +27,10 @@ func furnish(t *testing.T, r *registrytest.Rig) {
 	for i := range 700 { // more than a page
 		r.User(fmt.Sprint("user-", i), role)
 	}
+	_, _, err := r.Service.CreateUser(t.Context(), r.Admin, registry.UserSpec{
+		Username: "owner", Provider: registry.ProviderLocal, ClientIDs: []string{"pump-1"},
+	})
+	registrytest.Must(t, err)
 	login, err := r.LoginWith(cert)
 	registrytest.Must(t, err)
 	_, _, err = r.Service.IssueToken(t.Context(), login, time.Hour, "label")

@@ -226,8 +226,10 @@ func (a *app) startBroker(ctx context.Context, c config) error {
 		Certificate: func(chain []*x509.Certificate) *registry.Certificate {
 			return a.register.PKI.Trust().Certificate(chain, c.tlsClientName)
 		},
-		Sessions: a.broker,
-		Now:      time.Now,
+		Sessions:    a.broker,
+		ReservedFor: a.register.Reserved.Owner,
+		Name:        a.register.Principals.Name,
+		Now:         time.Now,
 	})
 	if err := a.register.Start(ctx, a.hook); err != nil {
 		return err

@@ -40,18 +40,21 @@ type storeFigures struct {
 	enforced uint64
 	refused  uint64         // registrations
 	invalid  map[string]int // certificates outside their validity, by use
+	reserved int            // client IDs
 }
 
 func (a *app) storeFigures() storeFigures {
 	return storeFigures{
 		expiring: a.expiring(), enforced: a.register.Follower.Enforced(),
 		refused: a.register.Enrolment.Refused(), Stats: a.register.Store.Stats(),
-		invalid: a.validity.count(a.certificateUses()),
+		invalid:  a.validity.count(a.certificateUses()),
+		reserved: a.register.Reserved.Len(),
 	}
 }
 
 func storePart(snapshot func() storeFigures) part[storeFigures] {
 	return part[storeFigures]{snapshot, []series[storeFigures]{
+		gauge("mqttwarden_reserved_client_ids", "Client IDs that are one user's alone, held in memory.", func(s storeFigures) float64 { return float64(s.reserved) }),
 		gauge("mqttwarden_certificates_expiring", "Client certificates issued here that expire within 30 days and were not renewed.", func(s storeFigures) float64 { return s.expiring }),
 		byUse("mqttwarden_certificates_invalid", "Certificates of this server, and CAs of clients, that have expired or are not valid yet, by what they are for.", func(s storeFigures) map[string]int { return s.invalid }),
 		gauge("mqttwarden_change_enforced", "Number of the last change that is enforced here.", func(s storeFigures) float64 { return float64(s.enforced) }),
