@@ -27,9 +27,16 @@ type Caller struct {
 // changed. Its error is returned as it is.
 type Condition func(ctx context.Context, r Reader) error
 
-// If returns a caller who changes nothing unless the condition holds.
+// If returns a caller who changes nothing unless the condition holds too, which is
+// asked before those that the caller has.
 func (c Caller) If(when Condition) Caller {
-	c.when = when
+	before := c.when
+	c.when = func(ctx context.Context, r Reader) error {
+		if err := when(ctx, r); err != nil || before == nil {
+			return err
+		}
+		return before(ctx, r)
+	}
 	return c
 }
 

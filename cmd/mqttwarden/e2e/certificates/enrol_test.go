@@ -153,6 +153,32 @@ func TestEnrolOutlastsARestart(t *testing.T) {
 	}
 }
 
+func TestEnrolWithThePasswordOfAUser(t *testing.T) {
+	t.Parallel()
+	p := rig.Launch(t, rig.Secure...)
+	k := p.Authority()
+	enrol := func(password string) error {
+		k.Write("password", password+"\n")
+		_, _, err := rig.Attempt(t, nil, "", "enroll", "--server", "https://"+p.URLs["https"], "--ca-file", k.Path("root.crt"),
+			"--username", "gateway-7", "--dir", k.Dir, "--timeout", "5s", "--password-file", k.Path("password"))
+		return err
+	}
+	user := "/users/" + p.User("gateway-7", rig.Writes("a/#"))
+	if err := enrol(rig.SecretOf("gateway-7")); err == nil || !strings.Contains(err.Error(), "grant types") {
+		t.Errorf("a user that may not sign in with a certificate: %v", err)
+	}
+	p.Must(http.StatusOK, "PUT", user, rig.Object{"grantTypes": []rig.Object{{"method": "password"}, {"method": "certificate"}}})
+	if err := enrol("a wrong password"); err == nil || !strings.Contains(err.Error(), "wrong user name or password") {
+		t.Errorf("a wrong password: %v", err)
+	}
+	if err := enrol(rig.SecretOf("gateway-7")); err != nil {
+		t.Fatal(err)
+	}
+	cl := k.Dial(p, 5, "gateway-7")
+	cl.MustConnect(mqtttest.Connect{ClientID: "gateway-7"})
+	rig.WantCode(t, "publish", cl.Publish("a/1", "", 1, false)&^0x10, rig.Success)
+}
+
 func TestEnrolGoesOnWhereItWasCut(t *testing.T) {
 	t.Parallel()
 	p := rig.Launch(t, rig.Secure...)

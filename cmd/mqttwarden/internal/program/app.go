@@ -39,6 +39,7 @@ type app struct {
 	broker      *broker.Broker
 	hook        *authhook.Hook
 	bodies      *adminapi.Bodies
+	late        atomic.Uint64 // changes that were answered before they were in force
 	api         http.Handler
 	figures     http.Handler // the metrics
 	listening   []endpoint
@@ -262,6 +263,7 @@ func (a *app) makeAPI(_ context.Context, c config) (err error) {
 			return a.register.PKI.Trust().Certificate(s.PeerCertificates, c.tlsClientName)
 		},
 		TrustedProxies: c.proxies, AllowQueryToken: c.queryToken, MaxBody: c.api.body, Bodies: a.bodies,
+		Wait: c.api.wait, Late: func() { a.late.Add(1) },
 		Now: time.Now, Log: a.log, Version: version,
 	})
 	return err

@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"mqttwarden/registry/durable"
@@ -32,6 +33,8 @@ type enrollCmd struct {
 	server, username, context string
 	roles                     []string
 	dir, caFile               string
+	passwordFile              string
+	password                  string // of a user that exists; empty: there is none yet
 	timeout                   time.Duration
 }
 
@@ -53,6 +56,10 @@ func (c *enrollCmd) Sections() []settings.Section {
 			Name: "ca-file", Value: settings.File(&c.caFile), Placeholder: "FILE", Unset: "the system's",
 			Help: "CAs that the server's certificate is checked against, PEM.",
 		},
+		{
+			Name: "password-file", Value: settings.File(&c.passwordFile), Placeholder: "FILE",
+			Help: "File with the password of a user that exists and gets its first certificate: nobody has to confirm that.",
+		},
 		{Name: "timeout", Value: settings.Duration(&c.timeout, time.Second, 24*time.Hour), Default: "15m", Help: "How long to go on asking."},
 	}}}
 }
@@ -66,7 +73,10 @@ func (c *enrollCmd) Run(ctx context.Context, s streams, given *settings.Reader, 
 	if err != nil {
 		return err
 	}
-	where, err := url.JoinPath(c.server, "/api/client-registry/register")
+	if err := c.readPassword(); err != nil {
+		return err
+	}
+	where, err := url.JoinPath(c.server, c.route())
 	if err != nil {
 		return err
 	}
@@ -77,12 +87,15 @@ func (c *enrollCmd) Run(ctx context.Context, s streams, given *settings.Reader, 
 	body, err := json.Marshal(map[string]any{
 		"username": c.username, "csr": base64.StdEncoding.EncodeToString(csr), "context": c.context, "roles": c.roles,
 	})
+	if c.password != "" {
+		body, err = json.Marshal(map[string]any{"csr": base64.StdEncoding.EncodeToString(csr)})
+	}
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	answer, err := c.await(ctx, s, &asker{client: client, where: where, body: body, first: pace.Ask})
+	answer, err := c.await(ctx, s, &asker{client: client, where: where, body: body, username: c.username, password: c.password, first: pace.Ask})
 	if err != nil {
 		return err
 	}
@@ -126,6 +139,18 @@ func (c *enrollCmd) over(ctx context.Context, last registration) error {
 	default:
 		return fmt.Errorf("nobody decided within %s: run the same command again to go on", c.timeout)
 	}
+}
+
+// readPassword reads the password file, if there is one.
+func (c *enrollCmd) readPassword() error {
+	if c.passwordFile == "" {
+		return nil
+	}
+	b, err := os.ReadFile(c.passwordFile)
+	if c.password = strings.TrimRight(string(b), "\r\n"); err == nil && c.password == "" {
+		err = fmt.Errorf("password-file: %s is empty", c.passwordFile)
+	}
+	return err
 }
 
 // tell says what the person at the other end has to do.
@@ -190,6 +215,14 @@ func (c *enrollCmd) request() ([]byte, error) {
 	}
 	csr = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
 	return csr, durable.Write(c.path("csr"), csr, 0o644)
+}
+
+// route is where the request goes to.
+func (c *enrollCmd) route() string {
+	if c.password != "" {
+		return "/api/client-registry/renew"
+	}
+	return "/api/client-registry/register"
 }
 
 // keep writes what the device was given.

@@ -36,6 +36,9 @@ type asker struct {
 	client *http.Client
 	where  string
 	body   []byte
+
+	username, password string // of a user that exists; no password: there is none yet
+
 	first  time.Duration // to wait when the server is not there
 	missed int           // times in a row that it was not there
 }
@@ -52,6 +55,9 @@ func (a *asker) ask(ctx context.Context) (registration, time.Duration, error) {
 		return registration{}, 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if a.password != "" {
+		req.SetBasicAuth(a.username, a.password)
+	}
 	res, err := a.client.Do(req)
 	if err != nil {
 		return a.miss(err)
@@ -65,7 +71,7 @@ func (a *asker) ask(ctx context.Context) (registration, time.Duration, error) {
 		return a.miss(errors.New(res.Status))
 	}
 	a.missed = 0
-	answer, err := understand(res, text)
+	answer, err := a.understand(res, text)
 	return answer, waitOf(res), err
 }
 
@@ -110,7 +116,7 @@ func waitOf(res *http.Response) time.Duration {
 }
 
 // understand reads an answer, or says why there will be no other.
-func understand(res *http.Response, text []byte) (registration, error) {
+func (a *asker) understand(res *http.Response, text []byte) (registration, error) {
 	switch res.StatusCode {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return registration{Status: busy}, nil // perhaps in the words of a proxy
@@ -122,11 +128,20 @@ func understand(res *http.Response, text []byte) (registration, error) {
 	}
 	switch res.StatusCode {
 	case http.StatusCreated, http.StatusAccepted, http.StatusLocked:
+		if a.password != "" && res.StatusCode == http.StatusCreated {
+			answer.Status = granted // nobody else has a say
+		}
 		return answer, nil
+	default:
+	}
+	if a.password != "" {
+		return registration{}, fmt.Errorf("the server refuses: %s", answer.Message)
+	}
+	switch res.StatusCode {
 	case http.StatusForbidden:
 		return registration{}, errors.New("an operator refused the registration")
 	case http.StatusConflict:
-		return registration{}, fmt.Errorf("%s: another device has this user name, or asked for it", answer.Message)
+		return registration{}, fmt.Errorf("%s: another device has this user name, or asked for it; with the password of the user, give --password-file", answer.Message)
 	default:
 		return registration{}, fmt.Errorf("the server refuses: %s", answer.Message)
 	}

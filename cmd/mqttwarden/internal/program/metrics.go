@@ -24,6 +24,7 @@ type snapshots struct {
 	principals func() registry.PrincipalStats
 	store      func() storeFigures
 	bodies     func() adminapi.BodyStats
+	late       func() uint64           // changes that were answered before they were in force
 	cache      func() rediscache.Stats // nil without Redis
 }
 
@@ -37,6 +38,7 @@ func (a *app) metrics() http.Handler {
 		principals: a.register.Principals.Stats,
 		store:      a.storeFigures,
 		bodies:     a.bodies.Stats,
+		late:       a.late.Load,
 	}
 	if a.register.Cache != nil {
 		from.cache = a.register.Cache.Stats
@@ -53,6 +55,7 @@ func metricsOf(from snapshots) *prometheus.Registry {
 	reg.MustRegister(
 		brokerPart(from.broker), httpPart(from.http), logPart(from.logDropped), poolPart(from.pool),
 		principalsPart(from.principals), storePart(from.store), bodiesPart(from.bodies),
+		latePart(from.late),
 	)
 	if from.cache != nil {
 		reg.MustRegister(cachePart(from.cache))
