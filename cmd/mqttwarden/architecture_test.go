@@ -68,7 +68,7 @@ var (
 	nowhere  []string
 	tests    = []string{"registry/storetest", "registry/registrytest", "registry/logtest", "broker/mqtttest", "adminapi/internal/apitest", "cmd/mqttwarden/internal/rig"} // code that only tests import
 	cmd      = []string{"cmd"}
-	servers  = []string{"cmd/mqttwarden/e2e/servers", "registry/rediscache"}
+	servers  = []string{"cmd/mqttwarden/e2e/servers", "registry/rediscache", "registry/sqlstore/servers"}
 )
 
 // homes is the list of everything that has a home. The longest path that fits
@@ -86,6 +86,7 @@ var homes = []home{
 	// What starts servers by others. make check leaves the packages out whose tests
 	// need them; the Makefile knows them by their names.
 	{module + "/registry/rediscache/redistest", nowhere, servers},
+	{module + "/registry/sqlstore/pgtest", nowhere, servers},
 	{module + "/cmd/mqttwarden/internal/rig", nowhere, cmd},
 
 	// The standard library's.

@@ -29,8 +29,9 @@ const cachedUsers = 128 << 20
 // Config says what a node works with. The zero value of each setting is its
 // default.
 type Config struct {
-	Database string          // SQLite file; made if it isn't there
-	Keys     *secret.KeyRing // opens what is sealed in the store; see registry.CheckMasterKey
+	Database string             // SQLite file; made if it isn't there
+	Postgres *sqlstore.Postgres // in place of the file
+	Keys     *secret.KeyRing    // opens what is sealed in the store; see registry.CheckMasterKey
 	Now      func() time.Time
 	Log      *slog.Logger
 
@@ -107,7 +108,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 }
 
 func (n *Node) openStore(ctx context.Context) (err error) {
-	n.Store, err = sqlstore.Open(ctx, sqlstore.Config{Path: n.cfg.Database, Now: n.cfg.Now, Log: n.cfg.Log})
+	n.Store, err = sqlstore.Open(ctx, sqlstore.Config{Path: n.cfg.Database, Postgres: n.cfg.Postgres, Now: n.cfg.Now, Log: n.cfg.Log})
 	if err != nil {
 		return err
 	}

@@ -147,19 +147,19 @@ func (r reader) Users(ctx context.Context, q registry.UserQuery) (users []regist
 }
 
 func (r reader) Usernames(ctx context.Context) ([]string, error) {
-	return view(ctx, r, func(t *sqlTx) ([]string, error) {
+	return look(ctx, r, func(t *sqlTx) ([]string, error) {
 		return all(ctx, t, column[string], `SELECT username FROM users ORDER BY username`)
 	})
 }
 
 func (r reader) UserIDs(ctx context.Context) ([]registry.UserID, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
 		return all(ctx, t, column[registry.UserID], `SELECT id FROM users ORDER BY id`)
 	})
 }
 
 func (r reader) UsersWithRole(ctx context.Context, id registry.RoleID) ([]registry.UserID, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
 		return all(ctx, t, column[registry.UserID], `SELECT user_id FROM user_roles WHERE role_id = $1 ORDER BY user_id`, id)
 	})
 }
@@ -175,7 +175,7 @@ const holdersGrants = `SELECT p.role_id, p.id, p.resource, p.operation, p.contex
 
 // HoldersGrants implements registry.UserReader.
 func (r reader) HoldersGrants(ctx context.Context, id registry.RoleID, except registry.UserID, prefix string) ([]registry.HolderGrant, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.HolderGrant, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.HolderGrant, error) {
 		scan := newPermissionScan()
 		var within bool
 		scan.columns = append(scan.columns, &within)
@@ -187,7 +187,7 @@ func (r reader) HoldersGrants(ctx context.Context, id registry.RoleID, except re
 }
 
 func (r reader) AdminCandidates(ctx context.Context) ([]registry.UserID, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
 		return all(ctx, t, column[registry.UserID], adminCandidates)
 	})
 }

@@ -141,7 +141,10 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	cfg := nodeConfig(c.storeConfig, keys, a.log)
+	cfg, err := nodeConfig(c.storeConfig, keys, a.log)
+	if err != nil {
+		return err
+	}
 	if cfg.Remembered, err = c.remembered(); err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ type commands struct {
 	} `cmd:"" help:"Change users in the store itself."`
 	CA     caCommands `cmd:"" name:"ca" help:"Look after the certificate authority in the store itself."`
 	Enroll enrollCmd  `cmd:"" help:"Register this device with a server and keep the certificate it is given."`
+	Copy   copyCmd    `cmd:"" help:"Copy the register from SQLite to PostgreSQL, or back, while no server runs."`
 	Key    struct {
 		New newKeyCmd `cmd:"" help:"Make a file with a new master key."`
 	} `cmd:"" help:"Make master keys."`

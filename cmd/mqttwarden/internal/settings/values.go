@@ -51,6 +51,12 @@ func Secret[T ~string](to *T) Value {
 	return Parsed(to, "a text, which is never shown", func(text string) (T, bool) { return T(text), true })
 }
 
+// Concealed is Parsed of a text that may hold a secret, so that nothing is shown of one
+// that is refused.
+func Concealed[T any](to *T, accepts string, read func(text string) (T, bool)) Value {
+	return value[T]{to: to, accepts: accepts, show: func(string) string { return "…" }, read: read}
+}
+
 // File is the path of a file; empty for none.
 func File(to *string) Value { return Text(to) }
 
