@@ -48,7 +48,7 @@ func closeOnce(ln net.Listener) error {
 // serveHTTP serves h on the listener until the program stops.
 func (a *app) serveHTTP(l webListener, h http.Handler, secure *tls.Config) {
 	a.listening = append(a.listening, endpoint{l.scheme, l.Addr()})
-	guard := framing.Guard{Timeout: adminapi.Server(h).ReadHeaderTimeout, Refused: &a.httpConns.ambiguous, Failed: a.handshakeFailed}
+	guard := framing.Guard{Timeout: adminapi.Server(h).ReadHeaderTimeout, Refused: &a.httpConns.ambiguous, Failed: newHandshakes(a.log).failed}
 	if secure == nil {
 		a.serveGuarded(webListener{guard.Plain(l), l.scheme}, h)
 		return
@@ -58,11 +58,6 @@ func (a *app) serveHTTP(l webListener, h http.Handler, secure *tls.Config) {
 	first, second := guard.Secure(l)
 	a.serveGuarded(webListener{second, l.scheme + ", HTTP/2"}, h)
 	a.serveGuarded(webListener{first, l.scheme}, h)
-}
-
-// handshakeFailed is told of a TLS handshake that failed.
-func (a *app) handshakeFailed(remote net.Addr, err error) {
-	a.log.Debug("TLS handshake failed", "remote", remote, "error", err)
 }
 
 // serveGuarded serves h on a listener that is guarded.
