@@ -34,7 +34,7 @@ type Config struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	Redis    string        // URL; empty: none
+	Redis    rediscache.Connection
 	MaxStale time.Duration // how long memory is trusted while the store can't be asked; 5 min
 	Poll     time.Duration // how often changes of other nodes are looked for; 2 s
 
@@ -148,13 +148,13 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 
 func (n *Node) openCache(ctx context.Context) error {
 	cfg := registry.PrincipalsConfig{Store: n.Store, Roles: n.roles, Size: cmp.Or(n.cfg.CachedUsers, cachedUsers), Fresh: n.Follower.Fresh}
-	if n.cfg.Redis != "" {
+	if n.cfg.Redis.URL != "" {
 		id, err := n.Store.Identity(ctx)
 		if err != nil {
 			return err
 		}
 		n.Cache, err = rediscache.Open(ctx, rediscache.Config{
-			URL: n.cfg.Redis, Store: id, Seal: n.Keys, Source: n.Store, Fresh: n.Follower.Fresh, Now: n.cfg.Now, Log: n.cfg.Log,
+			Connection: n.cfg.Redis, Store: id, Seal: n.Keys, Source: n.Store, Fresh: n.Follower.Fresh, Now: n.cfg.Now, Log: n.cfg.Log,
 		})
 		if err != nil {
 			return err

@@ -47,19 +47,20 @@ func Open(ctx context.Context, cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := parseURL(cfg.URL)
-	if err != nil {
-		return nil, fmt.Errorf("rediscache: %w", err)
-	}
 	// The client would print failed dials to standard error, past our log. All
 	// of them reach us as errors, too.
 	logging.Disable()
 
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	client, err := cfg.connect(life, cfg)
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("rediscache: %w", err)
+	}
 	c := &Cache{
 		cfg:     cfg,
 		keys:    newKeys(cfg.Seal, cfg.Store),
-		client:  server.client(life, cfg),
+		client:  client,
 		replace: redis.NewScript(replaceScript),
 		trust:   newTrust(cfg.TTL, cfg.Skew, cfg.Remember, cfg.Now),
 		breaker: &breaker{now: cfg.Now, longest: cfg.MaxPause},

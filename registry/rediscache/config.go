@@ -1,7 +1,6 @@
 package rediscache
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,8 +30,7 @@ type Source interface {
 
 // Config says how records are cached. What is not marked optional must be set.
 type Config struct {
-	URL    string            // redis:// or rediss://, see ValidateURL
-	TLS    *tls.Config       // for rediss://; optional: the roots of the system
+	Connection
 	Store  registry.Identity // whose records they are
 	Seal   Sealer
 	Source Source
@@ -66,7 +64,7 @@ func validStoreID(s string) bool {
 // can't be used.
 func (c Config) withDefaults() (Config, error) {
 	var errs []error
-	if err := ValidateURL(c.URL); err != nil {
+	if _, err := c.target(); err != nil {
 		errs = append(errs, err)
 	}
 	if !validStoreID(c.Store.StoreID) {
