@@ -17,6 +17,9 @@ func (c *Cache) answered() {
 // unanswered notes that a request to Redis, made with ctx, failed. An error that
 // Redis itself sends has cost nothing, so it is no reason to pass Redis by.
 func (c *Cache) unanswered(ctx context.Context, err error) {
+	if of, ok := c.client.(*redis.ClusterClient); ok {
+		of.ReloadState(ctx) // another server may have the slot by now; it does not wait
+	}
 	var reply redis.Error
 	switch {
 	case errors.Is(err, redis.ErrClosed), errors.Is(ctx.Err(), context.Canceled):
