@@ -128,7 +128,7 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 	n.passwords = &registry.Passwords{Policy: cfg.Policy, Hasher: n.Hashes, Now: cfg.Now, Verifier: n.verifier}
 	n.Follower = registry.NewFollower(registry.FollowerConfig{MaxStale: cfg.MaxStale, Poll: cfg.Poll, Now: cfg.Now, Log: cfg.Log}, n.Store)
 	n.roles = registry.NewHeldRoles()
-	n.Editor = registry.NewEditor(n.Store, n.roles, cfg.Now, n.Follower.Wake)
+	n.Editor = registry.NewEditor(n.Store, n.roles, cfg.Now, n.Follower.Committed)
 	n.Service = registry.NewService(registry.ServiceConfig{
 		Store: n.Store, Editor: n.Editor, Passwords: n.passwords, Signer: n.signer, Tokens: cfg.Tokens, Now: cfg.Now,
 	})
@@ -153,13 +153,18 @@ func (n *Node) openCache(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		name, err := registry.NewID()
+		if err != nil {
+			return err
+		}
 		n.Cache, err = rediscache.Open(ctx, rediscache.Config{
-			Connection: n.cfg.Redis, Store: id, Seal: n.Keys, Source: n.Store, Fresh: n.Follower.Fresh, Now: n.cfg.Now, Log: n.cfg.Log,
+			Connection: n.cfg.Redis, Store: id, Node: name, Seal: n.Keys, Source: n.Store, Fresh: n.Follower.Fresh, Now: n.cfg.Now, Log: n.cfg.Log,
 		})
 		if err != nil {
 			return err
 		}
 		cfg.Cache = n.Cache
+		n.Follower.Join(n.Cache.Bus())
 	}
 	n.Principals = registry.NewPrincipals(cfg)
 	return nil

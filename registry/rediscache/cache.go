@@ -32,6 +32,7 @@ type Cache struct {
 	queue   *queue
 	counts  *counts
 	notices *notices
+	bus     *Bus
 
 	stop    context.CancelFunc
 	writing sync.WaitGroup
@@ -69,6 +70,7 @@ func Open(ctx context.Context, cfg Config) (*Cache, error) {
 		notices: &notices{now: cfg.Now, last: make(map[Reason]time.Time)},
 		stop:    stop,
 	}
+	c.bus = newBus(c)
 	c.close = sync.OnceValue(c.shut)
 	if err := c.Ping(ctx); err != nil {
 		c.unanswered(ctx, err)

@@ -93,9 +93,14 @@ func (r *rig) node(edit ...func(*Config)) *rig {
 func (r *rig) join(edit ...func(*Config)) {
 	r.t.Helper()
 	r.log = &logbook{}
+	node, err := registry.NewID()
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	cfg := Config{
 		Connection: Connection{URL: r.redis.URL},
 		Store:      epochOne,
+		Node:       node,
 		Seal:       keyRing(r.t, 1),
 		Source:     r.store,
 		Fresh:      func() bool { return true },
