@@ -25,6 +25,7 @@ type snapshots struct {
 	store      func() storeFigures
 	bodies     func() adminapi.BodyStats
 	cache      func() rediscache.Stats // nil without Redis
+	bus        func() busFigures       // nil without Redis
 }
 
 // metrics returns the page of all metrics.
@@ -39,7 +40,7 @@ func (a *app) metrics() http.Handler {
 		bodies:     a.bodies.Stats,
 	}
 	if a.register.Cache != nil {
-		from.cache = a.register.Cache.Stats
+		from.cache, from.bus = a.register.Cache.Stats, a.busFigures
 	}
 	reg := metricsOf(from)
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -55,7 +56,7 @@ func metricsOf(from snapshots) *prometheus.Registry {
 		principalsPart(from.principals), storePart(from.store), bodiesPart(from.bodies),
 	)
 	if from.cache != nil {
-		reg.MustRegister(cachePart(from.cache))
+		reg.MustRegister(cachePart(from.cache), busPart(from.bus))
 	}
 	return reg
 }
