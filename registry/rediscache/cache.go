@@ -27,6 +27,7 @@ type Cache struct {
 	keys    keys
 	client  redis.UniversalClient
 	replace *redis.Script
+	follow  *redis.Script
 	trust   *trust
 	breaker *breaker
 	queue   *queue
@@ -63,6 +64,7 @@ func Open(ctx context.Context, cfg Config) (*Cache, error) {
 		keys:    newKeys(cfg.Seal, cfg.Store),
 		client:  client,
 		replace: redis.NewScript(replaceScript),
+		follow:  redis.NewScript(followScript),
 		trust:   newTrust(cfg.TTL, cfg.Skew, cfg.Remember, cfg.Now),
 		breaker: &breaker{now: cfg.Now, longest: cfg.MaxPause},
 		queue:   newQueue(cfg.Queue),
