@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"mqttwarden/registry/rediscache/redistest"
 )
 
@@ -134,17 +136,22 @@ func TestTwoDeploymentsShareARedis(t *testing.T) {
 	}
 }
 
-// The commands are those that doc.go and the manual name.
+// allow gives a user of Redis what doc.go and the manual say that it needs.
+func allow(t *testing.T, raw *redis.Client, more ...any) {
+	t.Helper()
+	err := raw.Do(t.Context(), append([]any{
+		"ACL", "SETUSER", "mqttwarden", "on", ">hunter22", "~{mw:*", "&{mw:*", "-@all",
+		"+hello", "+auth", "+select", "+ping", "+getrange", "+set", "+eval", "+evalsha", "+publish", "+subscribe",
+	}, more...)...).Err()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestRedisHasToAllowNoMoreThanIsTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	allow := []any{
-		"ACL", "SETUSER", "mqttwarden", "on", ">hunter22", "~{mw:*", "&{mw:*", "-@all",
-		"+hello", "+auth", "+select", "+ping", "+getrange", "+set", "+eval", "+evalsha", "+publish", "+subscribe",
-	}
-	if err := r.raw.Do(t.Context(), allow...).Err(); err != nil {
-		t.Fatal(err)
-	}
+	allow(t, r.raw)
 	n := r.node(func(c *Config) { c.URL = "redis://mqttwarden@" + r.redis.Addr; c.Password = "hunter22" })
 	a := n.change(alice())
 	for _, l := range lookUps {

@@ -1,6 +1,7 @@
 package rediscache
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -52,10 +53,13 @@ func TestMasterIsKilledAndSentinelsMakeAnother(t *testing.T) {
 	t.Parallel()
 	f := redistest.StartFailover(t)
 	r := newRigAt(t, f.URL)
+	heard := r.listen()
+	r.expectTold(heard, missed)
 	a := r.change(alice())
 	r.expect(a, "")
 	f.Sentinels[0].Stop()
 	f.Servers[0].Stop()
+	r.expectTold(heard, missed) // the bus has the new master
 	a = r.recovers(a)
 	r.expect(a, "")
 }
@@ -63,7 +67,12 @@ func TestMasterIsKilledAndSentinelsMakeAnother(t *testing.T) {
 func TestSlotMovesAndItsMasterIsKilled(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	r := newRigAt(t, c.URL)
+	for _, s := range c.Servers {
+		allow(t, rawClient(t, s), "+cluster|slots", "+asking")
+	}
+	r := newRigAt(t, strings.Replace(c.URL, "://", "://mqttwarden:hunter22@", 1))
+	heard := r.listen()
+	r.expectTold(heard, missed)
 	a, b := r.change(alice()), r.change(bob())
 	r.expect(a, "")
 
@@ -76,8 +85,12 @@ func TestSlotMovesAndItsMasterIsKilled(t *testing.T) {
 		t.Errorf("%d records were not written", s.Dropped)
 	}
 
-	c.AddReplica(owner)
+	allow(t, rawClient(t, c.AddReplica(owner)), "+cluster|slots", "+asking")
 	owner.Stop()
 	a = r.recovers(a)
 	r.expect(a, "")
+	other := r.node()
+	other.expectTold(other.listen(), missed)
+	other.Bus().Tell(progress(7))
+	r.expectTold(heard, told{other.cfg.Node, progress(7)})
 }
