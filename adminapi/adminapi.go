@@ -47,6 +47,7 @@ type Config struct {
 	Certificate     func(*tls.ConnectionState) *registry.Certificate
 	Follower        Follower
 	Retained        v1.Retained                                          // the broker's
+	Clients         v1.Clients                                           // the broker's
 	Position        func(ctx context.Context) (registry.Position, error) // the end of the line of changes, in the store
 	Ready           func(ctx context.Context) Readiness
 	Metrics         http.Handler   // served at /metrics; nil: there is none
@@ -55,6 +56,8 @@ type Config struct {
 	MaxBody         int64          // bytes of a request's body; 0: 1 MiB
 	Bodies          *Bodies        // the memory that all bodies share; nil: 32 MiB
 	Node            string         // this node's name in receipts; empty: local
+	Wait            time.Duration  // for a change to be in force before it is answered; 0: not
+	Late            func()         // is called when one is answered before; may be nil
 	Version         string         // of the program, for the document
 	Now             func() time.Time
 	Log             *slog.Logger
@@ -92,7 +95,7 @@ func NewBodies(most int64) *Bodies { return route.NewBodies(most) }
 // New returns the handler of everything. It returns an error when cfg lacks a
 // part or a document can't be made.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Service == nil || cfg.Registrations == nil || cfg.Certificates == nil || cfg.SignIn == nil || cfg.Follower == nil || cfg.Retained == nil || cfg.Position == nil ||
+	if cfg.Service == nil || cfg.Registrations == nil || cfg.Certificates == nil || cfg.SignIn == nil || cfg.Follower == nil || cfg.Retained == nil || cfg.Clients == nil || cfg.Position == nil ||
 		cfg.Ready == nil || cfg.Now == nil || cfg.Log == nil {
 		return nil, errors.New("adminapi: the configuration lacks a part")
 	}
@@ -101,6 +104,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if cfg.Bodies == nil {
 		cfg.Bodies = NewBodies(defaultBodies)
+	}
+	if cfg.Late == nil {
+		cfg.Late = func() {}
 	}
 	if cfg.Node == "" {
 		cfg.Node = "local"
@@ -120,7 +126,8 @@ func mount(cfg Config, router *route.Router) error {
 	api := router.Table(v1.Dialect())
 	v1.New(v1.Config{
 		Service: cfg.Service, Registrations: cfg.Registrations, Certificates: cfg.Certificates, SignIn: cfg.SignIn, Node: cfg.Node,
-		Changes: changes{cfg.Follower, cfg.Position}, Retained: cfg.Retained,
+		Changes: changes{cfg.Follower, cfg.Position}, Retained: cfg.Retained, Clients: cfg.Clients,
+		Wait: cfg.Wait, Late: cfg.Late,
 	}).Mount(api)
 	pki.New(cfg.Certificates).Mount(api)
 	mountOwn(api, cfg)

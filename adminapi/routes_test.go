@@ -80,6 +80,7 @@ func TestRoutes(t *testing.T) {
 // filled fills the parameters of a path with ids that nobody has.
 var filled = strings.NewReplacer(
 	"{id}", "nobody", "{pemId}", "nothing", "{n}", "999999", "{serial}", "01", "{generation}", "1", "{request}", "MAA",
+	"{clientId}", "nobody",
 )
 
 // Who has no credential learns that, and who has no right learns that, whatever

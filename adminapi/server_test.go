@@ -97,7 +97,7 @@ func (s slow) WaitEnforced(ctx context.Context, _ uint64) error {
 func dial(t *testing.T, follower adminapi.Follower) net.Conn {
 	t.Helper()
 	h, err := adminapi.New(adminapi.Config{
-		Service: idle{}, Registrations: idle{}, Certificates: idle{}, SignIn: idle{}, Follower: follower, Retained: &apitest.Retained{},
+		Service: idle{}, Registrations: idle{}, Certificates: idle{}, SignIn: idle{}, Follower: follower, Retained: &apitest.Retained{}, Clients: &apitest.Clients{},
 		Position: func(context.Context) (registry.Position, error) { return registry.Position{Number: 7}, nil },
 		Ready:    func(context.Context) adminapi.Readiness { return nil },
 		Now:      time.Now, Log: slog.New(slog.DiscardHandler),

@@ -28,9 +28,32 @@ func (b *Broker) kick(cl *mqtt.Client, code packets.Code) {
 	cl.Lock()
 	defer cl.Unlock()
 	if cl.Properties.ProtocolVersion >= 5 && !cl.Closed() {
-		_, _ = cl.Net.Conn.Write([]byte{packets.Disconnect << 4, 2, code.Code, 0})
+		_, _ = cl.Net.Conn.Write(farewell(cl, code))
 	}
 	cl.Stop(code) // with the lock: nothing may follow a DISCONNECT [MQTT-3.14.4-1]
+}
+
+// farewell returns the DISCONNECT for a client of MQTT 5, with the reason that its
+// session is to be told unless it takes no packet of that size. Request Problem
+// Information does not concern a DISCONNECT (section 3.1.2.11.7).
+func farewell(cl *mqtt.Client, code packets.Code) []byte {
+	const most = 96 // bytes of a reason, so that all lengths fit in one
+	short := []byte{packets.Disconnect << 4, 2, code.Code, 0}
+	s := sessionOf(cl)
+	if s == nil {
+		return short
+	}
+	reason := s.reason.Load()
+	if reason == nil || *reason == "" || len(*reason) > most {
+		return short
+	}
+	n := byte(len(*reason))                                                      // #nosec G115 -- at most most
+	long := []byte{packets.Disconnect << 4, n + 5, code.Code, n + 3, 0x1F, 0, n} // 0x1F: Reason String
+	long = append(long, *reason...)
+	if largest := s.guard.largest; largest > 0 && len(long) > largest {
+		return short
+	}
+	return long
 }
 
 // prune takes from a session every subscription whose filter may says no to, and

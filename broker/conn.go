@@ -36,6 +36,9 @@ type conn struct {
 	admission *admission
 	counted   counted // guarded by admission
 
+	received traffic
+	sent     traffic
+
 	armed    atomic.Int64 // when the write deadline was last set, since born
 	final    atomic.Int64 // the write deadline for good, since born; 0: none
 	answered atomic.Bool  // something was written
@@ -99,6 +102,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	c.arm()
 	n, err := c.Conn.Write(p)
+	c.sent.bytes.Add(uint64(n)) // #nosec G115 -- never negative
 	if err != nil {
 		if c.final.Load() == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 			c.stalled.Store(true)
@@ -224,6 +228,7 @@ func (c *conn) awaitPeerClose() {
 // Read reads from the client until a final packet was written.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.received.bytes.Add(uint64(n)) // #nosec G115 -- never negative
 	if c.closing.Load() {
 		return 0, net.ErrClosed
 	}

@@ -28,6 +28,7 @@ func (b *Broker) connect(g *guard, pk *packets.Packet) error {
 		return err
 	}
 	s := newSession(g, login, pk.Connect.Clean)
+	s.since = b.cfg.Now()
 	if err := b.sessions.claim(ctx, s); err != nil {
 		return err
 	}

@@ -90,6 +90,7 @@ func (g *guard) judgePublish(h frame.Header, packet []byte, n int) error {
 		g.b.count.ratesExceeded.Add(1)
 		return &frame.Violation{Code: codeMessageRate, Clause: "section 4.13.2", Text: "the client publishes faster than it may"}
 	}
+	g.received.messages.Add(1)
 	if g.checker.Aliased() {
 		h, packet, n = g.wholePublish(h, packet[n:])
 	}

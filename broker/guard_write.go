@@ -46,6 +46,9 @@ func (g *guard) Write(p []byte) (written int, err error) {
 		if err != nil {
 			return 0, err
 		}
+		if h.Type == frame.TypePublish && len(as) > 0 {
+			g.sent.messages.Add(1)
+		}
 		if h.Type == frame.TypePublish && !g.checker.Accepted() {
 			g.out.early = append(g.out.early, as...)
 			as = nil
@@ -296,6 +299,7 @@ func (g *guard) send(pk packets.Packet) error {
 	if err != nil {
 		return err
 	}
+	g.sent.messages.Add(1)
 	info := g.b.srv.Info
 	atomic.AddInt64(&info.BytesSent, int64(len(as)))
 	atomic.AddInt64(&info.PacketsSent, 1)

@@ -17,15 +17,18 @@ type session struct {
 	login  Login
 	guard  *guard
 	client *mqtt.Client
-	clean  bool   // it began without the state of a predecessor
-	queue  *queue // set before mochi knows the client by its ID
-	meter  *meter // of its user; nil: work is not limited. Set before it is known to others
+	clean  bool      // it began without the state of a predecessor
+	queue  *queue    // set before mochi knows the client by its ID
+	meter  *meter    // of its user; nil: work is not limited. Set before it is known to others
+	since  time.Time // of its CONNECT; zero: it is from before a restart
 
-	revoked     atomic.Bool   // it may nothing, and nothing of it stays
-	subscribing atomic.Bool   // its client's filters are being judged
-	noWill      atomic.Bool   // its login has ended, or can't be checked
-	expired     atomic.Bool   // it is stored, and mochi has let it expire
-	rejudged    atomic.Uint64 // how often it was
+	revoked     atomic.Bool            // it may nothing, and nothing of it stays
+	subscribing atomic.Bool            // its client's filters are being judged
+	noWill      atomic.Bool            // its login has ended, or can't be checked
+	expired     atomic.Bool            // it is stored, and mochi has let it expire
+	dropped     atomic.Bool            // an operator wants nothing of it to stay
+	reason      atomic.Pointer[string] // that its client is to be told when it is ended; nil: none
+	rejudged    atomic.Uint64          // how often it was
 
 	// Of the goroutine that reads from the client.
 	will       *will  // nil: none, or it was sent or dropped
@@ -44,6 +47,7 @@ type session struct {
 	delayedWill *will                // waits for its delay to pass
 	willDue     time.Time            // until then
 	expires     time.Time            // when it is stored: it is forgotten then
+	left        time.Time            // when its connection ended, if it is stored and that is known
 
 	settled chan struct{} // closed when its CONNECT has been dealt with
 	done    chan struct{} // closed when the broker is through with its connection

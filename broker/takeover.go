@@ -90,8 +90,8 @@ func (b *Broker) leave(s *session) {
 		b.sendWill(s)
 	}
 	expiry := s.expiry(b.cfg.MaxSessionExpiry)
-	keep := outlives(s.client) && expiry > 0 && !s.revoked.Load()
-	owner, due := b.sessions.leave(s, keep, b.cfg.Now().Add(expiry))
+	keep := outlives(s.client) && expiry > 0 && !s.revoked.Load() && !s.dropped.Load()
+	owner, due := b.sessions.leave(s, keep, b.cfg.Now(), expiry)
 	switch owner {
 	case s: // and its state stays
 		b.store(s)

@@ -50,6 +50,8 @@ const (
 	PermissionUpdated Action = "role.permission.update"
 	PermissionRemoved Action = "role.permission.remove"
 	RetainedCleared   Action = "retained.clear"
+	ClientEnded       Action = "client.disconnect"
+	SessionDropped    Action = "client.session.drop"
 )
 
 // Target is what was changed, as it was named at that time.
@@ -72,6 +74,7 @@ const (
 	TargetAnchor       TargetKind = "trust anchor"
 	TargetAuthority    TargetKind = "certificate authority"
 	TargetRetained     TargetKind = "retained messages" // its ID is a filter
+	TargetClient       TargetKind = "client"            // its ID is the client ID, its name that of the user
 )
 
 // FieldChange is one field of the target before and after. Of a secret neither is

@@ -28,6 +28,7 @@ const (
 	FieldPermissions   Field = "permissions"
 	FieldProvider      Field = "provider"
 	FieldPublishPrefix Field = "publishPrefix"
+	FieldReason        Field = "reason"
 	FieldResource      Field = "resource"
 	FieldRole          Field = "role"
 	FieldRoles         Field = "roles"

@@ -65,10 +65,14 @@ type Follower struct {
 	moved chan struct{} // closed and replaced whenever enforced grows
 }
 
+// Reload reads again what is kept of a kind of change. The ids are those of the changes;
+// nil: everything may have changed.
+type Reload func(ctx context.Context, ids []string) error
+
 // listener reads again what it keeps of a kind of change.
 type listener struct {
 	kind   ChangeKind
-	reload func(context.Context) error
+	reload Reload
 }
 
 // NewFollower returns a follower; it hears nothing before Start.
@@ -103,14 +107,19 @@ func (f *Follower) Start(ctx context.Context, principals *Principals, cache Reco
 	f.enforced.Store(end.Number)
 	f.tell(Progress{Enforced: end})
 	f.heard.Store(f.cfg.Now().UnixNano())
-	return f.reload(ctx, func(ChangeKind) bool { return true })
+	for _, l := range f.listeners {
+		if err := l.reload(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // OnChange has reload called for changes of a kind: it reads again what it keeps
 // of that. Those that were added are called in that order, and again while one of
 // them fails; only then is the change enforced. A reload may find nothing new.
 // OnChange must be called before Start. Changes of users need none; see Start.
-func (f *Follower) OnChange(kind ChangeKind, reload func(context.Context) error) {
+func (f *Follower) OnChange(kind ChangeKind, reload Reload) {
 	f.listeners = append(f.listeners, listener{kind, reload})
 }
 
@@ -204,8 +213,8 @@ func (f *Follower) follow(ctx context.Context) (Position, error) {
 	for _, e := range f.enforcers {
 		e.Enforce(ctx, swapped)
 	}
-	for kind := range b.others {
-		if err := f.reload(ctx, kind.concerns); err != nil {
+	for kind, ids := range b.others {
+		if err := f.reload(ctx, kind, ids); err != nil {
 			return Position{}, err
 		}
 	}
@@ -217,13 +226,13 @@ type batch struct {
 	end    Position
 	users  map[UserID]uint64
 	roles  map[RoleID]uint64
-	others map[ChangeKind]bool
+	others map[ChangeKind][]string // their ids
 }
 
 // add takes changes into b.
 func (b *batch) add(changes []Change) {
 	if b.users == nil {
-		b.users, b.roles, b.others = make(map[UserID]uint64), make(map[RoleID]uint64), make(map[ChangeKind]bool)
+		b.users, b.roles, b.others = make(map[UserID]uint64), make(map[RoleID]uint64), make(map[ChangeKind][]string)
 	}
 	for _, c := range changes {
 		switch c.Kind {
@@ -234,7 +243,7 @@ func (b *batch) add(changes []Change) {
 		default:
 		}
 		if c.Kind != UserChange {
-			b.others[c.Kind] = true
+			b.others[c.Kind] = append(b.others[c.Kind], c.ID)
 		}
 		b.end = c.Position()
 	}
@@ -316,13 +325,18 @@ func (f *Follower) swapUsers(ctx context.Context, b *batch) ([]Swapped, error) {
 	return all, nil
 }
 
-// reload calls the listeners of the kinds that concerned says yes to.
-func (f *Follower) reload(ctx context.Context, concerned func(ChangeKind) bool) error {
+// reload has those hear of changes of a kind who listen for it, or everybody if this
+// program does not know it.
+func (f *Follower) reload(ctx context.Context, kind ChangeKind, ids []string) error {
 	for _, l := range f.listeners {
-		if !concerned(l.kind) {
+		if !kind.concerns(l.kind) {
 			continue
 		}
-		if err := l.reload(ctx); err != nil {
+		told := ids
+		if l.kind != kind {
+			told = nil
+		}
+		if err := l.reload(ctx, told); err != nil {
 			return err
 		}
 	}

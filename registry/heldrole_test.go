@@ -46,7 +46,7 @@ func TestARoleIsCompiledOnceForAllWhoHoldIt(t *testing.T) {
 func TestARoleThatNobodyHoldsIsForgotten(t *testing.T) {
 	f := shared()
 	p := NewPrincipals(PrincipalsConfig{Store: f, Roles: NewHeldRoles(), Size: 3000, Fresh: always}) // a user and two roles
-	for _, name := range []string{"alice", "bob"} { // of whom only the second is remembered
+	for _, name := range []string{"alice", "bob"} {                                                  // of whom only the second is remembered
 		if _, err := p.ByName(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}

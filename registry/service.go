@@ -94,3 +94,25 @@ func (s *Service) ClearingRetained(ctx context.Context, caller Caller, filter st
 	})
 	return err
 }
+
+// EndingClient writes into the audit log that a caller is about to have the connection
+// of a user's client ended, and with drop its session, too. Sessions are the broker's
+// and no part of the register, so no number is taken. It returns Forbidden when the
+// user has a right that the caller has not.
+func (s *Service) EndingClient(ctx context.Context, caller Caller, user UserID, clientID, reason string, drop bool) error {
+	_, err := s.editor.Do(ctx, caller, func(ctx context.Context, e *Edit) error {
+		u, err := e.RequireMayChange(ctx, user)
+		if err != nil {
+			return err
+		}
+		action := ClientEnded
+		if drop {
+			action = SessionDropped
+		}
+		var d Differences
+		d.Text(FieldReason, "", reason)
+		e.Audit(action, Target{Kind: TargetClient, ID: clientID, Name: u.Username}, d...)
+		return nil
+	})
+	return err
+}

@@ -6,7 +6,11 @@
 // its path in routes.go and is decided before it runs.
 package v1
 
-import "mqttwarden/registry"
+import (
+	"time"
+
+	"mqttwarden/registry"
+)
 
 // Service is users and roles as this API uses them; *registry.Service implements it.
 type Service interface {
@@ -15,6 +19,7 @@ type Service interface {
 	Roles
 	Sessions
 	Audit
+	Ends
 }
 
 // Config holds what the API works with.
@@ -25,7 +30,10 @@ type Config struct {
 	SignIn        SignIn
 	Changes       Changes
 	Retained      Retained
-	Node          string // how receipts name this node
+	Clients       Clients
+	Node          string        // how this node is named
+	Wait          time.Duration // for a change to be enforced before it is answered, where a request prefers nothing
+	Late          func()        // is called when a change is answered before it is enforced
 }
 
 // API holds the handlers.
@@ -39,8 +47,12 @@ type API struct {
 	signIn        SignIn
 	changes       Changes
 	retained      Retained
+	clients       Clients
+	ends          Ends
 	audit         Audit
 	node          string
+	wait          time.Duration
+	late          func()
 }
 
 // New returns the API; Mount makes it reachable.
@@ -48,14 +60,15 @@ func New(cfg Config) *API {
 	return &API{
 		users: cfg.Service, credentials: cfg.Service, roles: cfg.Service, sessions: cfg.Service,
 		registrations: cfg.Registrations, certificates: cfg.Certificates,
-		signIn: cfg.SignIn, changes: cfg.Changes, retained: cfg.Retained, audit: cfg.Service, node: cfg.Node,
+		signIn: cfg.SignIn, changes: cfg.Changes, retained: cfg.Retained, audit: cfg.Service,
+		clients: cfg.Clients, ends: cfg.Service, node: cfg.Node,
+		wait: cfg.Wait, late: cfg.Late,
 	}
 }
 
-// Named is part of every request about one user or role.
+// Named is part of every request about one user.
 type Named struct {
-	ID string `path:"id" maxLength:"64" doc:"Its id."`
+	ID string `path:"id" maxLength:"64" doc:"The user's id."`
 }
 
 func (n Named) user() registry.UserID { return registry.UserID(n.ID) }
-func (n Named) role() registry.RoleID { return registry.RoleID(n.ID) }

@@ -30,6 +30,7 @@ type API struct {
 	Handler  http.Handler
 	Log      *Log
 	Retained *Retained
+	Clients  *Clients
 	Admin    string // a token of the user admin, who has all rights
 
 	t testing.TB
@@ -39,7 +40,7 @@ type API struct {
 // nothing else. Each change changes the configuration. All ends with the test.
 func New(t testing.TB, change ...func(*adminapi.Config)) *API {
 	t.Helper()
-	a := &API{t: t, Log: &Log{}, Retained: &Retained{}}
+	a := &API{t: t, Log: &Log{}, Retained: &Retained{}, Clients: &Clients{}}
 	log := slog.New(slog.NewTextHandler(a.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	rig := registrytest.New(t, func(cfg *node.Config) { cfg.Log = log })
 	rig.Follow()
@@ -60,10 +61,11 @@ func New(t testing.TB, change ...func(*adminapi.Config)) *API {
 // cmd/mqttwarden/internal/program.
 func (a *API) config(n *node.Node, log *slog.Logger) adminapi.Config {
 	return adminapi.Config{
-		Service: n.Service, Registrations: n.Enrolment, Certificates: n.PKI, SignIn: n.SignIn, Follower: n.Follower,
+		Service: n.Service, Registrations: n.Enrolment, Certificates: n.PKI, SignIn: n.SignIn, Follower: n.Follower, Wait: time.Second,
 		Position: a.Store.Position,
 		Ready:    func(context.Context) adminapi.Readiness { return adminapi.Readiness{{Name: "store"}} },
 		Retained: a.Retained,
+		Clients:  a.Clients,
 		Certificate: func(s *tls.ConnectionState) *registry.Certificate {
 			return n.PKI.Trust().Certificate(s.PeerCertificates, pki.MapCommonName)
 		},

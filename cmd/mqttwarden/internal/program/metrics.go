@@ -24,6 +24,7 @@ type snapshots struct {
 	principals func() registry.PrincipalStats
 	store      func() storeFigures
 	bodies     func() adminapi.BodyStats
+	late       func() uint64           // changes that were answered before they were in force
 	cache      func() rediscache.Stats // nil without Redis
 	bus        func() busFigures       // nil without Redis
 }
@@ -38,6 +39,7 @@ func (a *app) metrics() http.Handler {
 		principals: a.register.Principals.Stats,
 		store:      a.storeFigures,
 		bodies:     a.bodies.Stats,
+		late:       a.late.Load,
 	}
 	if a.register.Cache != nil {
 		from.cache, from.bus = a.register.Cache.Stats, a.busFigures
@@ -54,6 +56,7 @@ func metricsOf(from snapshots) *prometheus.Registry {
 	reg.MustRegister(
 		brokerPart(from.broker), httpPart(from.http), logPart(from.logDropped), poolPart(from.pool),
 		principalsPart(from.principals), storePart(from.store), bodiesPart(from.bodies),
+		latePart(from.late),
 	)
 	if from.cache != nil {
 		reg.MustRegister(cachePart(from.cache), busPart(from.bus))
@@ -123,6 +126,16 @@ func byCause[S any](name, help string, read func(S) map[string]uint64) series[S]
 	return series[S]{desc, func(snapshot S, ch chan<- prometheus.Metric) {
 		for cause, n := range read(snapshot) {
 			ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), cause)
+		}
+	}}
+}
+
+// byUse is a gauge with one series for each use of certificates.
+func byUse[S any](name, help string, read func(S) map[string]int) series[S] {
+	desc := prometheus.NewDesc(name, help, []string{"use"}, nil)
+	return series[S]{desc, func(snapshot S, ch chan<- prometheus.Metric) {
+		for use, n := range read(snapshot) {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n), use)
 		}
 	}}
 }

@@ -31,26 +31,23 @@ func (c redisConfig) tls() (*tls.Config, error) {
 	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.caFile != "" {
-		authorities, err := readCertificates(c.caFile)
+		text, err := os.ReadFile(c.caFile)
 		if err != nil {
 			return nil, fmt.Errorf("redis-ca: %w", err)
 		}
 		conf.RootCAs = x509.NewCertPool()
-		for _, cert := range authorities {
-			conf.RootCAs.AddCert(cert)
+		if !conf.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("redis-ca: %s holds no certificate in PEM form", c.caFile)
 		}
 	}
 	if c.cert == "" {
 		return conf, nil
 	}
-	show := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(c.cert, c.certKey)
-		return &pair, err
-	}
-	if _, err := show(nil); err != nil {
+	pair := keyPair{certFile: c.cert, keyFile: c.certKey}
+	if _, err := pair.load(); err != nil {
 		return nil, fmt.Errorf("redis-cert, redis-key: %w", err)
 	}
-	conf.GetClientCertificate = show
+	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.load() }
 	return conf, nil
 }
 
