@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// MasterName is how the sentinels of Failover call their master.
-const MasterName = "main"
+// masterName is how the sentinels of Failover call their master.
+const masterName = "main"
 
 // Failover is a master with one replica, and three sentinels that make the replica
 // the master when the master does not answer for 300 ms.
@@ -44,7 +44,7 @@ func StartFailover(tb testing.TB) *Failover {
 			return strings.Contains(about, "slaves=1,sentinels=3")
 		})
 	}
-	f.URL = "redis+sentinel://" + strings.Join(urls, ",") + "/" + MasterName
+	f.URL = "redis+sentinel://" + strings.Join(urls, ",") + "/" + masterName
 	return f
 }
 
@@ -53,7 +53,7 @@ func startSentinel(tb testing.TB, host, port string) *Server {
 	tb.Helper()
 	file := filepath.Join(tb.TempDir(), "sentinel.conf")
 	conf := fmt.Sprintf("sentinel monitor %[1]s %[2]s %[3]s 2\nsentinel down-after-milliseconds %[1]s 300\n"+
-		"sentinel failover-timeout %[1]s 2000\n", MasterName, host, port)
+		"sentinel failover-timeout %[1]s 2000\n", masterName, host, port)
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		tb.Fatal(err)
 	}
@@ -66,8 +66,8 @@ type Cluster struct {
 	Servers []*Server
 }
 
-// Slots is how many a cluster has.
-const Slots = 16384
+// slots is how many a cluster has.
+const slots = 16384
 
 // StartCluster starts a cluster of three masters, among which the slots are divided,
 // and waits until each of them says that it is complete.
@@ -83,7 +83,7 @@ func StartCluster(tb testing.TB) *Cluster {
 	c.URL = "redis+cluster://" + strings.Join(addrs, ",")
 	for i, s := range c.Servers {
 		s.must("CLUSTER SET-CONFIG-EPOCH " + fmt.Sprint(i+1))
-		s.must(fmt.Sprintf("CLUSTER ADDSLOTSRANGE %d %d", i*Slots/3, (i+1)*Slots/3-1))
+		s.must(fmt.Sprintf("CLUSTER ADDSLOTSRANGE %d %d", i*slots/3, (i+1)*slots/3-1))
 		s.meet(c.Servers[0])
 	}
 	c.awaitNodes(3)
@@ -114,7 +114,7 @@ func (c *Cluster) awaitNodes(n int) {
 			about := s.ask("CLUSTER INFO")
 			return strings.Contains(about, "cluster_state:ok") &&
 				strings.Contains(about, fmt.Sprintf("cluster_known_nodes:%d\r", n)) &&
-				strings.Contains(about, fmt.Sprintf("cluster_slots_ok:%d\r", Slots))
+				strings.Contains(about, fmt.Sprintf("cluster_slots_ok:%d\r", slots))
 		})
 	}
 }
