@@ -52,6 +52,8 @@ type Follower struct {
 	store      FollowedStore
 	principals *Principals
 	cache      RecordCache // may be nil
+	bus        Bus         // may be nil
+	peers      peers
 	enforcers  []Enforcer
 	listeners  []listener
 
@@ -103,6 +105,7 @@ func (f *Follower) Start(ctx context.Context, principals *Principals, cache Reco
 		cache.From(end)
 	}
 	f.enforced.Store(end.Number)
+	f.tell(Progress{Enforced: end})
 	f.heard.Store(f.cfg.Now().UnixNano())
 	for _, l := range f.listeners {
 		if err := l.reload(ctx, nil); err != nil {
@@ -122,6 +125,11 @@ func (f *Follower) OnChange(kind ChangeKind, reload Reload) {
 
 // Run follows until ctx ends.
 func (f *Follower) Run(ctx context.Context) {
+	if f.bus != nil {
+		var listening sync.WaitGroup
+		listening.Go(func() { f.bus.Listen(ctx, f.hear) })
+		defer listening.Wait()
+	}
 	tick := time.NewTicker(f.cfg.Poll)
 	defer tick.Stop()
 	for {
@@ -173,32 +181,33 @@ func (f *Follower) WaitEnforced(ctx context.Context, n uint64) error {
 
 func (f *Follower) catchUp(ctx context.Context) error {
 	asked := f.cfg.Now()
-	n, err := f.follow(ctx)
+	end, err := f.follow(ctx)
 	if err != nil {
 		return err
 	}
-	if n > 0 {
-		f.advance(n)
+	if end.Number > 0 {
+		f.advance(end.Number)
+		f.tell(Progress{Enforced: end})
 	}
 	f.heard.Store(asked.UnixNano()) // not before: what was told must stand first
 	return nil
 }
 
 // follow brings everything up to date that has changed, and returns up to which
-// number. First nothing old may be answered any more; then all principals are
+// change. First nothing old may be answered any more; then all principals are
 // swapped, each once; then their sessions obey; then those hear of it who listen.
-func (f *Follower) follow(ctx context.Context) (uint64, error) {
+func (f *Follower) follow(ctx context.Context) (Position, error) {
 	var b batch
-	if err := f.extend(ctx, &b, f.Enforced()); err != nil || b.last == 0 {
-		return 0, err
+	if err := f.extend(ctx, &b, f.Enforced()); err != nil || b.end.Number == 0 {
+		return Position{}, err
 	}
 	roles, err := f.readRoles(ctx, &b)
 	if err != nil {
-		return 0, err
+		return Position{}, err
 	}
 	swapped, err := f.swapUsers(ctx, &b)
 	if err != nil {
-		return 0, err
+		return Position{}, err
 	}
 	swapped = append(swapped, f.principals.swapRoles(roles, b.users)...)
 	for _, e := range f.enforcers {
@@ -206,15 +215,15 @@ func (f *Follower) follow(ctx context.Context) (uint64, error) {
 	}
 	for kind, ids := range b.others {
 		if err := f.reload(ctx, kind, ids); err != nil {
-			return 0, err
+			return Position{}, err
 		}
 	}
-	return b.last, nil
+	return b.end, nil
 }
 
 // batch is what has changed since when, each once.
 type batch struct {
-	last   uint64
+	end    Position
 	users  map[UserID]uint64
 	roles  map[RoleID]uint64
 	others map[ChangeKind][]string // their ids
@@ -236,7 +245,7 @@ func (b *batch) add(changes []Change) {
 		if c.Kind != UserChange {
 			b.others[c.Kind] = append(b.others[c.Kind], c.ID)
 		}
-		b.last = c.Number
+		b.end = c.Position()
 	}
 }
 
@@ -276,14 +285,14 @@ func (f *Follower) readRoles(ctx context.Context, b *batch) (map[RoleID]*heldRol
 		if err != nil {
 			return nil, err
 		}
-		latest := b.last
+		latest := b.end.Number
 		for _, r := range read {
 			latest = max(latest, r.version)
 		}
-		if latest == b.last {
+		if latest == b.end.Number {
 			return read, nil
 		}
-		if err := f.extend(ctx, b, b.last); err != nil {
+		if err := f.extend(ctx, b, b.end.Number); err != nil {
 			return nil, err
 		}
 	}

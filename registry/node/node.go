@@ -35,7 +35,7 @@ type Config struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	Redis    string        // URL; empty: none
+	Redis    rediscache.Connection
 	MaxStale time.Duration // how long memory is trusted while the store can't be asked; 5 min
 	Poll     time.Duration // how often changes of other nodes are looked for; 2 s
 
@@ -133,7 +133,7 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 	n.passwords = &registry.Passwords{Policy: cfg.Policy, Hasher: n.Hashes, Now: cfg.Now, Verifier: n.verifier}
 	n.Follower = registry.NewFollower(registry.FollowerConfig{MaxStale: cfg.MaxStale, Poll: cfg.Poll, Now: cfg.Now, Log: cfg.Log}, n.Store)
 	n.roles = registry.NewHeldRoles()
-	n.Editor = registry.NewEditor(n.Store, n.roles, cfg.Now, n.Follower.Wake)
+	n.Editor = registry.NewEditor(n.Store, n.roles, cfg.Now, n.Follower.Committed)
 	n.Service = registry.NewService(registry.ServiceConfig{
 		Store: n.Store, Editor: n.Editor, Passwords: n.passwords, Signer: n.signer, Tokens: cfg.Tokens, Now: cfg.Now,
 	})
@@ -153,18 +153,23 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 
 func (n *Node) openCache(ctx context.Context) error {
 	cfg := registry.PrincipalsConfig{Store: n.Store, Roles: n.roles, Size: cmp.Or(n.cfg.CachedUsers, cachedUsers), Fresh: n.Follower.Fresh}
-	if n.cfg.Redis != "" {
+	if n.cfg.Redis.URL != "" {
 		id, err := n.Store.Identity(ctx)
 		if err != nil {
 			return err
 		}
+		name, err := registry.NewID()
+		if err != nil {
+			return err
+		}
 		n.Cache, err = rediscache.Open(ctx, rediscache.Config{
-			URL: n.cfg.Redis, Store: id, Seal: n.Keys, Source: n.Store, Fresh: n.Follower.Fresh, Now: n.cfg.Now, Log: n.cfg.Log,
+			Connection: n.cfg.Redis, Store: id, Node: name, Seal: n.Keys, Source: n.Store, Fresh: n.Follower.Fresh, Now: n.cfg.Now, Log: n.cfg.Log,
 		})
 		if err != nil {
 			return err
 		}
 		cfg.Cache = n.Cache
+		n.Follower.Join(n.Cache.Bus())
 	}
 	n.Principals = registry.NewPrincipals(cfg)
 	n.Reserved = registry.NewReservedIDs(n.Store)

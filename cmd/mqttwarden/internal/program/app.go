@@ -148,7 +148,10 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	if cfg.Remembered, err = c.remembered(); err != nil {
 		return err
 	}
-	cfg.Redis, cfg.MaxStale, cfg.Poll, cfg.CachedUsers = c.redis.Reveal(), c.maxStale, a.pace.Changes, cmp.Or(c.users, -1)
+	if cfg.Redis, err = c.redis.connection(); err != nil {
+		return err
+	}
+	cfg.MaxStale, cfg.Poll, cfg.CachedUsers = c.maxStale, a.pace.Changes, cmp.Or(c.users, -1)
 	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
 	cfg.Tokens.PerUser = c.tokensPerUser
 	c.registrations.Overlap = cfg.Enrolment.Overlap

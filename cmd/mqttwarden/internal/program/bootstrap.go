@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"os"
-	"strings"
 
 	"mqttwarden/registry"
 	"mqttwarden/registry/secret"
@@ -48,14 +46,11 @@ func (a *app) bootstrap(ctx context.Context, c config) error {
 
 // chosenPassword returns the first password that the settings choose, if they do.
 func chosenPassword(c signInConfig) (secret.Text, error) {
-	if c.adminPasswordFile == "" {
-		return c.adminPassword, nil
-	}
-	b, err := os.ReadFile(c.adminPasswordFile)
+	password, err := secretOf(c.adminPassword, c.adminPasswordFile)
 	if err != nil {
 		return "", fmt.Errorf("admin-password-file: %w", err)
 	}
-	return secret.Text(strings.TrimRight(string(b), "\r\n")), nil
+	return password, nil
 }
 
 // printPassword makes a password and prints it.

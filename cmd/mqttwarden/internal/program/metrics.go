@@ -26,6 +26,7 @@ type snapshots struct {
 	bodies     func() adminapi.BodyStats
 	late       func() uint64           // changes that were answered before they were in force
 	cache      func() rediscache.Stats // nil without Redis
+	bus        func() busFigures       // nil without Redis
 }
 
 // metrics returns the page of all metrics.
@@ -41,7 +42,7 @@ func (a *app) metrics() http.Handler {
 		late:       a.late.Load,
 	}
 	if a.register.Cache != nil {
-		from.cache = a.register.Cache.Stats
+		from.cache, from.bus = a.register.Cache.Stats, a.busFigures
 	}
 	reg := metricsOf(from)
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -58,7 +59,7 @@ func metricsOf(from snapshots) *prometheus.Registry {
 		latePart(from.late),
 	)
 	if from.cache != nil {
-		reg.MustRegister(cachePart(from.cache))
+		reg.MustRegister(cachePart(from.cache), busPart(from.bus))
 	}
 	return reg
 }
