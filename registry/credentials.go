@@ -16,16 +16,19 @@ import (
 // another user by a trust anchor, and Forbidden, also to users who register for
 // themselves what they do not show.
 func (s *Service) AddFingerprint(ctx context.Context, caller Caller, id UserID, spec FingerprintSpec) (uint64, error) {
-	fp, err := ParseFingerprint(spec.Fingerprint)
-	if err != nil {
+	if _, err := spec.registered(s.now()); err != nil {
 		return 0, err
 	}
 	return s.editor.Do(ctx, caller, func(ctx context.Context, e *Edit) error {
 		_, err := e.AmendUser(ctx, id, FingerprintAdded, func(u *User) error {
-			if u.hasFingerprint(fp) {
+			f, err := spec.registered(e.Now())
+			if err != nil {
+				return err
+			}
+			if u.hasFingerprint(f.SHA256) {
 				return Errorf(Conflict, FieldFingerprint, "is registered already")
 			}
-			u.Fingerprints = append(u.Fingerprints, Fingerprint{SHA256: fp, Created: e.Now(), Expires: spec.Expires})
+			u.Fingerprints = append(u.Fingerprints, f)
 			if len(u.GrantTypes) == 0 {
 				u.GrantTypes = impliedGrants(false, true)
 			}

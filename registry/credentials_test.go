@@ -95,3 +95,33 @@ func TestTokensEndWhenTheirTimeIsUp(t *testing.T) {
 		t.Errorf("alive %v, %v", alive, err)
 	}
 }
+
+func TestACertificateThatHasExpiredIsNotRegistered(t *testing.T) {
+	r := registrytest.New(t)
+	ctx := t.Context()
+	for i, tt := range []struct {
+		name    string
+		expires time.Time
+		code    registry.Code
+	}{
+		{"expired long ago", r.Now().Add(-240 * time.Hour), registry.Invalid},
+		{"expired just now", r.Now(), registry.Invalid},
+		{"about to expire", r.Now().Add(time.Minute), ""},
+		{"without an end", time.Time{}, ""},
+	} {
+		field := registry.Field("")
+		if tt.code != "" {
+			field = registry.FieldFingerprint
+		}
+		names := []string{"new-" + string(rune('a'+i)), "old-" + string(rune('a'+i))}
+		spec := func(n int) registry.FingerprintSpec {
+			return registry.FingerprintSpec{Fingerprint: strings.Repeat(string(rune('0'+2*i+n)), 64), Expires: tt.expires}
+		}
+		_, _, err := r.Service.CreateUser(ctx, r.Admin, registry.UserSpec{
+			Username: names[0], Provider: registry.ProviderLocal, Certificates: []registry.FingerprintSpec{spec(0)},
+		})
+		registrytest.WantField(t, tt.name+", with a new user", err, tt.code, field)
+		_, err = r.Service.AddFingerprint(ctx, r.Admin, r.User(names[1]).ID, spec(1))
+		registrytest.WantField(t, tt.name+", for a user who is there", err, tt.code, field)
+	}
+}

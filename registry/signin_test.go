@@ -34,7 +34,7 @@ func TestSignIn(t *testing.T) {
 		{Username: "disabled", Password: "disabled-secret", Inactive: true},
 		{Username: "by-name", GrantTypes: grants(certificate)},
 		{Username: "pinned", GrantTypes: grants(certificate), Certificates: []registry.FingerprintSpec{{Fingerprint: printA}}},
-		{Username: "expired", GrantTypes: grants(certificate), Certificates: []registry.FingerprintSpec{{Fingerprint: printB, Expires: r.Now().Add(-time.Minute)}}},
+		{Username: "expired", GrantTypes: grants(certificate), Certificates: []registry.FingerprintSpec{{Fingerprint: printB, Expires: r.Now().Add(time.Minute)}}},
 		{Username: "both", Password: "both-secret", GrantTypes: grants(require(password), require(certificate))},
 		{Username: "either", Password: "either-secret", GrantTypes: grants(password, certificate)},
 		{Username: "cert-only", Password: "cert-only-secret", GrantTypes: grants(certificate)},
@@ -45,6 +45,7 @@ func TestSignIn(t *testing.T) {
 			t.Fatalf("%s: %v", n.Username, err)
 		}
 	}
+	r.Turn(time.Minute)
 	old := r.Certificate(strings.Repeat("cc", 32), "by-name", true)
 	old.NotAfter = r.Now().Add(-time.Second)
 	early := r.Certificate(strings.Repeat("cc", 32), "by-name", true)

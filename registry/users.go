@@ -27,6 +27,20 @@ type FingerprintSpec struct {
 	Expires     time.Time // zero: does not expire by itself
 }
 
+// registered returns the certificate as it is registered at now, or Invalid for one
+// that can't be, such as one that signs nobody in any more. One that is not valid yet
+// may be registered ahead of its time.
+func (spec FingerprintSpec) registered(now time.Time) (Fingerprint, error) {
+	sha256, err := ParseFingerprint(spec.Fingerprint)
+	if err != nil {
+		return Fingerprint{}, err
+	}
+	if !spec.Expires.IsZero() && !now.Before(spec.Expires) {
+		return Fingerprint{}, Errorf(Invalid, FieldFingerprint, "expired at %s: register one that is valid", spec.Expires.UTC().Format(time.RFC3339))
+	}
+	return Fingerprint{SHA256: sha256, Created: now, Expires: spec.Expires}, nil
+}
+
 // UserUpdate holds what changes of a user; nil leaves a field as it is.
 type UserUpdate struct {
 	Username      *string
@@ -117,11 +131,11 @@ func (spec *UserSpec) user(password PasswordHash, now time.Time) (User, []Permis
 		PasswordHash: password.Encoded, PasswordSet: password.Set, Created: now, Updated: now,
 	}
 	for _, c := range spec.Certificates {
-		fp, err := ParseFingerprint(c.Fingerprint)
+		f, err := c.registered(now)
 		if err != nil {
 			return User{}, nil, err
 		}
-		u.Fingerprints = append(u.Fingerprints, Fingerprint{SHA256: fp, Created: now, Expires: c.Expires})
+		u.Fingerprints = append(u.Fingerprints, f)
 	}
 	if u.GrantTypes == nil {
 		u.GrantTypes = impliedGrants(spec.Password != "" || password.Encoded != "", len(u.Fingerprints) > 0)

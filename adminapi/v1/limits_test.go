@@ -70,6 +70,7 @@ func TestEveryFieldHasALimit(t *testing.T) {
 			{user(`"certificates": [{"fingerprint": "` + fingerprint[1:] + `x"}]`), "fingerprint"},
 			{user(`"certificates": [{"fingerprint": "` + fingerprint + `", "expiresAt": "tomorrow"}]`), "expiresAt"},
 			{user(`"certificates": [{"fingerprint": "` + fingerprint + `", "expiresAt": "0001-01-01T00:00:00Z"}]`), "expiresAt"},
+			{user(`"certificates": [{"fingerprint": "` + fingerprint + `", "expiresAt": "2001-02-03T04:05:06Z"}]`), "fingerprint: expired at 2001-02-03T04:05:06Z: register one that is valid"},
 			{user(`"roles": ` + many(256, `"r"`)), "roles"},
 			{user(`"roles": ["no-such-role"]`), "roles"},
 			{user(`"initialPermissions": ` + many(10000, grant)), "initialPermissions"},
@@ -117,6 +118,7 @@ func TestEveryFieldHasALimit(t *testing.T) {
 			{`{"fingerprint": "abc"}`, "fingerprint"},
 			{`{"fingerprint": ` + long(129) + `}`, "fingerprint"},
 			{`{"fingerprint": "` + fingerprint + `", "expiresAt": 12}`, "expiresAt"},
+			{`{"fingerprint": "` + fingerprint + `", "expiresAt": "2001-02-03T04:05:06Z"}`, "fingerprint: expired at 2001-02-03T04:05:06Z: register one that is valid"},
 			{`{"fingerprint": "` + fingerprint + `", "name": "x"}`, "name"},
 		}},
 		{"DELETE /api/users/" + id + "/certificates", []bad{

@@ -24,7 +24,7 @@ type certificateJSON struct {
 // newCertificateJSON is a certificate to register.
 type newCertificateJSON struct {
 	Fingerprint string     `json:"fingerprint" minLength:"1" maxLength:"256" doc:"SHA-256 of its DER form in hexadecimal; also as openssl x509 -fingerprint -sha256 prints it." example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
-	ExpiresAt   *wire.Time `json:"expiresAt,omitempty" doc:"When it ends; missing: it does not by itself."`
+	ExpiresAt   *wire.Time `json:"expiresAt,omitempty" doc:"When it ends; missing: it does not by itself. One that has expired already is refused. One that is not valid yet may be registered, and signs in from the time on that stands in it."`
 }
 
 // tokenJSON is a registered token, without the token.
