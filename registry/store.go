@@ -276,6 +276,9 @@ type Tx interface {
 	Touch(kind ChangeKind, id string)
 	// Audit adds an entry; ID, Time and Change are filled in by the store.
 	Audit(e AuditEntry)
+	// TrimAudit removes those of the limit oldest entries that were written before
+	// t, and returns how many. Their IDs are not given out again.
+	TrimAudit(ctx context.Context, t time.Time, limit int) (int, error)
 }
 
 // Store is the system of record. Its methods return errors of this package: what

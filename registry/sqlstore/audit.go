@@ -11,6 +11,8 @@ import (
 const (
 	auditColumns = `id, change, at, actor_id, actor_name, door, remote, action, target_kind, target_id, target_name, fields`
 	insertAudit  = `INSERT INTO audit (` + auditColumns + `) VALUES`
+	// There is no index on the time: the oldest are found by their ids.
+	trimAudit = `DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT $1) AND at < $2`
 )
 
 // fieldChange is a registry.FieldChange as it is stored.
@@ -61,4 +63,9 @@ func (s *Store) Audit(ctx context.Context, limit int) ([]registry.AuditEntry, er
 	return look(ctx, s.reader, func(t *sqlTx) ([]registry.AuditEntry, error) {
 		return all(ctx, t, scanAudit, `SELECT `+auditColumns+` FROM audit ORDER BY id DESC LIMIT $1`, max(limit, 0))
 	})
+}
+
+// TrimAudit implements registry.Tx.
+func (tx *tx) TrimAudit(ctx context.Context, t time.Time, limit int) (int, error) {
+	return tx.t.exec(ctx, trimAudit, max(limit, 0), t.UnixMicro())
 }

@@ -16,6 +16,8 @@ func auditCases() []testCase {
 		{"audit entries come the newest first", auditNewestFirst},
 		{"a change without a number is audited too", auditWithoutNumber},
 		{"addresses of every kind are kept", auditAddresses},
+		{"old audit entries go, the oldest first", auditTrimmed},
+		{"the IDs of audit entries that went are not given out again", auditTrimmedIDs},
 	}
 }
 
@@ -55,12 +57,7 @@ func auditFilledIn(t *testing.T, s registry.Store) {
 }
 
 func auditNewestFirst(t *testing.T, s registry.Store) {
-	for _, action := range []registry.Action{"a", "b", "c", "d"} {
-		update(t, s, func(_ context.Context, tx registry.Tx) error {
-			tx.Audit(registry.AuditEntry{Action: action})
-			return nil
-		})
-	}
+	audited(t, s, "a", "b", "c", "d")
 	for limit, want := range map[int]string{0: "", 1: "d", 3: "dcb", 4: "dcba", 9: "dcba"} {
 		var got string
 		last := uint64(1 << 62)
@@ -105,5 +102,52 @@ func auditAddresses(t *testing.T, s registry.Store) {
 		if want := addrs[len(addrs)-1-i]; e.Remote != want {
 			t.Errorf("got %v, want %v", e.Remote, want)
 		}
+	}
+}
+
+// trim removes old audit entries, which takes no number, and wants n of them removed.
+func trim(t *testing.T, s registry.Store, before time.Time, limit, n int) {
+	t.Helper()
+	number := update(t, s, func(ctx context.Context, tx registry.Tx) error {
+		got, err := tx.TrimAudit(ctx, before, limit)
+		if err == nil && got != n {
+			t.Errorf("removed %d of those before %v, want %d", got, before, n)
+		}
+		return err
+	})
+	if number != 0 {
+		t.Errorf("got the number %d, want none: no decision changes", number)
+	}
+}
+
+func auditTrimmed(t *testing.T, s registry.Store) {
+	audited(t, s, "a", "b", "c", "d")
+	all := must(s.Audit(t.Context(), 9))(t)
+	oldest, newest := all[3].Time, all[0].Time
+	trim(t, s, oldest, 9, 0)
+	trim(t, s, newest.Add(time.Second), 0, 0)
+	trim(t, s, newest.Add(time.Second), 1, 1)
+	same(t, "entries", must(s.Audit(t.Context(), 9))(t), all[:3])
+	trim(t, s, newest.Add(time.Second), 2, 2)
+	same(t, "entries", must(s.Audit(t.Context(), 9))(t), all[:1])
+}
+
+func auditTrimmedIDs(t *testing.T, s registry.Store) {
+	audited(t, s, "a", "b")
+	trim(t, s, must(s.Audit(t.Context(), 1))(t)[0].Time.Add(time.Second), 9, 2)
+	audited(t, s, "c")
+	if got := must(s.Audit(t.Context(), 9))(t); len(got) != 1 || got[0].ID != 3 {
+		t.Errorf("got %+v, want one entry with the ID 3", got)
+	}
+}
+
+// audited writes an entry for each action, in a transaction of its own.
+func audited(t *testing.T, s registry.Store, actions ...registry.Action) {
+	t.Helper()
+	for _, action := range actions {
+		update(t, s, func(_ context.Context, tx registry.Tx) error {
+			tx.Audit(registry.AuditEntry{Action: action})
+			return nil
+		})
 	}
 }

@@ -40,6 +40,8 @@ type app struct {
 	hook        *authhook.Hook
 	bodies      *adminapi.Bodies
 	late        atomic.Uint64 // changes that were answered before they were in force
+	auditKeep   time.Duration // how long audit entries are kept, 0: for ever
+	auditGone   atomic.Uint64 // audit entries that were older
 	api         http.Handler
 	figures     http.Handler // the metrics
 	listening   []endpoint
@@ -160,7 +162,7 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 		return err
 	}
 	a.onStop("register", func(context.Context) error { return a.register.Close() })
-	a.keyMade = made
+	a.keyMade, a.auditKeep = made, c.auditKeep
 	a.ping = seldom{question: a.register.Store.Ping, every: time.Second}
 	if c.tlsClientCA != "" {
 		a.reloads.add("tls-client-ca", anchorFile, func(ctx context.Context) error { return a.reloadClientCAs(ctx, c.tlsClientCA, c.tlsClientCAMax) })

@@ -32,6 +32,7 @@ type config struct {
 	signInConfig
 	cacheConfig
 	sessionConfig
+	auditConfig
 	limits        limits
 	api           httpConfig
 	registrations registrationConfig
@@ -41,6 +42,6 @@ type config struct {
 func (c *config) Sections() []settings.Section {
 	return append(c.storeConfig.Sections(),
 		c.listenerConfig.section(), c.tlsConfig.section(), c.signInConfig.section(),
-		c.cacheConfig.section(), c.sessionConfig.section(&c.dataConfig), c.limits.section(), c.api.section(), c.registrations.section(),
+		c.cacheConfig.section(), c.sessionConfig.section(&c.dataConfig), c.auditConfig.section(), c.limits.section(), c.api.section(), c.registrations.section(),
 	)
 }

@@ -27,6 +27,9 @@ func (a *app) chores() []chore {
 		{"bring the main file of the store up to date", a.pace.Store, r.Store.Checkpoint},
 		{"keep the certificate authority", time.Hour, func(ctx context.Context) error { _, err := r.PKI.KeepAuthority(ctx); return err }},
 	}
+	if a.auditKeep > 0 {
+		cs = append(cs, chore{"forget old audit entries", time.Hour, a.trimAudit})
+	}
 	if len(a.reloads.parts) > 0 {
 		cs = append(cs, chore{"read changed files of TLS again", a.pace.Files, func(ctx context.Context) error { a.reloads.look(ctx); return nil }})
 	}
@@ -34,6 +37,12 @@ func (a *app) chores() []chore {
 		cs = append(cs, chore{"renew the certificate of the listeners", time.Hour, a.certificate.renew})
 	}
 	return append(cs, chore{"tell of certificates that time has ended", time.Hour, a.tellValidity})
+}
+
+func (a *app) trimAudit(ctx context.Context) error {
+	n, err := a.register.Service.TrimAudit(ctx, a.auditKeep)
+	a.auditGone.Add(uint64(n)) // #nosec G115 -- a count
+	return err
 }
 
 // tidy does each chore at once and then in its time, until ctx ends.
