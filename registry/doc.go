@@ -37,6 +37,7 @@
 //	Editor.Do ── one transaction: check, write, audit, number ──▶ commit
 //	                                                                │ wake
 //	Follower ── reads changes past the number it has seen ◀─────────┘
+//	   ├─ of tokens: the enforcer ends the sessions that rest on them
 //	   ├─ of another kind than a user: who listens for that reads it again
 //	   ├─ of a user: reads the record from the store
 //	   ├─ hands it to the cache, which keeps the newer number

@@ -42,7 +42,7 @@ func (e *Edit) DeleteToken(ctx context.Context, id UserID, token string) error {
 	if err := e.tx.DeleteToken(ctx, t.ID); err != nil {
 		return err
 	}
-	e.Touch(id)
+	e.touchTokens(id, t.ID)
 	e.Audit(TokenDeleted, u.target(), tokensGone(t))
 	return nil
 }
@@ -78,7 +78,7 @@ func (e *Edit) DeleteTokens(ctx context.Context, id UserID) error {
 	if _, err := e.tx.DeleteTokensOf(ctx, id, ""); err != nil {
 		return err
 	}
-	e.Touch(id)
+	e.touchTokens(id, "")
 	e.Audit(TokenDeleted, u.target(), tokensGone(tokens...))
 	return nil
 }
@@ -97,9 +97,15 @@ func (e *Edit) EndToken(ctx context.Context, id TokenID, fingerprint string) err
 	if err := e.tx.DeleteToken(ctx, t.ID); err != nil {
 		return err
 	}
-	e.Touch(t.User)
+	e.touchTokens(t.User, t.ID)
 	e.AuditAs(Actor{ID: u.ID, Name: u.Username}, LoggedOut, u.target(), tokensGone(t))
 	return nil
+}
+
+// touchTokens says that a token of a user has ended or, if it is empty, all of them.
+// The user is none other by that: only the sessions that rest on them have to know.
+func (e *Edit) touchTokens(id UserID, token TokenID) {
+	e.TouchKind(TokenChange, string(id)+"/"+string(token))
 }
 
 // endTokens ends the tokens of a user who can't sign in as before any more: they stand

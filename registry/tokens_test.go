@@ -201,3 +201,38 @@ func TestATokenEndsWithTheProviderAndWithMFA(t *testing.T) {
 		})
 	}
 }
+
+// To log in and out leaves the user as it is for everybody else.
+func TestTheEndOfATokenIsNoChangeOfItsUser(t *testing.T) {
+	r := registrytest.New(t)
+	u := r.User("gateway")
+	login, err := r.Login("gateway", "gateway-secret")
+	registrytest.Must(t, err)
+	before, err := r.Service.User(t.Context(), u.ID)
+	registrytest.Must(t, err)
+	for name, end := range map[string]func(raw string, tok registry.Token) (uint64, error){
+		"logout": func(raw string, _ registry.Token) (uint64, error) { return r.Service.Logout(t.Context(), raw) },
+		"one is deleted": func(_ string, tok registry.Token) (uint64, error) {
+			return r.Service.DeleteToken(t.Context(), r.Admin, u.ID, string(tok.ID))
+		},
+		"all are deleted": func(string, registry.Token) (uint64, error) {
+			return r.Service.DeleteTokens(t.Context(), r.Admin, u.ID)
+		},
+	} {
+		raw, tok, err := r.Service.IssueToken(t.Context(), login, time.Hour, "")
+		registrytest.Must(t, err)
+		n, err := end(raw, tok)
+		if err != nil || n == 0 {
+			t.Errorf("%s: number %d, %v", name, n, err)
+		}
+		changes, err := r.Store.Changes(t.Context(), n-1, 1)
+		registrytest.Must(t, err)
+		ended, ok := changes[0].Tokens()
+		if !ok || ended.User != u.ID || ended.Token != "" && ended.Token != tok.ID {
+			t.Errorf("%s: change %+v", name, changes[0])
+		}
+	}
+	if after, err := r.Service.User(t.Context(), u.ID); err != nil || after.Version != before.Version {
+		t.Errorf("version %d, want %d; %v", after.Version, before.Version, err)
+	}
+}
