@@ -58,7 +58,7 @@ func (s *Service) RemoveFingerprint(ctx context.Context, caller Caller, id UserI
 
 // IssueToken makes and registers a token for a user who has signed in. A life
 // of zero means the default. It returns Invalid for a life or label beyond the
-// limits, Conflict when the user has too many tokens, and Unauthenticated when the
+// limits, TooOften, Conflict when the user has too many tokens, and Unauthenticated when the
 // user can't sign in like that any more. The token is returned once and never stored.
 func (s *Service) IssueToken(ctx context.Context, login Login, life time.Duration, label string) (string, Token, error) {
 	if life == 0 {
@@ -69,6 +69,9 @@ func (s *Service) IssueToken(ctx context.Context, login Login, life time.Duratio
 	}
 	if len(label) > MaxTokenLabel {
 		return "", Token{}, Errorf(Invalid, FieldLabel, "has %d bytes: must have at most %d", len(label), MaxTokenLabel)
+	}
+	if err := s.countToken(login.Subject.ID()); err != nil {
+		return "", Token{}, err
 	}
 	id, err := NewID()
 	if err != nil {

@@ -52,7 +52,7 @@
 //
 //	user.go role.go permission.go credential.go token.go …   the vocabulary
 //	edit.go, edit_*.go    the unit of work and the rules
-//	users.go roles.go passwords.go credentials.go            what the doors call
+//	users.go roles.go passwords.go credentials.go logins.go  what the doors call
 //	audit.go change.go field.go errors.go                    what is told of it
 //	signin.go proof.go    from a credential to a principal
 //	principals.go follower.go    principals in memory, kept true

@@ -145,6 +145,7 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	cfg.Redis, cfg.MaxStale, cfg.Poll, cfg.CachedUsers = c.redis.Reveal(), c.maxStale, a.pace.Changes, cmp.Or(c.users, -1)
 	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
 	cfg.Tokens.PerUser = c.tokensPerUser
+	cfg.Tokens.Rates = registry.LoginRates{User: float64(c.loginRate), Address: float64(c.addressRate)}
 	c.registrations.Overlap = cfg.Enrolment.Overlap
 	cfg.Enrolment = c.registrations.Settings
 	if a.register, err = openNode(ctx, cfg, c.storeConfig); err != nil {

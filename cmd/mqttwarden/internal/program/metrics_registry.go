@@ -37,13 +37,14 @@ type storeFigures struct {
 	expiring     float64 // certificates; not a number when it is not known
 	enforced     uint64
 	refused      uint64 // registrations
+	logins       uint64 // that came too often
 	failedWrites uint64
 }
 
 func (a *app) storeFigures() storeFigures {
 	return storeFigures{
 		expiring: a.expiring(), enforced: a.register.Follower.Enforced(),
-		refused: a.register.Enrolment.Refused(), failedWrites: a.register.Store.FailedWrites(),
+		refused: a.register.Enrolment.Refused(), logins: a.register.Service.RefusedLogins(), failedWrites: a.register.Store.FailedWrites(),
 	}
 }
 
@@ -52,6 +53,7 @@ func storePart(snapshot func() storeFigures) part[storeFigures] {
 		gauge("mqttwarden_certificates_expiring", "Client certificates issued here that expire within 30 days and were not renewed.", func(s storeFigures) float64 { return s.expiring }),
 		gauge("mqttwarden_change_enforced", "Number of the last change that is enforced here.", func(s storeFigures) float64 { return float64(s.enforced) }),
 		counter("mqttwarden_registrations_refused_total", "Registrations refused because too many waited, in all or from one address.", func(s storeFigures) float64 { return float64(s.refused) }),
+		counter("mqttwarden_logins_refused_total", "Log-ins and log-outs over HTTP that came too often, of one user or from one address.", func(s storeFigures) float64 { return float64(s.logins) }),
 		counter("mqttwarden_store_writes_failed_total", "Writes to the store that it could not take (full disk, locked), those of /readyz included.", func(s storeFigures) float64 { return float64(s.failedWrites) }),
 	}}
 }
