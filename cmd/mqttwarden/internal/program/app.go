@@ -42,7 +42,7 @@ type app struct {
 	figures     http.Handler // the metrics
 	listening   []endpoint
 
-	ping    seldom      // whether the store can be read and written
+	ping    *seldom     // whether the store can be read and written
 	serving atomic.Bool // the broker takes connections
 	failed  chan error  // a part that stopped by itself
 	stops   []stop
@@ -153,7 +153,8 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	}
 	a.onStop("register", func(context.Context) error { return a.register.Close() })
 	a.keyMade = made
-	a.ping = seldom{question: a.register.Store.Ping, every: time.Second}
+	a.ping = &seldom{question: a.register.Store.Ping, every: time.Second, within: 5 * time.Second, now: time.Now}
+	a.onStop("readiness", a.ping.stop)
 	if c.tlsClientCA != "" {
 		a.reloads.add("tls-client-ca", anchorFile, func(ctx context.Context) error { return a.reloadAnchorFile(ctx, c.tlsClientCA) })
 	}
