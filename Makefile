@@ -46,7 +46,7 @@ build: ## Build the static program bin/mqttwarden
 setup: ## Install the real servers and clients that the tests talk to
 	@deploy/test/setup.sh
 
-# What needs servers and clients by others (Redis, mosquitto, MQTT.js) is in packages
+# What needs servers and clients by others (Redis, PostgreSQL, mosquitto, MQTT.js) is in packages
 # of these names.
 .PHONY: check
 check: ## Run the tests that need no server, and fewer rounds of the long ones

@@ -56,6 +56,8 @@ type Config struct {
 	MaxBody         int64          // bytes of a request's body; 0: 1 MiB
 	Bodies          *Bodies        // the memory that all bodies share; nil: 32 MiB
 	Node            string         // this node's name in receipts; empty: local
+	Wait            time.Duration  // for a change to be in force before it is answered; 0: not
+	Late            func()         // is called when one is answered before; may be nil
 	Version         string         // of the program, for the document
 	Now             func() time.Time
 	Log             *slog.Logger
@@ -103,6 +105,9 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Bodies == nil {
 		cfg.Bodies = NewBodies(defaultBodies)
 	}
+	if cfg.Late == nil {
+		cfg.Late = func() {}
+	}
 	if cfg.Node == "" {
 		cfg.Node = "local"
 	}
@@ -122,6 +127,7 @@ func mount(cfg Config, router *route.Router) error {
 	v1.New(v1.Config{
 		Service: cfg.Service, Registrations: cfg.Registrations, Certificates: cfg.Certificates, SignIn: cfg.SignIn, Node: cfg.Node,
 		Changes: changes{cfg.Follower, cfg.Position}, Retained: cfg.Retained, Clients: cfg.Clients,
+		Wait: cfg.Wait, Late: cfg.Late,
 	}).Mount(api)
 	pki.New(cfg.Certificates).Mount(api)
 	mountOwn(api, cfg)

@@ -40,7 +40,7 @@ func TestFailuresOfOurs(t *testing.T) {
 		{"an error without a code", cause, http.StatusInternalServerError, "", "ERROR", "secret-path"},
 		{"an internal error", &registry.Error{Code: registry.Internal, Detail: "secret-path", Err: cause}, http.StatusInternalServerError, "", "ERROR", "secret-path"},
 		{"the store is away", &registry.Error{Code: registry.Unavailable, Detail: "the store can't be reached", Err: cause}, http.StatusServiceUnavailable, "5", "ERROR", "secret-path"},
-		{"too much work", &registry.Error{Code: registry.Busy, Detail: "try again", Err: cause}, http.StatusServiceUnavailable, "1", "ERROR", "secret-path"},
+		{"too much work", &registry.Error{Code: registry.Busy, Detail: "try again", Err: cause}, http.StatusServiceUnavailable, "1", "INFO", "secret-path"},
 		{"locked", registry.Errorf(registry.Locked, "", "too many failures"), http.StatusTooManyRequests, "60", "INFO", ""},
 		{"too often", registry.Errorf(registry.TooOften, "", "try again"), http.StatusTooManyRequests, "1", "INFO", ""},
 		{"out of time", context.DeadlineExceeded, http.StatusServiceUnavailable, "5", "ERROR", ""},

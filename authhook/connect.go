@@ -25,7 +25,15 @@ func (h *Hook) Connect(ctx context.Context, cl *mqtt.Client, pk packets.Packet) 
 	if err != nil {
 		return nil, refused(err)
 	}
-	return h.login(cl.ID, login), nil
+	l := h.login(cl.ID, login)
+	if user := login.Subject.Principal(); user != nil { // or else Check refuses it
+		// Asked before the broker gives it hold of the ID, which others would have to
+		// wait for.
+		if err := l.mayUseClientID(ctx, user); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
 }
 
 // certificate returns what the client's certificate is worth, nil if it has

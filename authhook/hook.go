@@ -25,6 +25,8 @@ type Sessions interface {
 	RejudgeTokens(ctx context.Context, ofUsers map[string][]string)
 	// RejudgeAll is Rejudge for every user with a session.
 	RejudgeAll(ctx context.Context)
+	// RejudgeIDs is Rejudge for whoever has a session under one of these client IDs.
+	RejudgeIDs(ctx context.Context, clientIDs ...string)
 }
 
 // Config says what the hook asks.
@@ -35,7 +37,12 @@ type Config struct {
 	// registry.Anchors does. Nil: it counts for nothing.
 	Certificate func(chain []*x509.Certificate) *registry.Certificate
 	Sessions    Sessions
-	Now         func() time.Time
+	// ReservedFor returns for whom a client ID is reserved, empty for nobody. It must not
+	// wait. Nil: none is reserved.
+	ReservedFor func(clientID string) registry.UserID
+	// Name returns the name of a user, for the log. Nil: its ID will do.
+	Name func(ctx context.Context, id registry.UserID) string
+	Now  func() time.Time
 }
 
 // Hook is the hook; see the package.
@@ -44,7 +51,15 @@ type Hook struct{ cfg Config }
 var _ registry.Enforcer = (*Hook)(nil)
 
 // New returns the hook.
-func New(cfg Config) *Hook { return &Hook{cfg} }
+func New(cfg Config) *Hook {
+	if cfg.ReservedFor == nil {
+		cfg.ReservedFor = func(string) registry.UserID { return "" }
+	}
+	if cfg.Name == nil {
+		cfg.Name = func(_ context.Context, id registry.UserID) string { return string(id) }
+	}
+	return &Hook{cfg}
+}
 
 // Enforce implements registry.Enforcer. When it returns, every session of the users
 // obeys what its user is now.
@@ -69,3 +84,9 @@ func (h *Hook) EndTokens(ctx context.Context, ended []registry.EndedTokens) {
 // EnforceAll is Enforce for every user with a session. It is for changes that
 // are no user's in particular, such as of the CAs that are trusted.
 func (h *Hook) EnforceAll(ctx context.Context) { h.cfg.Sessions.RejudgeAll(ctx) }
+
+// EnforceClientIDs has whoever has a session under one of these client IDs obey what
+// they are reserved for now.
+func (h *Hook) EnforceClientIDs(ctx context.Context, clientIDs []string) {
+	h.cfg.Sessions.RejudgeIDs(ctx, clientIDs...)
+}

@@ -90,13 +90,25 @@ func (l *Login) Check(ctx context.Context, stored bool) error {
 	if !pf.Rests(user, now) || ended && !stored {
 		return refused(registry.Errorf(registry.Unauthenticated, "", "credentials no longer valid"))
 	}
-	if !user.Policy.MayUseClientID(l.clientID) {
-		return fmt.Errorf("%w: not in the user's list", packets.ErrClientIdentifierNotValid)
+	if err := l.mayUseClientID(ctx, user); err != nil {
+		return err
 	}
 	if ended {
 		return nil
 	}
 	return l.hook.checkToken(ctx, pf.Token)
+}
+
+// mayUseClientID returns why a user may not use the client ID of the login, nil if it
+// may.
+func (l *Login) mayUseClientID(ctx context.Context, user *registry.Principal) error {
+	if !user.Policy.MayUseClientID(l.clientID) {
+		return fmt.Errorf("%w: not in the user's list", packets.ErrClientIdentifierNotValid)
+	}
+	if owner := l.hook.cfg.ReservedFor(l.clientID); owner != "" && owner != user.User.ID {
+		return fmt.Errorf("%w: reserved for user %s", packets.ErrClientIdentifierNotValid, l.hook.cfg.Name(ctx, owner))
+	}
+	return nil
 }
 
 // checkToken returns why nobody may rest on a token, if it is one, nil if one may.

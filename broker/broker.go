@@ -86,11 +86,7 @@ func New(cfg Config, log *slog.Logger) (*Broker, error) {
 		}
 		b.listeners = append(b.listeners, bound)
 	}
-	var err error
-	if b.persist, err = openPersist(b); err != nil {
-		b.closeListeners()
-		return nil, fmt.Errorf("broker: %w", err)
-	}
+	b.persist = &persist{b: b}
 	return b, nil
 }
 
@@ -103,6 +99,9 @@ func (b *Broker) start(h Hook[Login]) error {
 	}
 	b.hook = h
 	if err := b.srv.AddHook(&mochiHook{b: b}, nil); err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	if err := b.persist.open(); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
 	if err := b.persist.restore(b.cfg.Now()); err != nil {

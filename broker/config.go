@@ -93,6 +93,21 @@ type Sessions struct {
 	File       string        // made if it does not exist; empty: they don't
 	Flush      time.Duration // what a kill may lose of it: records wait so long for the disk; 100 ms
 	MaxPending int           // bytes that may wait for the disk; what is above is not kept; 64 MiB
+
+	History History // ties the file to the register of users; nil: to none
+}
+
+// History is that of the register of users, on which sessions rest. It is asked when the
+// broker starts, and while it serves.
+type History interface {
+	// Keys authenticate the records in the file, the first one those that are written;
+	// what was written with none of them is left out. unkeyed has records read that
+	// were written before there were keys.
+	Keys() (keys [][]byte, unkeyed bool, err error)
+	// Position returns in which state the register is, and Known reports whether it has
+	// ever been in one: a file that was written in another is moved aside.
+	Position() ([]byte, error)
+	Known(position []byte) (bool, error)
 }
 
 // Listener is one address that the broker listens on.

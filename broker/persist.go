@@ -16,18 +16,22 @@ type persist struct {
 	retaining sync.Mutex // what is recorded of a topic is what it has last
 }
 
-// openPersist opens the store, if there is to be one.
-func openPersist(b *Broker) (*persist, error) {
-	p := &persist{b: b}
-	if b.cfg.Sessions.File == "" {
-		return p, nil
+// open opens the store, if there is to be one.
+func (p *persist) open() error {
+	sessions := p.b.cfg.Sessions
+	if sessions.File == "" || p.store != nil {
+		return nil
 	}
+	cfg := keep.Config{File: sessions.File, Flush: sessions.Flush, MaxPending: sessions.MaxPending, Now: time.Now, Log: p.b.log}
 	var err error
-	p.store, err = keep.Open(keep.Config{
-		File: b.cfg.Sessions.File, Flush: b.cfg.Sessions.Flush, MaxPending: b.cfg.Sessions.MaxPending,
-		Now: time.Now, Log: b.log,
-	})
-	return p, err
+	if h := sessions.History; h != nil {
+		if cfg.Keys, cfg.Unkeyed, err = h.Keys(); err != nil {
+			return err
+		}
+		cfg.Position, cfg.Known = h.Position, h.Known
+	}
+	p.store, err = keep.Open(cfg)
+	return err
 }
 
 // establish gives s its queue: that of the session that it goes on with, or a new

@@ -63,6 +63,9 @@ func keeping(tb testing.TB, file string) *Broker {
 		tb.Fatal(err)
 	}
 	b.hook = users{}
+	if err := b.persist.open(); err != nil {
+		tb.Fatal(err)
+	}
 	tb.Cleanup(func() { _ = b.Shutdown(tb.Context()) })
 	return b
 }
@@ -193,6 +196,9 @@ func TestTheFileHasTheMessageThatIsRetained(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sessions.db")
 	cfg := Config{Sessions: Sessions{File: file, Flush: time.Millisecond}} // commits come in between
 	b, err := New(cfg, slog.New(slog.DiscardHandler))
+	if err == nil {
+		err = b.persist.open()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,6 +62,19 @@ func (b *Broker) RejudgeTokens(ctx context.Context, ofUsers map[string][]string)
 // particular, such as the CAs that are trusted.
 func (b *Broker) RejudgeAll(ctx context.Context) { b.Rejudge(ctx, b.sessions.allUsers()...) }
 
+// RejudgeIDs is Rejudge for whoever has a session under one of these client IDs.
+func (b *Broker) RejudgeIDs(ctx context.Context, clientIDs ...string) {
+	var rest []func(context.Context)
+	for _, id := range clientIDs {
+		for _, s := range b.sessions.under(id) {
+			if f := b.rejudge(ctx, s); f != nil {
+				rest = append(rest, f)
+			}
+		}
+	}
+	b.together(ctx, rest)
+}
+
 // rejudgeUsers judges the sessions of users anew and returns what takes time about
 // that.
 func (b *Broker) rejudgeUsers(ctx context.Context, users []string) (rest []func(context.Context)) {

@@ -90,8 +90,11 @@ func (r *sessions) tryClaim(s *session) (holder *session, free <-chan struct{}, 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id := r.id(s.id)
-	if id.owner != nil && id.owner.user != s.user || id.holder != nil && id.holder.user != s.user {
-		return nil, nil, fmt.Errorf("%w: another user's", packets.ErrClientIdentifierNotValid)
+	for _, other := range []*session{id.owner, id.holder} {
+		if other != nil && other.user != s.user {
+			return nil, nil, fmt.Errorf("%w: user %s has a session with it", packets.ErrClientIdentifierNotValid,
+				printable(other.login.Username()))
+		}
 	}
 	if id.holder != nil {
 		return id.holder, id.freed(), nil
@@ -262,6 +265,24 @@ func (r *sessions) ofUser(user string) []*session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Collect(maps.Keys(r.users[user]))
+}
+
+// under returns the sessions with a client ID: the one whose state lives under it, and
+// the one that is about to.
+func (r *sessions) under(clientID string) (all []*session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id := r.ids[clientID]
+	if id == nil {
+		return nil
+	}
+	if id.owner != nil {
+		all = append(all, id.owner)
+	}
+	if id.holder != nil && id.holder != id.owner {
+		all = append(all, id.holder)
+	}
+	return all
 }
 
 // allUsers returns the users with a session.

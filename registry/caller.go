@@ -18,17 +18,27 @@ type Caller struct {
 	// Certificate is what the caller has shown in the TLS handshake of the
 	// connection that the request came by, whoever signed in. Nil: nothing.
 	Certificate *Certificate
-	system      bool
-	when        Condition
+	// Reads reports whether the caller may read a user, and so be told of it by name.
+	// Nil: no.
+	Reads  func(UserID) bool
+	system bool
+	when   Condition
 }
 
 // Condition is what must hold in the transaction of a change, before anything is
 // changed. Its error is returned as it is.
 type Condition func(ctx context.Context, r Reader) error
 
-// If returns a caller who changes nothing unless the condition holds.
+// If returns a caller who changes nothing unless the condition holds too, which is
+// asked before those that the caller has.
 func (c Caller) If(when Condition) Caller {
-	c.when = when
+	before := c.when
+	c.when = func(ctx context.Context, r Reader) error {
+		if err := when(ctx, r); err != nil || before == nil {
+			return err
+		}
+		return before(ctx, r)
+	}
 	return c
 }
 

@@ -41,13 +41,14 @@ const (
 	AuthorityChange   ChangeKind = "authority"   // our certificate authority: its generation
 	CertificateChange ChangeKind = "certificate" // one that we issued, of a user that is gone: its fingerprint
 	WindowChange      ChangeKind = "window"      // whether registrations are taken: empty
+	ClientIDChange    ChangeKind = "client id"   // for which user it is reserved: the client ID
 )
 
 // concerns reports whether who listens for changes of kind listener has to hear
 // of one of kind k. Of one that this program does not know everybody has to.
 func (k ChangeKind) concerns(listener ChangeKind) bool {
 	switch k {
-	case UserChange, RoleChange, TokenChange, AnchorChange, AuthorityChange, CertificateChange, WindowChange:
+	case UserChange, RoleChange, TokenChange, AnchorChange, AuthorityChange, CertificateChange, WindowChange, ClientIDChange:
 		return k == listener
 	default:
 		return true

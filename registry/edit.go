@@ -14,15 +14,15 @@ type Editor struct {
 	store   Store
 	roles   *HeldRoles
 	now     func() time.Time
-	changed func()
+	changed func(n uint64)
 }
 
 // NewEditor returns an editor of what is in store; roles are those in memory.
-// changed is told after each
-// commit that took a number, and must not wait; it may be nil.
-func NewEditor(store Store, roles *HeldRoles, now func() time.Time, changed func()) *Editor {
+// changed is told the number of each change after its commit, and must not wait; it
+// may be nil.
+func NewEditor(store Store, roles *HeldRoles, now func() time.Time, changed func(n uint64)) *Editor {
 	if changed == nil {
-		changed = func() {}
+		changed = func(uint64) {}
 	}
 	return &Editor{store: store, roles: roles, now: now, changed: changed}
 }
@@ -77,7 +77,7 @@ func (ed *Editor) Do(ctx context.Context, caller Caller, f func(context.Context,
 		return 0, err
 	}
 	if n > 0 {
-		ed.changed()
+		ed.changed(n)
 	}
 	return n, nil
 }

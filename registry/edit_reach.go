@@ -153,6 +153,7 @@ func (e *Edit) mayTakeClientIDs(before, after *User) error {
 		return nil
 	}
 	added := slices.ContainsFunc(after.ClientIDs, func(id string) bool { return !slices.Contains(before.ClientIDs, id) })
+	added = added || len(without(after.ReservedClientIDs(), before.ReservedClientIDs())) > 0 // by another name
 	if added || len(after.ClientIDs) == 0 && len(before.ClientIDs) > 0 {
 		return Errorf(Forbidden, FieldClientIDs, "of oneself can only become fewer: another user may add to them")
 	}

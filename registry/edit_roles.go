@@ -33,7 +33,7 @@ func (e *Edit) CreateRole(ctx context.Context, spec RoleSpec) (Role, error) {
 // the contract's, or when a role that several users have would not be shared any
 // more.
 func (e *Edit) AmendRole(ctx context.Context, id RoleID, f func(*Role) error) (Role, error) {
-	before, err := e.tx.Role(ctx, id)
+	before, err := FindRole(ctx, e.tx, id)
 	if err != nil {
 		return Role{}, err
 	}
@@ -60,7 +60,7 @@ func (e *Edit) AmendRole(ctx context.Context, id RoleID, f func(*Role) error) (R
 	if err := e.tx.UpdateRole(ctx, r); err != nil {
 		return Role{}, err
 	}
-	e.TouchKind(RoleChange, string(id))
+	e.TouchKind(RoleChange, string(r.ID))
 	e.Audit(RoleUpdated, r.target(), compareRoles(&before, &r)...)
 	return r, nil
 }
@@ -87,7 +87,7 @@ func (e *Edit) mayShare(ctx context.Context, r *Role, shared bool) error {
 // Conflict for the two default roles, and Forbidden when it gives, or one of its
 // holders has, a right that the caller has not.
 func (e *Edit) DeleteRole(ctx context.Context, id RoleID) error {
-	r, err := e.tx.Role(ctx, id)
+	r, err := FindRole(ctx, e.tx, id)
 	if err != nil {
 		return err
 	}
@@ -97,15 +97,15 @@ func (e *Edit) DeleteRole(ctx context.Context, id RoleID) error {
 	if err := e.requireMayChangeRole(ctx, &r); err != nil {
 		return err
 	}
-	holders, err := e.tx.UsersWithRole(ctx, id)
+	holders, err := e.tx.UsersWithRole(ctx, r.ID)
 	if err != nil {
 		return err
 	}
-	if err := e.tx.DeleteRole(ctx, id); err != nil {
+	if err := e.tx.DeleteRole(ctx, r.ID); err != nil {
 		return err
 	}
 	e.doorAtRisk = true
-	e.TouchKind(RoleChange, string(id))
+	e.TouchKind(RoleChange, string(r.ID))
 	e.Touch(holders...)
 	e.Audit(RoleDeleted, r.target(), compareRoles(&r, &Role{}).Deleted()...)
 	return nil
@@ -119,7 +119,7 @@ func (e *Edit) AddPermission(ctx context.Context, id RoleID, spec PermissionSpec
 	if err != nil {
 		return Permission{}, err
 	}
-	r, err := e.tx.Role(ctx, id)
+	r, err := FindRole(ctx, e.tx, id)
 	if err != nil {
 		return Permission{}, err
 	}
@@ -163,7 +163,7 @@ func (e *Edit) DeletePermission(ctx context.Context, id RoleID, pid PermissionID
 }
 
 func (e *Edit) permission(ctx context.Context, id RoleID, pid PermissionID) (Role, Permission, error) {
-	r, err := e.tx.Role(ctx, id)
+	r, err := FindRole(ctx, e.tx, id)
 	if err != nil {
 		return Role{}, Permission{}, err
 	}
@@ -203,12 +203,13 @@ func (e *Edit) replacePermission(ctx context.Context, r *Role, action Action, be
 // returns NotFound for the user, Invalid for the role, Conflict when a role that
 // is not shared has another user, and Forbidden.
 func (e *Edit) AssignRole(ctx context.Context, id UserID, role RoleID) error {
-	if _, err := e.roleOf(ctx, role); err != nil {
+	r, err := e.roleOf(ctx, role)
+	if err != nil {
 		return err
 	}
-	_, err := e.AmendUser(ctx, id, RoleAssigned, func(u *User) error {
-		if !slices.Contains(u.Roles, role) {
-			u.Roles = append(u.Roles, role)
+	_, err = e.AmendUser(ctx, id, RoleAssigned, func(u *User) error {
+		if !slices.Contains(u.Roles, r.ID) {
+			u.Roles = append(u.Roles, r.ID)
 		}
 		return nil
 	})
@@ -226,7 +227,7 @@ func (e *Edit) TakeRole(ctx context.Context, id UserID, role RoleID) error {
 		return Errorf(Conflict, FieldRole, "a user keeps its private role: remove the permissions in it")
 	}
 	_, err = e.AmendUser(ctx, id, RoleTaken, func(u *User) error {
-		i := slices.Index(u.Roles, role)
+		i := slices.Index(u.Roles, r.ID)
 		if i < 0 {
 			return Errorf(NotFound, FieldRole, "user %s does not have role %s", id, role)
 		}
@@ -238,9 +239,9 @@ func (e *Edit) TakeRole(ctx context.Context, id UserID, role RoleID) error {
 
 // roleOf returns the role that a user gets or loses.
 func (e *Edit) roleOf(ctx context.Context, id RoleID) (Role, error) {
-	r, err := e.tx.Role(ctx, id)
+	r, err := FindRole(ctx, e.tx, id)
 	if isNotFound(err) {
-		err = Errorf(Invalid, FieldRole, "there is no role %s", id)
+		err = errNoRole(Invalid, FieldRole, id)
 	}
 	return r, err
 }

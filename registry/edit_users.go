@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"mqttwarden/registry/acl"
@@ -24,10 +23,16 @@ func (e *Edit) CreateUser(ctx context.Context, spec UserSpec, password PasswordH
 	if err := e.mayGivePrefix(u.PublishPrefix); err != nil {
 		return User{}, err
 	}
+	if u.Roles, err = findRoles(ctx, e.tx, u.Roles); err != nil {
+		return User{}, err
+	}
 	if err := bindPrivateRoles(ctx, e.tx, u.ID, u.Roles); err != nil {
 		return User{}, err
 	}
 	if err := e.changeCertificates(ctx, &User{}, &u); err != nil {
+		return User{}, err
+	}
+	if err := e.changeReservations(ctx, &User{}, &u); err != nil {
 		return User{}, err
 	}
 	if err := e.tx.CreateUser(ctx, u); err != nil {
@@ -140,6 +145,9 @@ func (e *Edit) checkAmended(ctx context.Context, before, u *User) error {
 	if err := e.mayTakeClientIDs(before, u); err != nil {
 		return err
 	}
+	if err := e.changeReservations(ctx, before, u); err != nil {
+		return err
+	}
 	if err := e.changeCertificates(ctx, before, u); err != nil {
 		return err
 	}
@@ -170,6 +178,9 @@ func (e *Edit) DeleteUser(ctx context.Context, id UserID) error {
 		return err
 	}
 	if err := e.changeCertificates(ctx, &u, &User{ID: id, Pinned: true}); err != nil {
+		return err
+	}
+	if err := e.changeReservations(ctx, &u, &User{ID: id}); err != nil {
 		return err
 	}
 	if err := e.tx.DeleteUser(ctx, id); err != nil {
@@ -219,6 +230,10 @@ func keepPrivateRole(ctx context.Context, tx Reader, u *User, roles []RoleID) ([
 	if slices.Equal(u.Roles, roles) {
 		return roles, nil
 	}
+	roles, err := findRoles(ctx, tx, roles)
+	if err != nil {
+		return nil, err
+	}
 	held, err := tx.RolesOf(ctx, u.ID)
 	if err != nil {
 		return nil, err
@@ -232,14 +247,28 @@ func keepPrivateRole(ctx context.Context, tx Reader, u *User, roles []RoleID) ([
 	return roles, bindPrivateRoles(ctx, tx, u.ID, roles)
 }
 
+// findRoles returns the roles that are meant, each once, or Invalid if one does not
+// exist; see FindRole.
+func findRoles(ctx context.Context, tx Reader, refs []RoleID) ([]RoleID, error) {
+	ids := make([]RoleID, 0, len(refs))
+	for _, ref := range refs {
+		r, err := FindRole(ctx, tx, ref)
+		if isNotFound(err) {
+			return nil, errNoRole(Invalid, FieldRoles, ref)
+		}
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, r.ID)
+	}
+	return distinct(ids), nil
+}
+
 // bindPrivateRoles returns Conflict if one of the roles is not shared and has
-// another user, Invalid if one does not exist.
+// another user.
 func bindPrivateRoles(ctx context.Context, tx Reader, id UserID, roles []RoleID) error {
 	for _, rid := range roles {
 		r, err := tx.Role(ctx, rid)
-		if errors.Is(err, NotFound) {
-			return Errorf(Invalid, FieldRoles, "there is no role %s", rid)
-		}
 		if err != nil {
 			return err
 		}

@@ -55,6 +55,8 @@ type Follower struct {
 	store      FollowedStore
 	principals *Principals
 	cache      RecordCache // may be nil
+	bus        Bus         // may be nil
+	peers      peers
 	enforcers  []Enforcer
 	listeners  []listener
 
@@ -66,10 +68,14 @@ type Follower struct {
 	moved chan struct{} // closed and replaced whenever enforced grows
 }
 
+// Reload reads again what is kept of a kind of change. The ids are those of the changes;
+// nil: everything may have changed.
+type Reload func(ctx context.Context, ids []string) error
+
 // listener reads again what it keeps of a kind of change.
 type listener struct {
 	kind   ChangeKind
-	reload func(context.Context) error
+	reload Reload
 }
 
 // NewFollower returns a follower; it hears nothing before Start.
@@ -102,20 +108,31 @@ func (f *Follower) Start(ctx context.Context, principals *Principals, cache Reco
 		cache.From(end)
 	}
 	f.enforced.Store(end.Number)
+	f.tell(Progress{Enforced: end})
 	f.heard.Store(f.cfg.Now().UnixNano())
-	return f.reload(ctx, func(ChangeKind) bool { return true })
+	for _, l := range f.listeners {
+		if err := l.reload(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // OnChange has reload called for changes of a kind: it reads again what it keeps
 // of that. Those that were added are called in that order, and again while one of
 // them fails; only then is the change enforced. A reload may find nothing new.
 // OnChange must be called before Start. Changes of users need none; see Start.
-func (f *Follower) OnChange(kind ChangeKind, reload func(context.Context) error) {
+func (f *Follower) OnChange(kind ChangeKind, reload Reload) {
 	f.listeners = append(f.listeners, listener{kind, reload})
 }
 
 // Run follows until ctx ends.
 func (f *Follower) Run(ctx context.Context) {
+	if f.bus != nil {
+		var listening sync.WaitGroup
+		listening.Go(func() { f.bus.Listen(ctx, f.hear) })
+		defer listening.Wait()
+	}
 	tick := time.NewTicker(f.cfg.Poll)
 	defer tick.Stop()
 	for {
@@ -173,8 +190,9 @@ func (f *Follower) catchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if b.last > 0 {
-			f.advance(b.last)
+		if b.end.Number > 0 {
+			f.advance(b.end.Number)
+			f.tell(Progress{Enforced: b.end})
 		}
 		f.heard.Store(asked.UnixNano()) // not before: what was told must stand first
 		more = b.more
@@ -186,7 +204,7 @@ func (f *Follower) catchUp(ctx context.Context) error {
 // returns that. First nothing old may be answered any more; then all principals are
 // swapped, each once; then their sessions obey; then those hear of it who listen.
 func (f *Follower) follow(ctx context.Context) (b batch, err error) {
-	if err := f.extend(ctx, &b, f.Enforced()); err != nil || b.last == 0 {
+	if err := f.extend(ctx, &b, f.Enforced()); err != nil || b.end.Number == 0 {
 		return b, err
 	}
 	roles, err := f.readRoles(ctx, &b)
@@ -204,8 +222,8 @@ func (f *Follower) follow(ctx context.Context) (b batch, err error) {
 			e.EndTokens(ctx, b.tokens)
 		}
 	}
-	for kind := range b.others {
-		if err := f.reload(ctx, kind.concerns); err != nil {
+	for kind, ids := range b.others {
+		if err := f.reload(ctx, kind, ids); err != nil {
 			return b, err
 		}
 	}
@@ -214,18 +232,18 @@ func (f *Follower) follow(ctx context.Context) (b batch, err error) {
 
 // batch is what has changed since when, each once.
 type batch struct {
-	last   uint64
+	end    Position
 	users  map[UserID]uint64
 	roles  map[RoleID]uint64
 	tokens []EndedTokens
-	others map[ChangeKind]bool
-	more   bool // the line may go on
+	others map[ChangeKind][]string // their ids
+	more   bool                    // the line may go on
 }
 
 // add takes changes into b.
 func (b *batch) add(changes []Change) {
 	if b.users == nil {
-		b.users, b.roles, b.others = make(map[UserID]uint64), make(map[RoleID]uint64), make(map[ChangeKind]bool)
+		b.users, b.roles, b.others = make(map[UserID]uint64), make(map[RoleID]uint64), make(map[ChangeKind][]string)
 	}
 	for _, c := range changes {
 		switch c.Kind {
@@ -240,9 +258,9 @@ func (b *batch) add(changes []Change) {
 		default:
 		}
 		if c.Kind != UserChange && c.Kind != TokenChange {
-			b.others[c.Kind] = true
+			b.others[c.Kind] = append(b.others[c.Kind], c.ID)
 		}
-		b.last = c.Number
+		b.end = c.Position()
 	}
 }
 
@@ -289,14 +307,14 @@ func (f *Follower) readRoles(ctx context.Context, b *batch) (map[RoleID]*heldRol
 		if err != nil {
 			return nil, err
 		}
-		latest := b.last
+		latest := b.end.Number
 		for _, r := range read {
 			latest = max(latest, r.version)
 		}
-		if latest == b.last {
+		if latest == b.end.Number {
 			return read, nil
 		}
-		if err := f.extend(ctx, b, b.last); err != nil {
+		if err := f.extend(ctx, b, b.end.Number); err != nil {
 			return nil, err
 		}
 	}
@@ -329,13 +347,18 @@ func (f *Follower) swapUsers(ctx context.Context, b *batch) ([]Swapped, error) {
 	return all, nil
 }
 
-// reload calls the listeners of the kinds that concerned says yes to.
-func (f *Follower) reload(ctx context.Context, concerned func(ChangeKind) bool) error {
+// reload has those hear of changes of a kind who listen for it, or everybody if this
+// program does not know it.
+func (f *Follower) reload(ctx context.Context, kind ChangeKind, ids []string) error {
 	for _, l := range f.listeners {
-		if !concerned(l.kind) {
+		if !kind.concerns(l.kind) {
 			continue
 		}
-		if err := l.reload(ctx); err != nil {
+		told := ids
+		if l.kind != kind {
+			told = nil
+		}
+		if err := l.reload(ctx, told); err != nil {
 			return err
 		}
 	}

@@ -32,9 +32,9 @@ func newFollowed(t *testing.T) *followed {
 	f := &followed{t: t, store: newFakeStore()}
 	f.Follower = NewFollower(FollowerConfig{Poll: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler)}, f.store)
 	call := func(name string) { f.calls = append(f.calls, name) }
-	f.OnChange(AnchorChange, func(context.Context) error { call("anchors"); return nil })
-	f.OnChange(AnchorChange, func(context.Context) error { call("anchors, too"); return f.fails })
-	f.OnChange(WindowChange, func(context.Context) error { call("window"); return nil })
+	f.OnChange(AnchorChange, func(context.Context, []string) error { call("anchors"); return nil })
+	f.OnChange(AnchorChange, func(context.Context, []string) error { call("anchors, too"); return f.fails })
+	f.OnChange(WindowChange, func(context.Context, []string) error { call("window"); return nil })
 	if err := f.Start(t.Context(), f.store.near(10, f.Fresh), nil); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"crypto/x509"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,36 @@ type ladder struct {
 	caller registry.UserID
 	ours   []registry.UserID // users that the caller has changed: it could sign in as any
 	roles  []registry.RoleID
+	others map[registry.UserID]map[string]bool // who is none of ours, and what each could do
+}
+
+// beside makes two users who hold roles of the caller's with others, which the calls
+// may reach through those roles.
+func (l *ladder) beside(t *rapid.T) {
+	l.others = make(map[registry.UserID]map[string]bool)
+	far := l.Role("far-"+string(l.caller), registrytest.MQTT(acl.ReadWrite, "t2/#"), registrytest.Deny(registrytest.MQTT(acl.Read, "t2/a")))
+	for _, name := range []string{"gw-1", "beside"} {
+		roles := rapid.SliceOfNDistinct(rapid.SampledFrom(append([]registry.RoleID{far}, l.roles...)), 1, 2, rapid.ID).Draw(t, "roles of "+name)
+		u := userOf(l.Rig, registry.UserSpec{Username: name, PublishPrefix: rapid.SampledFrom(worldPrefixes).Draw(t, "prefix of "+name), Roles: roles})
+		l.others[u.ID] = l.reach([]registry.UserID{u.ID})
+	}
+}
+
+// wantOthersWithin fails if somebody who can do what the caller can't has been changed.
+func (l *ladder) wantOthersWithin(t *rapid.T, reach map[string]bool) {
+	for id, before := range l.others {
+		after := l.reach([]registry.UserID{id})
+		if maps.Equal(before, after) {
+			continue
+		}
+		for _, can := range []map[string]bool{before, after} {
+			for what := range can {
+				if !reach[what] {
+					t.Fatalf("the caller has changed a user who may %s: before %v, after %v", what, before, after)
+				}
+			}
+		}
+	}
 }
 
 // The small world in which the oracle looks for what can be reached.
@@ -128,7 +159,7 @@ func (l *ladder) reach(users []registry.UserID) map[string]bool {
 
 // clear makes room for the next sequence.
 func (l *ladder) clear() {
-	for _, id := range l.ours {
+	for _, id := range append(l.ours, slices.Collect(maps.Keys(l.others))...) {
 		_, err := l.Service.DeleteUser(l.T.Context(), l.Admin, id)
 		registrytest.Must(l.T, err)
 	}
@@ -143,7 +174,8 @@ func (l *ladder) step(t *rapid.T) {
 	roles := rapid.SliceOfNDistinct(rapid.SampledFrom(l.roles), 0, 2, rapid.ID)
 	name, prefix := rapid.SampledFrom(worldNames), rapid.SampledFrom(worldPrefixes)
 	var upd registry.UserUpdate
-	switch rapid.IntRange(0, 5).Draw(t, "call") {
+	role := rapid.SampledFrom(l.roles)
+	switch rapid.IntRange(0, 7).Draw(t, "call") {
 	case 0:
 		upd.Username = new(name.Draw(t, "name"))
 	case 1:
@@ -153,10 +185,22 @@ func (l *ladder) step(t *rapid.T) {
 	case 3:
 		upd.Roles = new(roles.Draw(t, "roles"))
 	case 4:
-		role := rapid.SampledFrom(l.roles).Draw(t, "role")
-		_, _, _ = l.Service.AddPermission(ctx, by, role, registrytest.MQTT(acl.ReadWrite, rapid.SampledFrom([]string{
+		p := registrytest.MQTT(acl.ReadWrite, rapid.SampledFrom([]string{
 			"#", "t1/#", "t1/+/#", "devices/${username}/#", "clients/${clientid}", "devices/caller/#", "clients/gw-1/#",
-		}).Draw(t, "resource")))
+		}).Draw(t, "resource"))
+		if rapid.Bool().Draw(t, "deny it") {
+			p = registrytest.Deny(p)
+		}
+		_, _, _ = l.Service.AddPermission(ctx, by, role.Draw(t, "role"), p)
+		return
+	case 5:
+		r, err := l.Store.Role(ctx, role.Draw(t, "role"))
+		if err == nil && len(r.Permissions) > 0 {
+			_, _ = l.Service.DeletePermission(ctx, by, r.ID, rapid.SampledFrom(r.Permissions).Draw(t, "permission").ID)
+		}
+		return
+	case 6:
+		_, _ = l.Service.DeleteRole(ctx, by, role.Draw(t, "role"))
 		return
 	default:
 		made, _, err := l.Service.CreateUser(ctx, by, registry.UserSpec{
@@ -199,6 +243,7 @@ func TestNoSequenceOfCallsReachesMore(t *testing.T) {
 		registrytest.Must(t, err)
 		l.caller, l.ours = u.ID, []registry.UserID{u.ID}
 		defer l.clear()
+		l.beside(rt)
 		before := l.reach(l.ours)
 		for range rapid.IntRange(1, 8).Draw(rt, "calls") {
 			l.step(rt)
@@ -207,6 +252,7 @@ func TestNoSequenceOfCallsReachesMore(t *testing.T) {
 					rt.Fatalf("the caller has come to %s", what)
 				}
 			}
+			l.wantOthersWithin(rt, before)
 		}
 	})
 }

@@ -105,6 +105,15 @@ func (p *Principals) ByID(ctx context.Context, id UserID) (*Subject, error) {
 	return p.fetch(ctx, "", func(from RecordReader) (Record, error) { return from.RecordByID(ctx, id) })
 }
 
+// Name returns the name of user id for people to read, or the id if that can't be told.
+func (p *Principals) Name(ctx context.Context, id UserID) string {
+	s, err := p.ByID(ctx, id)
+	if name := nameIn(s); err == nil && name != "" {
+		return name
+	}
+	return string(id)
+}
+
 // PrincipalStats are figures of the near cache.
 type PrincipalStats struct {
 	Hits, Misses uint64 // look-ups that memory answered, and that it did not

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -8,8 +9,30 @@ import (
 	"unicode/utf8"
 )
 
-// RoleID identifies a role.
+// RoleID identifies a role. Who changes something may mean one by its name, too: see
+// FindRole.
 type RoleID string
+
+// byName is what a role's name stands behind where it is meant by that.
+const byName = "name:"
+
+// FindRole returns the role that ref means: its ID, or "name:" and its name. Names
+// change, so it is asked in the transaction that needs the role. It returns NotFound.
+func FindRole(ctx context.Context, roles RoleReader, ref RoleID) (Role, error) {
+	find := func() (Role, error) { return roles.Role(ctx, ref) }
+	if name, ok := strings.CutPrefix(string(ref), byName); ok {
+		find = func() (Role, error) { return roles.RoleByName(ctx, name) }
+	}
+	r, err := find()
+	if isNotFound(err) {
+		err = errNoRole(NotFound, "", ref)
+	}
+	return r, err
+}
+
+func errNoRole(code Code, field Field, ref RoleID) error {
+	return Errorf(code, field, "there is no role %s: give its id, or name: and its name", ref)
+}
 
 // The two roles that the first start makes. Their names belong to the contract.
 const (

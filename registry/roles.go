@@ -33,8 +33,10 @@ type PermissionUpdate struct {
 	Effect    *acl.Effect
 }
 
-// Role returns a role with its permissions, or NotFound.
-func (s *Service) Role(ctx context.Context, id RoleID) (Role, error) { return s.store.Role(ctx, id) }
+// Role returns a role with its permissions, or NotFound; see FindRole.
+func (s *Service) Role(ctx context.Context, ref RoleID) (Role, error) {
+	return FindRole(ctx, s.store, ref)
+}
 
 // Roles returns a page of roles and how many match.
 func (s *Service) Roles(ctx context.Context, q RoleQuery) ([]Role, int, error) {

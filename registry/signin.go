@@ -267,6 +267,9 @@ func present(s *Subject, err error) (*Subject, error) {
 
 // nameIn returns the name of a subject's user, empty if that is gone.
 func nameIn(s *Subject) string {
+	if s == nil {
+		return ""
+	}
 	if p := s.Principal(); p != nil {
 		return p.User.Username
 	}

@@ -23,6 +23,13 @@ type RoleQuery struct {
 	Offset, Limit int // Limit 0: all
 }
 
+// HolderGrant is what some who hold a role are allowed.
+type HolderGrant struct {
+	Role       RoleID // that allows it
+	Permission Permission
+	Within     bool // their publish prefix begins with the one that was asked about
+}
+
 // UserReader finds users. Look-ups of what is not there return NotFound.
 type UserReader interface {
 	User(ctx context.Context, id UserID) (User, error)
@@ -33,17 +40,23 @@ type UserReader interface {
 	UserIDs(ctx context.Context) ([]UserID, error)
 	// UsersWithRole returns who holds the role.
 	UsersWithRole(ctx context.Context, id RoleID) ([]UserID, error)
-	// RolesBeside returns the other roles of those who hold the role, but for one
-	// user, in the order of their ids.
-	RolesBeside(ctx context.Context, id RoleID, except UserID) ([]RoleID, error)
+	// HoldersGrants returns what those who hold the role are allowed, by it and by
+	// their other roles, each once and in no order; of one user only what the role
+	// itself allows. Within is said of a publish prefix that begins with prefix.
+	HoldersGrants(ctx context.Context, id RoleID, except UserID, prefix string) ([]HolderGrant, error)
 	// AdminCandidates returns the active users of the local provider that hold
 	// an allow permission on one of the http resources that cover every path.
 	// Nobody else can have all rights.
 	AdminCandidates(ctx context.Context) ([]UserID, error)
+	// Reservations returns all client IDs that are reserved, and for whom.
+	Reservations(ctx context.Context) ([]Reservation, error)
+	// ReservationsOf returns for whom those of the client IDs are reserved that are.
+	ReservationsOf(ctx context.Context, clientIDs []string) ([]Reservation, error)
 }
 
 // UserWriter changes users. A name or fingerprint that another user has, the
-// name in another case too, returns Conflict.
+// name in another case too, returns Conflict. So does a client ID that is reserved for
+// another user: with a user go the reservations that User.ReservedClientIDs names.
 type UserWriter interface {
 	CreateUser(ctx context.Context, u User) error
 	// UpdateUser replaces every field but Version; NotFound if it is gone.

@@ -81,6 +81,10 @@ func (u *User) Validate() error {
 	return validateClientIDs(u.ClientIDs)
 }
 
+// ReservedClientIDs returns the client IDs that nobody but the user may use: those
+// that its list names exactly, in order.
+func (u *User) ReservedClientIDs() []string { return acl.ExactClientIDs(u.ClientIDs, u.Username) }
+
 // Clone returns a copy that shares nothing with u.
 func (u User) Clone() User {
 	u.ClientIDs = slices.Clone(u.ClientIDs)

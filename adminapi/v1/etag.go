@@ -92,14 +92,14 @@ func userTag(id registry.UserID) func(context.Context, registry.Reader) (string,
 
 func roleTag(id registry.RoleID) func(context.Context, registry.Reader) (string, error) {
 	return func(ctx context.Context, r registry.Reader) (string, error) {
-		role, err := r.Role(ctx, id)
+		role, err := registry.FindRole(ctx, r, id)
 		return etag(showRole(role)), err
 	}
 }
 
 func permissionTag(id registry.RoleID, pid registry.PermissionID) func(context.Context, registry.Reader) (string, error) {
 	return func(ctx context.Context, r registry.Reader) (string, error) {
-		role, err := r.Role(ctx, id)
+		role, err := registry.FindRole(ctx, r, id)
 		if err != nil {
 			return "", err
 		}

@@ -221,7 +221,7 @@ func TestIDsHaveALimit(t *testing.T) {
 	id := strings.Repeat("x", 65)
 	for _, endpoint := range []string{
 		"GET /api/users/" + id, "DELETE /api/users/" + id, "GET /api/users/" + id + "/tokens", "DELETE /api/users/x/tokens?tokenId=" + id,
-		"GET /api/roles/" + id, "GET /api/roles/x/permissions/" + id, "GET /api/changes/18446744073709551616", "GET /api/changes/-1", "GET /api/changes/one",
+		"GET /api/roles/" + strings.Repeat("x", 261), "GET /api/roles/x/permissions/" + id, "GET /api/changes/18446744073709551616", "GET /api/changes/-1", "GET /api/changes/one",
 	} {
 		method, path, _ := strings.Cut(endpoint, " ")
 		apitest.Message(t, api.Do(method, path, ""), http.StatusBadRequest)

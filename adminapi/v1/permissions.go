@@ -17,7 +17,7 @@ type Permissions interface {
 
 // NamedPermission is part of every request about one permission of a role.
 type NamedPermission struct {
-	Named
+	NamedRole
 	PermissionID string `path:"pemId" maxLength:"64" doc:"The permission's id."`
 }
 
@@ -26,8 +26,8 @@ func (p NamedPermission) permission() registry.PermissionID {
 }
 
 // listRolePermissions serves GET /roles/{id}/permissions.
-func (a *API) listRolePermissions(ctx context.Context, in *struct{ Named }) (*struct{ Body []permissionJSON }, error) {
-	r, err := a.roles.Role(ctx, in.role())
+func (a *API) listRolePermissions(ctx context.Context, in *struct{ NamedRole }) (*struct{ Body []permissionJSON }, error) {
+	r, err := a.readRole(ctx, in.NamedRole)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ type permissionAdded struct {
 
 // addPermission serves POST /roles/{id}/permissions.
 func (a *API) addPermission(ctx context.Context, in *struct {
-	Named
+	NamedRole
 	Preference
 	Body newPermissionJSON
 },
@@ -53,7 +53,7 @@ func (a *API) addPermission(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	p, change, err := a.roles.AddPermission(ctx, access.Caller(ctx), in.role(), n)
+	p, change, err := a.roles.AddPermission(ctx, in.by(access.Caller(ctx), access.Who(ctx)), in.role(), n)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (a *API) getPermission(ctx context.Context, in *struct{ NamedPermission }) 
 	Body permissionJSON
 }, error,
 ) {
-	r, err := a.roles.Role(ctx, in.role())
+	r, err := a.readRole(ctx, in.NamedRole)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (a *API) updatePermission(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	_, change, err := a.roles.UpdatePermission(ctx, in.caller(ctx, permissionTag(in.role(), in.permission())), in.role(), in.permission(), upd)
+	_, change, err := a.roles.UpdatePermission(ctx, in.by(in.caller(ctx, permissionTag(in.role(), in.permission())), access.Who(ctx)), in.role(), in.permission(), upd)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (a *API) deletePermission(ctx context.Context, in *struct {
 	Match
 },
 ) (*changed, error) {
-	change, err := a.roles.DeletePermission(ctx, in.caller(ctx, permissionTag(in.role(), in.permission())), in.role(), in.permission())
+	change, err := a.roles.DeletePermission(ctx, in.by(in.caller(ctx, permissionTag(in.role(), in.permission())), access.Who(ctx)), in.role(), in.permission())
 	if err != nil {
 		return nil, err
 	}

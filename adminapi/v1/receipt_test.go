@@ -71,26 +71,28 @@ func (f *follower) WaitEnforced(ctx context.Context, _ uint64) error {
 
 func TestPreferWait(t *testing.T) {
 	f := &follower{}
-	api := apitest.New(t, func(cfg *adminapi.Config) { cfg.Follower = f })
+	late := 0
+	api := apitest.New(t, func(cfg *adminapi.Config) { cfg.Follower, cfg.Late = f, func() { late++ } })
 	for _, tt := range []struct {
 		name, prefer string
 		err          error
 		wait         time.Duration // 0: not at all
 		applied      string
 	}{
-		{"nothing", "", nil, 0, ""},
+		{"nothing", "", nil, time.Second, ""},
 		{"some seconds", "wait=5", nil, 5 * time.Second, "wait=5"},
 		{"more than there are", "wait=61", nil, 60 * time.Second, "wait=60"},
-		{"far more than there are", "wait=65536", nil, 0, ""},
+		{"far more than there are", "wait=65536", nil, time.Second, ""},
 		{"in quotes", `wait="7"`, nil, 7 * time.Second, "wait=7"},
 		{"among others", `respond-async, Wait = 3; x=1, return=minimal`, nil, 3 * time.Second, "wait=3"},
 		{"no time", "wait=0", nil, 0, ""},
-		{"no number", "wait=long", nil, 0, ""},
-		{"something else", "return=minimal", nil, 0, ""},
+		{"no number", "wait=long", nil, time.Second, ""},
+		{"something else", "return=minimal", nil, time.Second, ""},
 		{"not enforced in time", "wait=5", context.DeadlineExceeded, 5 * time.Second, ""},
+		{"nothing, and not enforced in time", "", context.DeadlineExceeded, time.Second, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f.waits, f.err = nil, tt.err
+			f.waits, f.err, late = nil, tt.err, 0
 			var headers []string
 			if tt.prefer != "" {
 				headers = []string{"Prefer", tt.prefer}
@@ -101,6 +103,10 @@ func TestPreferWait(t *testing.T) {
 			}
 			if got := a.Header.Get("Preference-Applied"); got != tt.applied {
 				t.Errorf("Preference-Applied is %q, want %q", got, tt.applied)
+			}
+			isLate := tt.err != nil || tt.wait == 0
+			if got := a.Header.Get("X-Change-Enforced"); (got == "false") != isLate || (late == 1) != isLate {
+				t.Errorf("X-Change-Enforced is %q, and %d are counted as late", got, late)
 			}
 			var want []time.Duration
 			if tt.wait > 0 {

@@ -18,10 +18,11 @@ type Registrations interface {
 	Register(ctx context.Context, req enrol.Request) (enrol.Answer, error)
 	Pending(ctx context.Context) ([]registry.Registration, error)
 	WindowStatus(ctx context.Context) (registry.WindowStatus, error)
-	OpenWindow(ctx context.Context, by registry.Caller, d time.Duration) (registry.WindowStatus, error)
-	LockWindow(ctx context.Context, by registry.Caller) error
+	OpenWindow(ctx context.Context, by registry.Caller, d time.Duration) (registry.WindowStatus, uint64, error)
+	LockWindow(ctx context.Context, by registry.Caller) (uint64, error)
 	Confirm(ctx context.Context, by registry.Caller, c enrol.Confirmation) (registry.User, uint64, error)
 	Deny(ctx context.Context, by registry.Caller, ref enrol.Ref) error
+	Issue(ctx context.Context, by registry.Caller, id registry.UserID, csr string) (enrol.Issuance, uint64, error)
 	Renew(ctx context.Context, by registry.Caller, login registry.Login, csr string) (enrol.Issuance, uint64, error)
 }
 
@@ -92,18 +93,29 @@ func (a *API) windowStatus(ctx context.Context, _ *struct{}) (*struct{ Body wind
 }
 
 // openWindow serves POST /client-registry/open.
-func (a *API) openWindow(ctx context.Context, in *struct{ Body *openingJSON }) (*struct{}, error) {
+func (a *API) openWindow(ctx context.Context, in *struct {
+	Preference
+	Body *openingJSON
+},
+) (*changed, error) {
 	d := registry.DefaultWindow
 	if in.Body != nil && in.Body.Duration != nil {
 		d = time.Duration(*in.Body.Duration) * time.Millisecond
 	}
-	_, err := a.registrations.OpenWindow(ctx, access.Caller(ctx), d)
-	return nil, err
+	_, change, err := a.registrations.OpenWindow(ctx, access.Caller(ctx), d)
+	if err != nil {
+		return nil, err
+	}
+	return &changed{a.receipt(ctx, in.Preference, change)}, nil
 }
 
 // lockWindow serves POST /client-registry/lock.
-func (a *API) lockWindow(ctx context.Context, _ *struct{}) (*struct{}, error) {
-	return nil, a.registrations.LockWindow(ctx, access.Caller(ctx))
+func (a *API) lockWindow(ctx context.Context, in *struct{ Preference }) (*changed, error) {
+	change, err := a.registrations.LockWindow(ctx, access.Caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &changed{a.receipt(ctx, in.Preference, change)}, nil
 }
 
 // confirmRegistration serves POST /client-registry/confirm.
@@ -136,31 +148,39 @@ func (a *API) denyRegistration(ctx context.Context, in *struct{ Body denialJSON 
 	return nil, a.registrations.Deny(ctx, access.Caller(ctx), ref(in.Body.Username, in.Body.ID, in.Body.PairingCode))
 }
 
-// renewed is the answer with a new certificate.
-type renewed struct {
+// certified is the answer with a new certificate.
+type certified struct {
 	Receipt
-	Body struct {
-		Certificate    string `json:"certificate" doc:"PEM."`
-		CACertificates string `json:"caCertificates" doc:"PEM, the issuer first, the root last."`
-	} `nameHint:"RenewedCertificate"`
+	Body certifiedJSON
 }
 
 // renewCertificate serves POST /client-registry/renew. The certificate that the
-// caller signed in with is the one that is renewed.
+// caller signed in with is the one that is renewed; who never had one gets the first for
+// the password.
 func (a *API) renewCertificate(ctx context.Context, in *struct {
 	Preference
-	Body struct {
-		CSR string `json:"csr" minLength:"1" maxLength:"16384" doc:"PKCS#10 in PEM, or the base64 of that; its common name is the caller's username." example:"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K"`
-	} `nameHint:"Renewal"`
+	Body csrJSON
 },
-) (*renewed, error) {
+) (*certified, error) {
 	issued, change, err := a.registrations.Renew(ctx, access.Caller(ctx), access.Who(ctx).Login, in.Body.CSR)
 	if err != nil {
 		return nil, err
 	}
-	answer := &renewed{Receipt: a.receipt(ctx, in.Preference, change)}
-	answer.Body.Certificate, answer.Body.CACertificates = issued.PEM, issued.CACertificates
-	return answer, nil
+	return &certified{a.receipt(ctx, in.Preference, change), showIssuance(issued)}, nil
+}
+
+// issueCertificate serves POST /users/{id}/csr.
+func (a *API) issueCertificate(ctx context.Context, in *struct {
+	Named
+	Preference
+	Body csrJSON
+},
+) (*certified, error) {
+	issued, change, err := a.registrations.Issue(ctx, access.Caller(ctx), in.user(), in.Body.CSR)
+	if err != nil {
+		return nil, err
+	}
+	return &certified{a.receipt(ctx, in.Preference, change), showIssuance(issued)}, nil
 }
 
 func ref(username, id, pairingCode string) enrol.Ref {

@@ -3,6 +3,7 @@ package v1
 import (
 	"mqttwarden/adminapi/internal/wire"
 	"mqttwarden/registry"
+	"mqttwarden/registry/enrol"
 )
 
 // newRegistrationJSON is a request to become a user.
@@ -67,7 +68,7 @@ type confirmationJSON struct {
 	ID                 string              `json:"id,omitempty" maxLength:"64" doc:"Of the registration that is meant: another one of this name is 409."`
 	PairingCode        string              `json:"pairingCode,omitempty" maxLength:"64" doc:"That the device shows: another one is 409. Case does not count." example:"7KQ2MX"`
 	MQTTPublishPrefix  string              `json:"mqttPublishPrefix,omitempty" maxLength:"512" doc:"Put in front of every topic the user publishes to, as it is: no slash is added." example:"site1/"`
-	Roles              []string            `json:"roles,omitempty" maxItems:"256" doc:"The ids, not the names, of the roles that it gets, whatever it wished for. Missing: none."`
+	Roles              []string            `json:"roles,omitempty" maxItems:"256" doc:"The roles that it gets, whatever it wished for: the id, or name: and the name, of each. Missing: none." example:"[\"name:line-operators\"]"`
 	InitialPermissions []newPermissionJSON `json:"initialPermissions,omitempty" maxItems:"10000" doc:"Permissions of its own, whatever it wished for. Missing: none."`
 	Permissions        []newPermissionJSON `json:"permissions,omitempty" maxItems:"10000" doc:"Another name for initialPermissions."`
 }
@@ -78,6 +79,19 @@ type denialJSON struct {
 	ID          string `json:"id,omitempty" maxLength:"64" doc:"Of the registration that is meant: another one of this name is 409."`
 	PairingCode string `json:"pairingCode,omitempty" maxLength:"64" doc:"That the device shows: another one is 409. Case does not count." example:"7KQ2MX"`
 }
+
+// csrJSON asks for a certificate of our own authority.
+type csrJSON struct {
+	CSR string `json:"csr" minLength:"1" maxLength:"16384" doc:"PKCS#10 in PEM, or the base64 of that; its common name is the username of whom it is for." example:"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K"`
+}
+
+// certifiedJSON is a new certificate.
+type certifiedJSON struct {
+	Certificate    string `json:"certificate" doc:"PEM."`
+	CACertificates string `json:"caCertificates" doc:"PEM, the issuer first, the root last."`
+}
+
+func showIssuance(i enrol.Issuance) certifiedJSON { return certifiedJSON{i.PEM, i.CACertificates} }
 
 func showPending(r registry.Registration) pendingJSON {
 	p := pendingJSON{

@@ -132,12 +132,12 @@ func (a *API) listRoles(ctx context.Context, in *struct {
 }
 
 // getRole serves GET /roles/{id}.
-func (a *API) getRole(ctx context.Context, in *struct{ Named }) (*struct {
+func (a *API) getRole(ctx context.Context, in *struct{ NamedRole }) (*struct {
 	Tagged
 	Body roleJSON
 }, error,
 ) {
-	r, err := a.roles.Role(ctx, in.role())
+	r, err := a.readRole(ctx, in.NamedRole)
 	if err != nil {
 		return nil, err
 	}
@@ -149,13 +149,13 @@ func (a *API) getRole(ctx context.Context, in *struct{ Named }) (*struct {
 
 // updateRole serves PUT /roles/{id}.
 func (a *API) updateRole(ctx context.Context, in *struct {
-	Named
+	NamedRole
 	Preference
 	Match
 	Body roleChangeJSON
 },
 ) (*roleChanged, error) {
-	stands, err := a.roles.Role(ctx, in.role())
+	stands, err := a.readRole(ctx, in.NamedRole)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (a *API) updateRole(ctx context.Context, in *struct {
 	if ids := in.Body.MSEntraIDGroupIDs; ids != nil {
 		upd.EntraGroupIDs = new(groupIDs(*ids))
 	}
-	r, change, err := a.roles.UpdateRole(ctx, in.caller(ctx, roleTag(in.role())), in.role(), upd)
+	r, change, err := a.roles.UpdateRole(ctx, in.by(in.caller(ctx, roleTag(in.role())), access.Who(ctx)), in.role(), upd)
 	if err != nil {
 		return nil, err
 	}
@@ -176,12 +176,12 @@ func (a *API) updateRole(ctx context.Context, in *struct {
 
 // deleteRole serves DELETE /roles/{id}.
 func (a *API) deleteRole(ctx context.Context, in *struct {
-	Named
+	NamedRole
 	Preference
 	Match
 },
 ) (*changed, error) {
-	change, err := a.roles.DeleteRole(ctx, in.caller(ctx, roleTag(in.role())), in.role())
+	change, err := a.roles.DeleteRole(ctx, in.by(in.caller(ctx, roleTag(in.role())), access.Who(ctx)), in.role())
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ type heldRole struct {
 	Named
 	Preference
 	Body struct {
-		RoleID string `json:"roleId" minLength:"1" maxLength:"64" doc:"The id, not the name, of the role."`
+		RoleID string `json:"roleId" minLength:"1" maxLength:"260" doc:"The role's id, or name: and its name." example:"name:line-operators"`
 	} `nameHint:"HeldRole"`
 }
 

@@ -33,6 +33,7 @@ func (a *API) Mount(t *route.Table) {
 	route.Add(users, "DELETE /users/{id}/tokens", permitted, ok, a.deleteTokens, "deleteTokens", "Delete a token of a user, or all of them")
 	route.Add(users, "POST /users/{id}/certificates", permitted, created, a.addCertificate, "addCertificate", "Register a certificate for a user")
 	route.Add(users, "DELETE /users/{id}/certificates", permitted, ok, a.removeCertificate, "removeCertificate", "Remove a certificate of a user")
+	route.Add(users, "POST /users/{id}/csr", permitted, created, a.issueCertificate, "issueCertificate", "Issue a client certificate to a user, and let it sign in with one")
 	route.Add(users, "POST /users/{id}/roles", permitted, created, a.assignRole, "assignRole", "Give a role to a user")
 	route.Add(users, "DELETE /users/{id}/roles", permitted, ok, a.takeRole, "takeRole", "Take a role from a user")
 
@@ -62,7 +63,7 @@ func (a *API) Mount(t *route.Table) {
 	route.Add(registry, "POST /client-registry/lock", permitted, noContent, a.lockWindow, "lockRegistration", "Take no more registrations, and forget those that wait")
 	route.Add(registry, "POST /client-registry/confirm", permitted, created, a.confirmRegistration, "confirmRegistration", "Grant a registration: make the user")
 	route.Add(registry, "POST /client-registry/deny", permitted, noContent, a.denyRegistration, "denyRegistration", "Refuse a registration")
-	route.Add(registry, "POST /client-registry/renew", signedIn, created, a.renewCertificate, "renewCertificate", "Renew the client certificate that the caller signs in with")
+	route.Add(registry, "POST /client-registry/renew", signedIn, created, a.renewCertificate, "renewCertificate", "Renew the client certificate that the caller signs in with, or get a first one with the password (Basic)")
 
 	certificates := t.Under("/api", "Certificates")
 	route.Add(certificates, "GET /certificates", permitted, ok, a.listCertificates, "listCertificates", "List the CA certificates that clients are trusted by")

@@ -6,7 +6,11 @@
 // its path in routes.go and is decided before it runs.
 package v1
 
-import "mqttwarden/registry"
+import (
+	"time"
+
+	"mqttwarden/registry"
+)
 
 // Service is users and roles as this API uses them; *registry.Service implements it.
 type Service interface {
@@ -27,7 +31,9 @@ type Config struct {
 	Changes       Changes
 	Retained      Retained
 	Clients       Clients
-	Node          string // how this node is named
+	Node          string        // how this node is named
+	Wait          time.Duration // for a change to be enforced before it is answered, where a request prefers nothing
+	Late          func()        // is called when a change is answered before it is enforced
 }
 
 // API holds the handlers.
@@ -45,6 +51,8 @@ type API struct {
 	ends          Ends
 	audit         Audit
 	node          string
+	wait          time.Duration
+	late          func()
 }
 
 // New returns the API; Mount makes it reachable.
@@ -54,13 +62,13 @@ func New(cfg Config) *API {
 		registrations: cfg.Registrations, certificates: cfg.Certificates,
 		signIn: cfg.SignIn, changes: cfg.Changes, retained: cfg.Retained, audit: cfg.Service,
 		clients: cfg.Clients, ends: cfg.Service, node: cfg.Node,
+		wait: cfg.Wait, late: cfg.Late,
 	}
 }
 
-// Named is part of every request about one user or role.
+// Named is part of every request about one user.
 type Named struct {
-	ID string `path:"id" maxLength:"64" doc:"Its id."`
+	ID string `path:"id" maxLength:"64" doc:"The user's id."`
 }
 
 func (n Named) user() registry.UserID { return registry.UserID(n.ID) }
-func (n Named) role() registry.RoleID { return registry.RoleID(n.ID) }

@@ -1,6 +1,9 @@
 package main_test
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -147,6 +150,44 @@ func TestGoFilesReportsWhatItCannotRead(t *testing.T) {
 	if _, err := goFiles(fstest.MapFS{"registry/user.go": {Data: []byte("packag registry")}}); err == nil {
 		t.Error("a broken file was passed over")
 	}
+}
+
+// TestTreeIsWhatGitTracks (O12): a folder that somebody keeps beside the project is not
+// the project's, and in an export, which has no .git, all is.
+func TestTreeIsWhatGitTracks(t *testing.T) {
+	root := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(root, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(".gitignore", "/bin/\n")
+	write("registry/user.go", "package registry\n")
+	write("registry/gone.go", "package registry\n")
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."}} {
+		if _, err := git(t.Context(), root, args...); err != nil {
+			t.Fatalf("git %v: %v", args, err)
+		}
+	}
+	write("scratch/try.go", "package main\n")
+	if err := os.Remove(filepath.Join(root, "registry/gone.go")); err != nil {
+		t.Fatal(err)
+	}
+	look := func(when string, wantFiles int, wantStrangers ...string) {
+		t.Helper()
+		files, err := goFiles(tree(t.Context(), root))
+		found, err2 := strangers(tree(t.Context(), root))
+		if err := errors.Join(err, err2); err != nil || len(files) != wantFiles || !slices.Equal(found, wantStrangers) {
+			t.Errorf("%s: files %v and strangers %v, %v; want %d files and %v", when, files, found, err, wantFiles, wantStrangers)
+		}
+	}
+	look("with git", 1)
+	if err := os.RemoveAll(filepath.Join(root, ".git")); err != nil {
+		t.Fatal(err)
+	}
+	look("in an export", 2, "scratch")
 }
 
 func TestStrangers(t *testing.T) {

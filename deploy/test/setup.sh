@@ -12,6 +12,7 @@ mosquitto mosquitto
 mosquitto_pub mosquitto-clients
 mosquitto_sub mosquitto-clients
 mosquitto_rr mosquitto-clients
+initdb postgresql
 node nodejs
 npm npm
 openssl openssl
@@ -20,6 +21,7 @@ curl curl'
 # missing prints the column of needed ($1: 1 program, 2 package) for every
 # program that is not installed, each word once.
 missing() {
+	for dir in /usr/lib/postgresql/*/bin; do PATH=$PATH:$dir; done # one for each version
 	echo "$needed" | while read -r program package; do
 		command -v "$program" >/dev/null 2>&1 && continue
 		if [ "$1" = 1 ]; then echo "$program"; else echo "$package"; fi

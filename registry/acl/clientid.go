@@ -1,6 +1,7 @@
 package acl
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -86,4 +87,18 @@ func matchParts(parts []string, id string) bool {
 		id = id[one+i+len(part):]
 	}
 	return len(id) > len(parts[last]) && strings.HasSuffix(id, parts[last])
+}
+
+// ExactClientIDs returns the client IDs that a user's list names exactly, each once and
+// in order, with the name of the user in place of ${username}. What Policy says of a
+// client ID agrees: it may use each of them.
+func ExactClientIDs(entries []string, user string) []string {
+	var exact []string
+	for _, parts := range compileClientIDs(entries, user).patterns {
+		if len(parts) == 1 {
+			exact = append(exact, parts[0])
+		}
+	}
+	slices.Sort(exact)
+	return slices.Compact(exact)
 }

@@ -140,6 +140,17 @@ func (a *Authority) NotAfter() time.Time {
 	return end
 }
 
+// notBefore returns when the last certificate of the chain becomes valid.
+func (a *Authority) notBefore() time.Time {
+	start := a.chain[0].NotBefore
+	for _, c := range a.chain[1:] {
+		if c.NotBefore.After(start) {
+			start = c.NotBefore
+		}
+	}
+	return start
+}
+
 // ChainPEM returns the issuing certificate, then those above it, the root last.
 func (a *Authority) ChainPEM() string { return encodeCertificates(a.chain) }
 

@@ -152,7 +152,7 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 
 func TestNoVerbPrintsTheKey(t *testing.T) {
 	a := newAuthorityAt(t, noon())
-	s, err := a.IssueServer([]string{"localhost"}, noon())
+	s, err := a.IssueServer(newKey(t), []string{"localhost"}, noon())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +191,12 @@ func TestSerialIsRandomAndNotZero(t *testing.T) {
 			if got := FormatSerial(n); got != s {
 				t.Errorf("got %s, want %s", got, s)
 			}
+		}
+	})
+	t.Run("a leading zero may be missing", func(t *testing.T) {
+		n, err := ParseSerial("f00")
+		if err != nil || FormatSerial(n) != "0f00" {
+			t.Errorf("got %v, %v, want 0f00", n, err)
 		}
 	})
 	for _, s := range []string{"", "00", "0", "xy", strings.Repeat("7f", 21)} {

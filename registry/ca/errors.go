@@ -11,6 +11,10 @@ import (
 // [Authority.NotAfter].
 var ErrExpired = errors.New("ca: the issuing certificate has expired")
 
+// ErrNotYetValid is returned by an authority that is asked to issue before its
+// certificates are valid, as when the clock of the machine was lost.
+var ErrNotYetValid = errors.New("ca: the issuing certificate is not valid yet")
+
 // RequestError says why a request for a certificate was refused. Its texts may be
 // shown to whoever sent the request; text that came from the request is quoted and
 // cut.
@@ -34,6 +38,7 @@ type CertificateError struct {
 	Position int    // of the certificate in what was handed in, from 1; 0 for the whole of it
 	Subject  string // of the certificate (RFC 2253); empty if it could not be read
 	Detail   string
+	TooMany  bool // the text is longer than the limit on it
 }
 
 // Error implements error.

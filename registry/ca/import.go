@@ -20,7 +20,7 @@ func Load(cfg Config, chainPEM, keyPEM []byte) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain, err := parseCertificates(chainPEM)
+	chain, err := parseCertificates(chainPEM, uploaded())
 	if err != nil {
 		return nil, err
 	}

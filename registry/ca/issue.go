@@ -26,7 +26,7 @@ type Issued struct {
 // names that req was allowed. It is valid from five minutes before now for life
 // after now, [DefaultClientLife] if zero, and never longer than the authority.
 //
-// It returns [ErrExpired], or an error if the certificate would not verify, as
+// It returns [ErrExpired], [ErrNotYetValid], or an error if the certificate would not verify, as
 // when an imported authority is constrained to other names.
 func (a *Authority) Issue(req *Request, life time.Duration, now time.Time) (*Issued, error) {
 	if req == nil || req.username == "" {
@@ -57,8 +57,11 @@ func (a *Authority) Issue(req *Request, life time.Duration, now time.Time) (*Iss
 // sign completes tmpl to the profile of an end entity, signs it, and checks
 // the result as a peer would.
 func (a *Authority) sign(tmpl *x509.Certificate, pub crypto.PublicKey, now time.Time) (*Issued, error) {
-	if now.After(a.NotAfter()) {
+	switch {
+	case now.After(a.NotAfter()):
 		return nil, ErrExpired
+	case now.Before(a.notBefore()):
+		return nil, ErrNotYetValid
 	}
 	tmpl.NotAfter = earlier(tmpl.NotAfter, a.NotAfter())
 	tmpl.KeyUsage = x509.KeyUsageDigitalSignature

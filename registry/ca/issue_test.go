@@ -126,8 +126,8 @@ func TestIssueLife(t *testing.T) {
 	if _, err := a.Issue(req, 0, a.NotAfter().Add(time.Second)); !errors.Is(err, ErrExpired) {
 		t.Errorf("after its end: got %v, want ErrExpired", err)
 	}
-	if _, err := a.Issue(req, 0, noon().AddDate(0, 0, -1)); err == nil {
-		t.Error("issued before the authority became valid")
+	if _, err := a.Issue(req, 0, noon().AddDate(0, 0, -1)); !errors.Is(err, ErrNotYetValid) {
+		t.Errorf("before it is valid: got %v, want ErrNotYetValid", err)
 	}
 	for _, life := range []time.Duration{-time.Hour, time.Second} {
 		if _, err := a.Issue(req, life, noon()); err == nil {
@@ -149,10 +149,10 @@ func TestIssueRefusesWhatWouldNotVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.IssueServer([]string{"broker.plant.example.com"}, noon()); err != nil {
+	if _, err := a.IssueServer(newKey(t), []string{"broker.plant.example.com"}, noon()); err != nil {
 		t.Error(err)
 	}
-	if _, err := a.IssueServer([]string{"broker.example.com"}, noon()); err == nil {
+	if _, err := a.IssueServer(newKey(t), []string{"broker.example.com"}, noon()); err == nil {
 		t.Error("issued against the authority's name constraints")
 	}
 }

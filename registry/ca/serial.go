@@ -32,11 +32,15 @@ func newSerial(random io.Reader) (*big.Int, error) {
 // compared.
 func FormatSerial(serial *big.Int) string { return hex.EncodeToString(serial.Bytes()) }
 
-// ParseSerial reads what [FormatSerial] wrote. Numbers that are not positive or
+// ParseSerial reads what [FormatSerial] wrote, without the leading zero, too, as some
+// tools print a number. Numbers that are not positive or
 // longer than 20 bytes are errors.
 func ParseSerial(s string) (*big.Int, error) {
 	if len(s) > 2*maxSerialBytes {
 		return nil, errors.New("ca: serial number is longer than 20 bytes")
+	}
+	if len(s)%2 == 1 {
+		s = "0" + s
 	}
 	b, err := hex.DecodeString(s)
 	if err != nil {

@@ -1,9 +1,11 @@
 package ca
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
@@ -31,8 +33,27 @@ func (s *Server) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "ca: server certificate %s", s.Serial)
 }
 
-// IssueServer makes a key (ECDSA P-256) and a certificate for server
-// authentication under hosts: DNS names, of which the first label may be "*",
+// NewServerKey makes a key for [Authority.IssueServer]: ECDSA P-256, which every TLS
+// client of the last ten years knows.
+func NewServerKey() (crypto.Signer, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("ca: make server key: %w", err)
+	}
+	return key, nil
+}
+
+// NewRSAServerKey is NewServerKey for TLS 1.2 clients that know RSA alone, as small
+// devices do: 2048 bits. It takes a while, on a small machine many seconds.
+func NewRSAServerKey() (crypto.Signer, error) {
+	key, err := rsa.GenerateKey(rand.Reader, minRSA)
+	if err != nil {
+		return nil, fmt.Errorf("ca: make RSA server key: %w", err)
+	}
+	return key, nil
+}
+
+// IssueServer makes a certificate for key for server authentication under hosts: DNS names, of which the first label may be "*",
 // and IP addresses. The certificate lives for Config.ServerLife, counted from
 // five minutes before now, and never longer than the authority.
 //
@@ -41,7 +62,7 @@ func (s *Server) Format(f fmt.State, _ rune) {
 // clients would refuse them.
 //
 // A bad host is a [*RequestError]; see [Authority.Issue] for other errors.
-func (a *Authority) IssueServer(hosts []string, now time.Time) (*Server, error) {
+func (a *Authority) IssueServer(key crypto.Signer, hosts []string, now time.Time) (*Server, error) {
 	if len(hosts) == 0 || len(hosts) > maxHosts {
 		return nil, requestError("hosts", "%d names: must be 1 to %d", len(hosts), maxHosts)
 	}
@@ -72,11 +93,7 @@ func (a *Authority) IssueServer(hosts []string, now time.Time) (*Server, error) 
 	if len(hosts[0]) <= maxCommonName {
 		tmpl.Subject = pkix.Name{CommonName: strings.ToLower(hosts[0])}
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("ca: make server key: %w", err)
-	}
-	issued, err := a.sign(tmpl, &key.PublicKey, now)
+	issued, err := a.sign(tmpl, key.Public(), now)
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,14 @@
 package ca
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -16,7 +20,7 @@ import (
 // handed out to them.
 func TestMutualTLS(t *testing.T) {
 	a := newAuthorityAt(t, noon())
-	server, err := a.IssueServer([]string{"broker.example.com", "127.0.0.1"}, noon())
+	server, err := a.IssueServer(newKey(t), []string{"broker.example.com", "127.0.0.1"}, noon())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +72,7 @@ func TestMutualTLS(t *testing.T) {
 
 func TestIssueServer(t *testing.T) {
 	a := newAuthorityAt(t, noon())
-	s, err := a.IssueServer([]string{"Broker.example.com", "*.plant.example.com", "127.0.0.1", "::1", "::ffff:127.0.0.1", "broker.example.com", "my_broker"}, noon())
+	s, err := a.IssueServer(newKey(t), []string{"Broker.example.com", "*.plant.example.com", "127.0.0.1", "::1", "::ffff:127.0.0.1", "broker.example.com", "my_broker"}, noon())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +104,7 @@ func TestIssueServer(t *testing.T) {
 	mustOpenssl(t, dir, "pkey", "-check", "-noout", "-in", writeFile(t, dir, "key.pem", s.PrivateKeyPEM()))
 
 	long := strings.Repeat("a", 63) + ".example.com"
-	s, err = a.IssueServer([]string{long}, noon())
+	s, err = a.IssueServer(newKey(t), []string{long}, noon())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +114,40 @@ func TestIssueServer(t *testing.T) {
 	out := mustOpenssl(t, dir, "x509", "-noout", "-ext", "subjectAltName", "-in", writeFile(t, dir, "long.pem", s.PEM))
 	if !strings.Contains(out, "critical") {
 		t.Errorf("without a subject the names must be critical:\n%s", out)
+	}
+}
+
+func TestServerKeysAreOfTheirKind(t *testing.T) {
+	a := newAuthorityAt(t, noon())
+	for _, tt := range []struct {
+		name string
+		make func() (crypto.Signer, error)
+		want string
+	}{
+		{"the usual one", NewServerKey, "P-256"},
+		{"for clients that know RSA alone", NewRSAServerKey, "RSA 2048"},
+	} {
+		key, err := tt.make()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := a.IssueServer(key, []string{"localhost"}, noon())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		switch pub := parsePEM(t, s.PEM).PublicKey.(type) {
+		case *ecdsa.PublicKey:
+			got = pub.Params().Name
+		case *rsa.PublicKey:
+			got = fmt.Sprintf("RSA %d", pub.N.BitLen())
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+		if _, err := tls.X509KeyPair([]byte(s.FullPEM), s.PrivateKeyPEM()); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
 	}
 }
 
@@ -134,7 +172,7 @@ func TestIssueServerRefusesBadHosts(t *testing.T) {
 		{"a zone", []string{"fe80::1%eth0"}},
 		{"NUL", []string{"localhost\x00"}},
 	} {
-		_, err := a.IssueServer(tt.hosts, noon())
+		_, err := a.IssueServer(newKey(t), tt.hosts, noon())
 		if e, ok := errors.AsType[*RequestError](err); !ok || e.Field != "hosts" {
 			t.Errorf("%s: got %v, want a *RequestError about hosts", tt.name, err)
 		}

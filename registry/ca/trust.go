@@ -14,7 +14,8 @@ const (
 	// MaxTrustPEM is the largest text that [ParseTrustPEM] reads, in bytes.
 	MaxTrustPEM = 256 << 10
 
-	maxCertificates = 128 // in one text
+	maxCertificates = 128      // in one text
+	certificateText = 16 << 10 // bytes of a file for each certificate, with what is written about it
 	pemBegin        = "-----BEGIN "
 )
 
@@ -32,17 +33,47 @@ type TrustAnchor struct {
 // is no CA, may not sign certificates, has a weak key or is outside its validity. Then
 // none of them is to be trusted.
 func ParseTrustPEM(data []byte, now time.Time) ([]TrustAnchor, error) {
-	certs, err := parseCertificates(data)
+	certs, err := parseCertificates(data, uploaded())
 	if err != nil {
 		return nil, err
 	}
+	return anchorsOf(certs, func(position int, c *x509.Certificate) error {
+		if err := checkCA(position, c); err != nil {
+			return err
+		}
+		return checkValidity(position, c, now)
+	})
+}
+
+// ParseTrustBundle is [ParseTrustPEM] for a file of at most limit certificates that stays
+// where it is while time goes on: those outside their validity are among the anchors, and
+// nothing that they signed verifies. [ValidityProblem] tells of them.
+func ParseTrustBundle(data []byte, limit int) ([]TrustAnchor, error) {
+	certs, err := parseCertificates(data, textLimit{certificates: limit, bytes: max(MaxTrustPEM, limit*certificateText)})
+	if err != nil {
+		return nil, err
+	}
+	return anchorsOf(certs, checkCA)
+}
+
+// ValidityProblem says why c is not valid at a time, as in "has expired on" and the day; it
+// is empty if c is valid.
+func ValidityProblem(c *x509.Certificate, now time.Time) string {
+	switch {
+	case now.After(c.NotAfter):
+		return "has expired on " + c.NotAfter.UTC().Format(time.RFC3339)
+	case now.Before(c.NotBefore):
+		return "is not valid before " + c.NotBefore.UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
+// anchorsOf returns each of the certificates once, if all pass a check.
+func anchorsOf(certs []*x509.Certificate, check func(position int, c *x509.Certificate) error) ([]TrustAnchor, error) {
 	seen := make(map[string]bool, len(certs))
 	anchors := make([]TrustAnchor, 0, len(certs))
 	for i, c := range certs {
-		if err := checkCA(i+1, c); err != nil {
-			return nil, err
-		}
-		if err := checkValidity(i+1, c, now); err != nil {
+		if err := check(i+1, c); err != nil {
 			return nil, err
 		}
 		fp := Fingerprint(c)
@@ -88,30 +119,38 @@ func isOldRoot(c *x509.Certificate) bool {
 }
 
 func checkValidity(position int, c *x509.Certificate, now time.Time) error {
-	switch {
-	case now.After(c.NotAfter):
-		return certificateError(position, c, "has expired on "+c.NotAfter.UTC().Format(time.RFC3339))
-	case now.Before(c.NotBefore):
-		return certificateError(position, c, "is not valid before "+c.NotBefore.UTC().Format(time.RFC3339))
+	if problem := ValidityProblem(c, now); problem != "" {
+		return certificateError(position, c, problem)
 	}
 	return nil
 }
 
+// textLimit bounds a text with certificates.
+type textLimit struct{ certificates, bytes int }
+
+// uploaded bounds what comes over the network.
+func uploaded() textLimit { return textLimit{certificates: maxCertificates, bytes: MaxTrustPEM} }
+
+// tooMany says that there are more certificates than that.
+func (l textLimit) tooMany() error {
+	return &CertificateError{TooMany: true, Detail: fmt.Sprintf("more than %d certificates", l.certificates)}
+}
+
 // parseCertificates reads at least one certificate. A block that pem.Decode
 // would silently skip is an error.
-func parseCertificates(data []byte) ([]*x509.Certificate, error) {
-	if len(data) > MaxTrustPEM {
-		return nil, certificateError(0, nil, fmt.Sprintf("more than %d bytes", MaxTrustPEM))
+func parseCertificates(data []byte, limit textLimit) ([]*x509.Certificate, error) {
+	if len(data) > limit.bytes {
+		return nil, &CertificateError{TooMany: true, Detail: fmt.Sprintf("more than %d bytes", limit.bytes)}
 	}
 	if isDER(data) {
-		return parseDER(data)
+		return parseDER(data, limit)
 	}
 	data = withoutMarks(data)
 	var certs []*x509.Certificate
 	for bytes.Contains(data, []byte(pemBegin)) {
 		position := len(certs) + 1
-		if position > maxCertificates {
-			return nil, certificateError(0, nil, fmt.Sprintf("more than %d certificates", maxCertificates))
+		if position > limit.certificates {
+			return nil, limit.tooMany()
 		}
 		block, rest := pem.Decode(data)
 		if block == nil || bytes.Count(data[:len(data)-len(rest)], []byte(pemBegin)) != 1 {
@@ -137,13 +176,13 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 }
 
 // parseDER reads one certificate or several in a row.
-func parseDER(data []byte) ([]*x509.Certificate, error) {
+func parseDER(data []byte, limit textLimit) ([]*x509.Certificate, error) {
 	certs, err := x509.ParseCertificates(data)
 	switch {
 	case err != nil:
 		return nil, certificateError(0, nil, "is neither PEM nor certificates in DER: "+quote(err.Error()))
-	case len(certs) > maxCertificates:
-		return nil, certificateError(0, nil, fmt.Sprintf("more than %d certificates", maxCertificates))
+	case len(certs) > limit.certificates:
+		return nil, limit.tooMany()
 	}
 	return certs, nil
 }

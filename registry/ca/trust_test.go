@@ -94,6 +94,29 @@ func TestParseTrustPEMRefuses(t *testing.T) {
 	})
 }
 
+// TestTimeEndsNoBundle: a file that stays where it is must not become useless with the
+// first of its certificates that ends.
+func TestTimeEndsNoBundle(t *testing.T) {
+	good := newCA(t, "good", nil, nil, nil)
+	past := newCA(t, "past", nil, nil, func(c *x509.Certificate) { c.NotAfter = noon().Add(-time.Second) })
+	ahead := newCA(t, "ahead", nil, nil, func(c *x509.Certificate) { c.NotBefore = noon().Add(time.Second) })
+	anchors, err := ParseTrustBundle([]byte(past.pem()+good.pem()+ahead.pem()+good.pem()), 4)
+	if err != nil || len(anchors) != 3 {
+		t.Fatalf("%d anchors, %v, want 3", len(anchors), err)
+	}
+	for i, want := range []string{"has expired on 2026-03-01T11:59:59Z", "", "is not valid before 2026-03-01T12:00:01Z"} {
+		if got := ValidityProblem(anchors[i].Certificate, noon()); got != want {
+			t.Errorf("%v: told %q, want %q", anchors[i].Certificate.Subject, got, want)
+		}
+	}
+	many := strings.Repeat("# what it is for\n"+good.pem(), 1000)
+	if anchors, err := ParseTrustBundle([]byte(many), 1000); err != nil || len(anchors) != 1 {
+		t.Errorf("a bundle of 1000: %d anchors, %v", len(anchors), err)
+	}
+	_, err = ParseTrustBundle([]byte(many), 999)
+	wantCertificateError(t, "one too many", err, 0, "more than 999 certificates")
+}
+
 func FuzzParseTrustPEM(f *testing.F) {
 	ca := newCA(f, "ca", nil, nil, nil)
 	f.Add([]byte(ca.pem()))

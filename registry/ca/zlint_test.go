@@ -27,7 +27,7 @@ func TestZlint(t *testing.T) {
 	)
 	now := time.Date(2030, 3, 1, 12, 0, 0, 0, time.UTC) // when all lints of today are in force
 	a := newAuthorityAt(t, now)
-	server, err := a.IssueServer([]string{"broker.example.com", "10.0.0.1"}, now)
+	server, err := a.IssueServer(newKey(t), []string{"broker.example.com", "10.0.0.1"}, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,11 @@
 // Package durable writes files that are there with all of their content or not at
-// all, also after a loss of power. It imports nothing of ours.
+// all, also after a loss of power. Errors name the file that was asked for, never the one
+// that is written beside it first. It imports nothing of ours.
 package durable
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -16,7 +18,7 @@ func Write(path string, b []byte, mode os.FileMode) error {
 		return err
 	}
 	if err := os.Rename(beside, path); err != nil {
-		return errors.Join(err, os.Remove(beside))
+		return errors.Join(about(path, err), about(path, os.Remove(beside)))
 	}
 	return SyncDir(filepath.Dir(path))
 }
@@ -30,20 +32,32 @@ func WriteNew(path string, b []byte, mode os.FileMode) error {
 	}
 	defer os.Remove(beside)                       //nolint:errcheck // what stays is as private as the file itself
 	if err := os.Link(beside, path); err != nil { // unlike a rename, it fails when path exists
-		return err
+		return about(path, err)
 	}
 	return SyncDir(filepath.Dir(path))
+}
+
+// about returns an error of the file beside, the first of several, as one of the file at
+// path.
+func about(path string, err error) error {
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return &fs.PathError{Op: "write", Path: path, Err: e.Err}
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: "write", Path: path, Err: e.Err}
+	}
+	return err
 }
 
 // beside writes a file next to path and returns where it is.
 func beside(path string, b []byte, mode os.FileMode) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // O_EXCL, 0600
 	if err != nil {
-		return "", err
+		return "", about(path, err)
 	}
 	_, err = f.Write(b)
 	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(f.Name()))
+		return "", errors.Join(about(path, err), about(path, os.Remove(f.Name())))
 	}
 	return f.Name(), nil
 }

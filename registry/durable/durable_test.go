@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"mqttwarden/registry/durable"
@@ -44,6 +46,31 @@ func TestWriteNewReplacesNothing(t *testing.T) {
 		t.Errorf("got %v, want ErrExist", err)
 	}
 	wantFile(t, path, "first", 0o600)
+}
+
+// TestErrorsNameTheFile: nobody knows the name of the file that is written first.
+func TestErrorsNameTheFile(t *testing.T) {
+	dir := t.TempDir()
+	directory, file := filepath.Join(dir, "directory"), filepath.Join(dir, "file")
+	if err := errors.Join(os.Mkdir(directory, 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, path string
+		write      func(string, []byte, os.FileMode) error
+		want       error
+	}{
+		{"over a directory", directory, durable.Write, fs.ErrExist},
+		{"what exists", file, durable.WriteNew, fs.ErrExist},
+		{"in a directory that is not there", filepath.Join(dir, "no", "file"), durable.Write, fs.ErrNotExist},
+		{"the same, new", filepath.Join(dir, "no", "file"), durable.WriteNew, fs.ErrNotExist},
+		{"below a file", filepath.Join(file, "file"), durable.WriteNew, syscall.ENOTDIR},
+	} {
+		err := tt.write(tt.path, []byte("x"), 0o600)
+		if !errors.Is(err, tt.want) || !strings.HasPrefix(err.Error(), "write "+tt.path+": ") || strings.Contains(err.Error(), "/.") {
+			t.Errorf("%s: got %v, want %v of %s", tt.name, err, tt.want, tt.path)
+		}
+	}
 }
 
 func TestWhatCannotBeWrittenLeavesNothingBehind(t *testing.T) {

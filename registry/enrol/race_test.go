@@ -157,7 +157,7 @@ func TestConfirmAgainstLock(t *testing.T) {
 		many(2, func(i int) {
 			if i == 0 {
 				_, _, confirmed = r.Enrolment.Confirm(t.Context(), r.Admin, enrol.Confirmation{Ref: enrol.Ref{Username: name}})
-			} else if err := r.Enrolment.LockWindow(t.Context(), r.Admin); err != nil {
+			} else if _, err := r.Enrolment.LockWindow(t.Context(), r.Admin); err != nil {
 				t.Error(err)
 			}
 		})
@@ -269,7 +269,7 @@ func TestWhatHappensWhileAPasswordIsHashed(t *testing.T) {
 		want registry.RegistrationStatus // empty: Conflict
 		kept int
 	}{
-		{"the window is locked", func(r *registrytest.Rig) { registrytest.Must(r.T, r.Enrolment.LockWindow(r.T.Context(), r.Admin)) }, registry.RegistrationLocked, 0},
+		{"the window is locked", func(r *registrytest.Rig) { r.LockWindow() }, registry.RegistrationLocked, 0},
 		{"the window closes", func(r *registrytest.Rig) { r.Turn(time.Hour) }, registry.RegistrationLocked, 0},
 		{"a user of that name is made", func(r *registrytest.Rig) { r.User("gateway") }, "", 0},
 		{"a user of that name is made, in another case", func(r *registrytest.Rig) { r.User("GATEWAY") }, "", 0},
@@ -307,7 +307,7 @@ func TestAConfirmationGrantsOnlyWhatWasLookedAt(t *testing.T) {
 	r, then := newMeanwhile(t)
 	r.Register(registrytest.Request("gateway"), registry.RegistrationPending)
 	then(func() { // another device takes the name
-		registrytest.Must(t, r.Enrolment.LockWindow(t.Context(), r.Admin))
+		r.LockWindow()
 		r.OpenWindow(time.Minute)
 		req := registrytest.Request("gateway")
 		req.Password = "another-secret"

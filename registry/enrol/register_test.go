@@ -123,7 +123,7 @@ func TestRegisterRefusesWhatBreaksARule(t *testing.T) {
 		if got := r.Pending(); len(got) != 0 {
 			t.Fatalf("%s: pending is %v", tt.name, got)
 		}
-		if err := r.Enrolment.LockWindow(t.Context(), r.Admin); err != nil {
+		if _, err := r.Enrolment.LockWindow(t.Context(), r.Admin); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -222,7 +222,7 @@ func TestAGrantedRegistrationWaitsForItsClient(t *testing.T) {
 		want    registry.RegistrationStatus // empty: Conflict
 	}{
 		{"nothing", func(*registrytest.Rig) {}, registry.RegistrationGranted},
-		{"the window is locked", func(r *registrytest.Rig) { registrytest.Must(r.T, r.Enrolment.LockWindow(r.T.Context(), r.Admin)) }, registry.RegistrationGranted},
+		{"the window is locked", func(r *registrytest.Rig) { r.LockWindow() }, registry.RegistrationGranted},
 		{"the window closes by itself", func(r *registrytest.Rig) { r.Turn(2 * time.Minute) }, registry.RegistrationGranted},
 		{"it is swept", func(r *registrytest.Rig) { r.Turn(2 * time.Minute); sweep(r) }, registry.RegistrationGranted},
 		{"another window is opened", func(r *registrytest.Rig) { r.Turn(2 * time.Minute); r.OpenWindow(time.Minute) }, registry.RegistrationGranted},
@@ -271,7 +271,7 @@ func TestAGrantedRegistrationIsHandedToNobodyElse(t *testing.T) {
 	if len(guesses) != 1 || guesses[0].Username != "gateway" || guesses[0].Remote != guess.Remote {
 		t.Errorf("guesses: %+v", guesses)
 	}
-	registrytest.Must(t, r.Enrolment.LockWindow(t.Context(), r.Admin))
+	r.LockWindow()
 	got := r.Register(guess, registry.RegistrationLocked)
 	if got.ID != "" || got.PairingCode != "" {
 		t.Errorf("locked: %+v", got)
@@ -295,7 +295,7 @@ func TestARegistrationLeavesAnAuditTrailWithoutSecrets(t *testing.T) {
 	registrytest.Must(t, r.Enrolment.Deny(ctx, r.Admin, enrol.Ref{Username: "second"}))
 	_, _, err := r.PKI.Revoke(ctx, r.Admin, u.Fingerprints[0].SHA256, 1)
 	registrytest.Must(t, err)
-	registrytest.Must(t, r.Enrolment.LockWindow(ctx, r.Admin))
+	r.LockWindow()
 	entries, err := r.Store.Audit(ctx, 100)
 	registrytest.Must(t, err)
 	seen := make(map[registry.Action]registry.AuditEntry)

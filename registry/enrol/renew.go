@@ -16,13 +16,19 @@ import (
 // that was never used ends with the overlap too. Once a replacement has signed in, the
 // old one renews nothing any more.
 //
-// caller is the user itself. Renew returns Forbidden unless login rests on such
-// a certificate, Invalid for the request, and Conflict when the user has too
+// A user who never had a certificate, and whose grant types have one, gets the first
+// for its password; see first.
+//
+// caller is the user itself. Renew returns Forbidden unless login rests on either,
+// Invalid for the request, and Conflict when the user has too
 // many certificates.
 func (s *Service) Renew(ctx context.Context, caller registry.Caller, login registry.Login, csr string) (Issuance, uint64, error) {
 	fp := login.Proof.Certificate
-	if fp == "" || login.Subject == nil || login.Subject.ID() != caller.ID {
+	if login.Subject == nil || login.Subject.ID() != caller.ID {
 		return Issuance{}, 0, errNotRenewable("sign in with the certificate that is to be renewed")
+	}
+	if fp == "" {
+		return s.first(ctx, caller, login, csr)
 	}
 	u, err := s.store.User(ctx, caller.ID)
 	if err != nil {
@@ -51,13 +57,13 @@ func (s *Service) renew(ctx context.Context, e *registry.Edit, u *registry.User,
 		return registry.IssuedCertificate{}, err
 	}
 	_, err = e.AmendUser(ctx, u.ID, registry.FingerprintAdded, func(now *registry.User) error {
-		if now.Username != u.Username {
-			return registry.Errorf(registry.Conflict, "", "the user was renamed meanwhile")
-		}
 		if err := s.renewable(ctx, e, now, fp); err != nil {
 			return err
 		}
-		return s.replaceFingerprint(ctx, e, now, fp, cert)
+		if err := s.endWithOverlap(ctx, e, now, fp); err != nil {
+			return err
+		}
+		return register(ctx, e, now, u.Username, cert)
 	})
 	return made, err
 }
@@ -85,9 +91,9 @@ func errNotRenewable(detail string) error {
 	return registry.Errorf(registry.Forbidden, FieldCertificate, "%s", detail)
 }
 
-// replaceFingerprint registers the new certificate and ends the old one, and
-// earlier replacements of it that nobody used, after the overlap.
-func (s *Service) replaceFingerprint(ctx context.Context, e *registry.Edit, u *registry.User, old string, cert pki.Signed) error {
+// endWithOverlap ends a certificate that is renewed, and earlier replacements of it
+// that nobody used, after the overlap.
+func (s *Service) endWithOverlap(ctx context.Context, e *registry.Edit, u *registry.User, old string) error {
 	now := e.Now()
 	used, err := e.CertificateUses(ctx, u.ID)
 	if err != nil {
@@ -107,15 +113,6 @@ func (s *Service) replaceFingerprint(ctx context.Context, e *registry.Edit, u *r
 			f.Expires = registry.Earliest(f.Expires, c.NotAfter, now.Add(s.cfg.Overlap))
 		}
 	}
-	if len(u.Fingerprints) >= registry.MaxFingerprints {
-		if err := dropExpired(ctx, e, u); err != nil {
-			return err
-		}
-	}
-	if n := len(u.Fingerprints); n >= registry.MaxFingerprints {
-		return registry.Errorf(registry.Conflict, "", "the user has %d certificates: remove one first", n)
-	}
-	u.Fingerprints = append(u.Fingerprints, registry.Fingerprint{SHA256: cert.Fingerprint, Created: now, Expires: cert.NotAfter})
 	return nil
 }
 

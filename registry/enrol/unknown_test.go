@@ -117,7 +117,7 @@ func TestAWindowIsSeenHereAtOnceAndElsewhereWithTheChange(t *testing.T) {
 	if got := r.Pending(); len(got) != 2 {
 		t.Errorf("elsewhere: pending %v", got)
 	}
-	registrytest.Must(t, r.Enrolment.LockWindow(t.Context(), r.Admin))
+	r.LockWindow()
 	other.CatchUp()
 	for _, n := range []*registrytest.Rig{r, other} {
 		registrytest.WantCode(t, "locked again", connect(n, "sensor-c", "sensor-secret"), registry.Unauthenticated)

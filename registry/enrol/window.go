@@ -14,15 +14,15 @@ func (s *Service) WindowStatus(ctx context.Context) (registry.WindowStatus, erro
 }
 
 // OpenWindow opens the window for d from now on. One that is open starts again with
-// the new duration, and what is pending stays. It returns Invalid for a duration
-// beyond the limits.
-func (s *Service) OpenWindow(ctx context.Context, caller registry.Caller, d time.Duration) (registry.WindowStatus, error) {
+// the new duration, and what is pending stays. The number tells when that is in force
+// everywhere. It returns Invalid for a duration beyond the limits.
+func (s *Service) OpenWindow(ctx context.Context, caller registry.Caller, d time.Duration) (registry.WindowStatus, uint64, error) {
 	if d < registry.MinWindow || d > registry.MaxWindow {
-		return registry.WindowStatus{}, registry.Errorf(registry.Invalid, FieldDuration, "must be %d to %d milliseconds",
+		return registry.WindowStatus{}, 0, registry.Errorf(registry.Invalid, FieldDuration, "must be %d to %d milliseconds",
 			registry.MinWindow.Milliseconds(), registry.MaxWindow.Milliseconds())
 	}
 	var opened registry.Window
-	_, err := s.editor.Do(ctx, caller, func(ctx context.Context, e *registry.Edit) error {
+	number, err := s.editor.Do(ctx, caller, func(ctx context.Context, e *registry.Edit) error {
 		before, err := e.Window(ctx)
 		if err != nil {
 			return err
@@ -37,15 +37,15 @@ func (s *Service) OpenWindow(ctx context.Context, caller registry.Caller, d time
 		return putWindow(ctx, e, WindowOpened, before, opened)
 	})
 	if err != nil {
-		return registry.WindowStatus{}, err
+		return registry.WindowStatus{}, 0, err
 	}
-	return opened.Status(s.now()), s.ReloadWindow(ctx)
+	return opened.Status(s.now()), number, s.ReloadWindow(ctx)
 }
 
 // LockWindow closes the window. What is pending or denied is deleted; what was
-// granted can still be collected.
-func (s *Service) LockWindow(ctx context.Context, caller registry.Caller) error {
-	_, err := s.editor.Do(ctx, caller, func(ctx context.Context, e *registry.Edit) error {
+// granted can still be collected. The number tells when it is closed everywhere.
+func (s *Service) LockWindow(ctx context.Context, caller registry.Caller) (uint64, error) {
+	number, err := s.editor.Do(ctx, caller, func(ctx context.Context, e *registry.Edit) error {
 		if err := dropUndecided(ctx, e); err != nil {
 			return err
 		}
@@ -56,9 +56,9 @@ func (s *Service) LockWindow(ctx context.Context, caller registry.Caller) error 
 		return putWindow(ctx, e, WindowLocked, before, registry.Window{})
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return s.ReloadWindow(ctx)
+	return number, s.ReloadWindow(ctx)
 }
 
 func putWindow(ctx context.Context, e *registry.Edit, action registry.Action, before, after registry.Window) error {

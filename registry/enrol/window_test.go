@@ -21,7 +21,7 @@ func TestTheWindowIsLockedUntilSomebodyOpensIt(t *testing.T) {
 	if got := status(r); got != (registry.WindowStatus{Locked: true}) {
 		t.Errorf("at first: %+v", got)
 	}
-	opened, err := r.Enrolment.OpenWindow(t.Context(), r.Admin, time.Minute)
+	opened, _, err := r.Enrolment.OpenWindow(t.Context(), r.Admin, time.Minute)
 	registrytest.Must(t, err)
 	if got := status(r); got.Locked || !got.OpenUntil.Equal(opened.OpenUntil) || got.Remaining <= 50*time.Second || got.Remaining > time.Minute {
 		t.Errorf("opened: %+v, then %+v", opened, got)
@@ -31,11 +31,11 @@ func TestTheWindowIsLockedUntilSomebodyOpensIt(t *testing.T) {
 		t.Errorf("when its time is over: %+v", got)
 	}
 	r.OpenWindow(time.Minute)
-	registrytest.Must(t, r.Enrolment.LockWindow(t.Context(), r.Admin))
+	r.LockWindow()
 	if got := status(r); got != (registry.WindowStatus{Locked: true}) {
 		t.Errorf("locked: %+v", got)
 	}
-	registrytest.Must(t, r.Enrolment.LockWindow(t.Context(), r.Admin)) // once more is no error
+	r.LockWindow() // once more is no error
 }
 
 func TestTheDurationOfAWindowHasLimits(t *testing.T) {
@@ -44,10 +44,10 @@ func TestTheDurationOfAWindowHasLimits(t *testing.T) {
 		0: registry.Invalid, -time.Second: registry.Invalid, time.Millisecond - 1: registry.Invalid, time.Millisecond: "",
 		24 * time.Hour: "", 24*time.Hour + 1: registry.Invalid, registry.DefaultWindow: "",
 	} {
-		_, err := r.Enrolment.OpenWindow(t.Context(), r.Admin, d)
+		_, _, err := r.Enrolment.OpenWindow(t.Context(), r.Admin, d)
 		registrytest.WantCode(t, d.String(), err, code)
 	}
-	_, err := r.Enrolment.OpenWindow(t.Context(), r.Admin, -1)
+	_, _, err := r.Enrolment.OpenWindow(t.Context(), r.Admin, -1)
 	registrytest.WantField(t, "-1", err, registry.Invalid, "duration")
 }
 
@@ -56,14 +56,12 @@ func TestTheDurationOfAWindowHasLimits(t *testing.T) {
 // swept in between.
 func TestHowAWindowEndsMakesNoDifference(t *testing.T) {
 	for name, end := range map[string]func(*registrytest.Rig){
-		"locked by hand":          func(r *registrytest.Rig) { registrytest.Must(r.T, r.Enrolment.LockWindow(r.T.Context(), r.Admin)) },
-		"its time is over":        func(r *registrytest.Rig) { r.Turn(time.Minute) },
-		"its time is over, swept": func(r *registrytest.Rig) { r.Turn(time.Minute); sweep(r) },
-		"the clock was set back":  func(r *registrytest.Rig) { r.Turn(-2 * time.Minute) },
-		"over, and started again": func(r *registrytest.Rig) { r.Turn(time.Minute); r.Restart() },
-		"locked on another node": func(r *registrytest.Rig) {
-			registrytest.Must(r.T, r.Another().Enrolment.LockWindow(r.T.Context(), r.Admin))
-		},
+		"locked by hand":           func(r *registrytest.Rig) { r.LockWindow() },
+		"its time is over":         func(r *registrytest.Rig) { r.Turn(time.Minute) },
+		"its time is over, swept":  func(r *registrytest.Rig) { r.Turn(time.Minute); sweep(r) },
+		"the clock was set back":   func(r *registrytest.Rig) { r.Turn(-2 * time.Minute) },
+		"over, and started again":  func(r *registrytest.Rig) { r.Turn(time.Minute); r.Restart() },
+		"locked on another node":   func(r *registrytest.Rig) { r.Another().LockWindow() },
 		"over, as another sees it": func(r *registrytest.Rig) { n := r.Another(); n.Turn(time.Minute); r.Turn(time.Minute); sweep(n) },
 	} {
 		t.Run(name, func(t *testing.T) {

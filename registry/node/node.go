@@ -29,12 +29,13 @@ const cachedUsers = 128 << 20
 // Config says what a node works with. The zero value of each setting is its
 // default.
 type Config struct {
-	Database string          // SQLite file; made if it isn't there
-	Keys     *secret.KeyRing // opens what is sealed in the store; see registry.CheckMasterKey
+	Database string             // SQLite file; made if it isn't there
+	Postgres *sqlstore.Postgres // in place of the file
+	Keys     *secret.KeyRing    // opens what is sealed in the store; see registry.CheckMasterKey
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	Redis    string        // URL; empty: none
+	Redis    rediscache.Connection
 	MaxStale time.Duration // how long memory is trusted while the store can't be asked; 5 min
 	Poll     time.Duration // how often changes of other nodes are looked for; 2 s
 
@@ -64,6 +65,7 @@ type Node struct {
 	Enrolment  *enrol.Service
 	SignIn     *registry.SignIn
 	Principals *registry.Principals
+	Reserved   *registry.ReservedIDs
 	Follower   *registry.Follower
 	Cache      *rediscache.Cache // nil without Redis
 
@@ -81,6 +83,9 @@ type Enforcer interface {
 	// EnforceAll is Enforce for every user with a session: it is called when the trust
 	// anchors have changed.
 	EnforceAll(ctx context.Context)
+	// EnforceClientIDs has whoever has a session under one of these client IDs obey
+	// what they are reserved for now.
+	EnforceClientIDs(ctx context.Context, clientIDs []string)
 }
 
 // Open opens the store, makes it if it isn't there, and unlocks it with the keys.
@@ -103,7 +108,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 }
 
 func (n *Node) openStore(ctx context.Context) (err error) {
-	n.Store, err = sqlstore.Open(ctx, sqlstore.Config{Path: n.cfg.Database, Now: n.cfg.Now, Log: n.cfg.Log})
+	n.Store, err = sqlstore.Open(ctx, sqlstore.Config{Path: n.cfg.Database, Postgres: n.cfg.Postgres, Now: n.cfg.Now, Log: n.cfg.Log})
 	if err != nil {
 		return err
 	}
@@ -147,29 +152,35 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 }
 
 // changed is told after each change that this node has committed.
-func (n *Node) changed() {
+func (n *Node) changed(number uint64) {
 	if n.Principals != nil { // not while the node opens
 		n.Principals.ForgetAbsent() // a user who was made can sign in at once
 	}
-	n.Follower.Wake()
+	n.Follower.Committed(number)
 }
 
 func (n *Node) openCache(ctx context.Context) error {
 	cfg := registry.PrincipalsConfig{Store: n.Store, Roles: n.roles, Size: cmp.Or(n.cfg.CachedUsers, cachedUsers), Fresh: n.Follower.Fresh}
-	if n.cfg.Redis != "" {
+	if n.cfg.Redis.URL != "" {
 		id, err := n.Store.Identity(ctx)
 		if err != nil {
 			return err
 		}
+		name, err := registry.NewID()
+		if err != nil {
+			return err
+		}
 		n.Cache, err = rediscache.Open(ctx, rediscache.Config{
-			URL: n.cfg.Redis, Store: id, Seal: n.Keys, Source: n.Store, Fresh: n.Follower.Fresh, Now: n.cfg.Now, Log: n.cfg.Log,
+			Connection: n.cfg.Redis, Store: id, Node: name, Seal: n.Keys, Source: n.Store, Fresh: n.Follower.Fresh, Now: n.cfg.Now, Log: n.cfg.Log,
 		})
 		if err != nil {
 			return err
 		}
 		cfg.Cache = n.Cache
+		n.Follower.Join(n.Cache.Bus())
 	}
 	n.Principals = registry.NewPrincipals(cfg)
+	n.Reserved = registry.NewReservedIDs(n.Store)
 	return nil
 }
 
@@ -186,11 +197,16 @@ func (n *Node) openSignIn(context.Context) error {
 // are followed while Follower.Run runs. It must return before anybody signs in.
 func (n *Node) Start(ctx context.Context, enforcers ...Enforcer) error {
 	n.enforcers = enforcers
-	n.Follower.OnChange(registry.AuthorityChange, n.PKI.Issuer().Reload)
-	n.Follower.OnChange(registry.AnchorChange, func(ctx context.Context) error {
+	n.Follower.OnChange(registry.ClientIDChange, n.changeReserved)
+	n.Follower.OnChange(registry.AuthorityChange, func(ctx context.Context, _ []string) error {
+		return n.PKI.Issuer().Reload(ctx)
+	})
+	n.Follower.OnChange(registry.AnchorChange, func(ctx context.Context, _ []string) error {
 		return n.changeAnchors(ctx, n.PKI.Trust().Reload)
 	})
-	n.Follower.OnChange(registry.WindowChange, n.Enrolment.ReloadWindow)
+	n.Follower.OnChange(registry.WindowChange, func(ctx context.Context, _ []string) error {
+		return n.Enrolment.ReloadWindow(ctx)
+	})
 	all := make([]registry.Enforcer, len(enforcers))
 	for i, e := range enforcers {
 		all[i] = e
@@ -200,6 +216,22 @@ func (n *Node) Start(ctx context.Context, enforcers ...Enforcer) error {
 		cache = n.Cache
 	}
 	return n.Follower.Start(ctx, n.Principals, cache, all...)
+}
+
+// changeReserved reads again for whom client IDs are reserved. Sessions of others under
+// them end.
+func (n *Node) changeReserved(ctx context.Context, clientIDs []string) error {
+	if err := n.Reserved.Reload(ctx, clientIDs); err != nil {
+		return err
+	}
+	for _, e := range n.enforcers {
+		if clientIDs == nil {
+			e.EnforceAll(ctx)
+		} else {
+			e.EnforceClientIDs(ctx, clientIDs)
+		}
+	}
+	return nil
 }
 
 // Warm fills the near cache from the store. Its users are read when they come if that

@@ -309,7 +309,9 @@ func TestEachGenerationNamesItsOwnList(t *testing.T) {
 	r := registrytest.New(t)
 	issuer, err := openIssuer(t, r.Store, registrytest.KeyRing(t), ca.Config{CRLURL: "http://pki.example.com/crl"})
 	registrytest.Must(t, err)
-	server, err := issuer.Current().IssueServer([]string{"localhost"}, r.Now())
+	key, err := ca.NewServerKey()
+	registrytest.Must(t, err)
+	server, err := issuer.Current().IssueServer(key, []string{"localhost"}, r.Now())
 	registrytest.Must(t, err)
 	if got := registrytest.Parse(t, server.PEM).CRLDistributionPoints; len(got) != 1 || got[0] != "http://pki.example.com/crl/1" {
 		t.Errorf("the list is at %v", got)

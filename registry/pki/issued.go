@@ -25,7 +25,7 @@ func (s *Service) Check(csr, username string) error {
 
 // Sign issues a certificate for a user. Nothing is recorded yet: see Record. It
 // returns Invalid for the request, and Unavailable when the issuing certificate
-// has expired.
+// has expired or is not valid yet.
 func (s *Service) Sign(csr, username string) (Signed, error) {
 	req, err := s.request(csr, username)
 	if err != nil {
@@ -33,8 +33,11 @@ func (s *Service) Sign(csr, username string) (Signed, error) {
 	}
 	g := s.issuer.current()
 	cert, err := g.authority.Issue(req, s.cfg.Life, s.now())
-	if errors.Is(err, ca.ErrExpired) {
+	switch {
+	case errors.Is(err, ca.ErrExpired):
 		return Signed{}, &registry.Error{Code: registry.Unavailable, Detail: "the issuing certificate has expired", Err: err}
+	case errors.Is(err, ca.ErrNotYetValid):
+		return Signed{}, &registry.Error{Code: registry.Unavailable, Detail: "the issuing certificate is not valid yet", Err: err}
 	}
 	if err != nil {
 		return Signed{}, err

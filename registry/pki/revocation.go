@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/ocsp"
+	"golang.org/x/sync/singleflight"
 
 	"mqttwarden/registry"
 	"mqttwarden/registry/ca"
@@ -26,10 +28,15 @@ const (
 	crlKeep = 400 * 24 * time.Hour
 )
 
-// crls keeps the last list of each generation.
+// crlPatience bounds how long a list may take to be looked for, however many wait.
+const crlPatience = 10 * time.Second
+
+// crls keeps the last list of each generation. Nobody waits for the store with the
+// mutex held: one looks, and those who come meanwhile get what it finds.
 type crls struct {
-	mu   sync.Mutex
-	last map[uint64]*crl
+	looking singleflight.Group // by generation
+	mu      sync.Mutex
+	last    map[uint64]*crl // which is not changed
 }
 
 type crl struct {
@@ -47,26 +54,61 @@ func (s *Service) CRL(ctx context.Context, generation uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.crls.mu.Lock()
-	defer s.crls.mu.Unlock()
-	now, last := s.now(), s.crls.last[g.number]
-	if last != nil && now.Before(last.renew) && now.Sub(last.checked).Abs() < crlTTL {
+	if last := s.crls.get(g.number); last != nil && last.serves(s.now()) {
 		return last.der, nil
 	}
+	found := s.crls.looking.DoChan(strconv.FormatUint(g.number, 10), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), crlPatience)
+		defer cancel()
+		return s.lookForCRL(ctx, g)
+	})
+	select {
+	case is := <-found:
+		if is.Err != nil {
+			return nil, is.Err
+		}
+		return is.Val.(*crl).der, nil //nolint:forcetypeassert // of lookForCRL
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// lookForCRL returns the list that stands, or a new one if something was revoked or
+// half of its validity is over.
+func (s *Service) lookForCRL(ctx context.Context, g generation) (*crl, error) {
+	now, last := s.now(), s.crls.get(g.number)
 	revoked, err := revocations(ctx, s.cfg.Store, g.number, now)
 	if err != nil {
 		return nil, err
 	}
 	if last != nil && now.Before(last.renew) && slices.EqualFunc(revoked, last.revoked, sameRevocation) {
-		last.checked = now
-		return last.der, nil
+		same := *last
+		same.checked = now
+		return s.crls.put(g.number, &same), nil
 	}
 	next, err := s.newCRL(ctx, g, now)
 	if err != nil {
 		return nil, err
 	}
-	s.crls.last[g.number] = next
-	return next.der, nil
+	return s.crls.put(g.number, next), nil
+}
+
+// serves reports whether the store need not be asked.
+func (c *crl) serves(now time.Time) bool {
+	return now.Before(c.renew) && now.Sub(c.checked).Abs() < crlTTL
+}
+
+func (c *crls) get(generation uint64) *crl {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last[generation]
+}
+
+func (c *crls) put(generation uint64, list *crl) *crl {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last[generation] = list
+	return list
 }
 
 // newCRL signs the next list. Its entries and its number come from one transaction,

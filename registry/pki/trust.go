@@ -34,6 +34,7 @@ type Anchors struct {
 }
 
 type anchorView struct {
+	certs []*x509.Certificate
 	pool  *x509.CertPool
 	until map[string]time.Time // when each ends, by anchorName
 }
@@ -54,7 +55,7 @@ func (a *Anchors) UseFiles(certs []*x509.Certificate) {
 }
 
 func newAnchorView(certs []*x509.Certificate) *anchorView {
-	v := &anchorView{pool: x509.NewCertPool(), until: make(map[string]time.Time, len(certs))}
+	v := &anchorView{certs: certs, pool: x509.NewCertPool(), until: make(map[string]time.Time, len(certs))}
 	for _, c := range certs {
 		v.pool.AddCert(c)
 		name := anchorName(c)
@@ -88,6 +89,10 @@ func (a *Anchors) Reload(ctx context.Context) error {
 
 // Pool returns the CA certificates that are trusted now. It must not be changed.
 func (a *Anchors) Pool() *x509.CertPool { return a.view.Load().pool }
+
+// Certificates returns the CA certificates that are trusted, also those that are outside
+// their validity, below which nothing verifies. They must not be changed.
+func (a *Anchors) Certificates() []*x509.Certificate { return a.view.Load().certs }
 
 // Until implements registry.TrustedAnchors.
 func (a *Anchors) Until(anchor string) (end time.Time, ok bool) {

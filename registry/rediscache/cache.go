@@ -27,11 +27,13 @@ type Cache struct {
 	keys    keys
 	client  redis.UniversalClient
 	replace *redis.Script
+	follow  *redis.Script
 	trust   *trust
 	breaker *breaker
 	queue   *queue
 	counts  *counts
 	notices *notices
+	bus     *Bus
 
 	stop    context.CancelFunc
 	writing sync.WaitGroup
@@ -47,20 +49,22 @@ func Open(ctx context.Context, cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := parseURL(cfg.URL)
-	if err != nil {
-		return nil, fmt.Errorf("rediscache: %w", err)
-	}
 	// The client would print failed dials to standard error, past our log. All
 	// of them reach us as errors, too.
 	logging.Disable()
 
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	client, err := cfg.connect(life, cfg)
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("rediscache: %w", err)
+	}
 	c := &Cache{
 		cfg:     cfg,
 		keys:    newKeys(cfg.Seal, cfg.Store),
-		client:  server.client(life, cfg),
+		client:  client,
 		replace: redis.NewScript(replaceScript),
+		follow:  redis.NewScript(followScript),
 		trust:   newTrust(cfg.TTL, cfg.Skew, cfg.Remember, cfg.Now),
 		breaker: &breaker{now: cfg.Now, longest: cfg.MaxPause},
 		queue:   newQueue(cfg.Queue),
@@ -68,6 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Cache, error) {
 		notices: &notices{now: cfg.Now, last: make(map[Reason]time.Time)},
 		stop:    stop,
 	}
+	c.bus = newBus(c)
 	c.close = sync.OnceValue(c.shut)
 	if err := c.Ping(ctx); err != nil {
 		c.unanswered(ctx, err)

@@ -1,7 +1,6 @@
 package rediscache
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,9 +30,9 @@ type Source interface {
 
 // Config says how records are cached. What is not marked optional must be set.
 type Config struct {
-	URL    string            // redis:// or rediss://, see ValidateURL
-	TLS    *tls.Config       // for rediss://; optional: the roots of the system
+	Connection
 	Store  registry.Identity // whose records they are
+	Node   string            // what this process is called among the nodes of the store; no other may have the name
 	Seal   Sealer
 	Source Source
 
@@ -45,6 +44,7 @@ type Config struct {
 	TTL      time.Duration // no answer is older; at most a day; 0: one hour
 	Skew     time.Duration // clocks of nodes may differ by that much; 0: 30 s
 	Timeout  time.Duration // what Redis may cost one look-up; 0: 250 ms
+	Lease    time.Duration // the bus makes a new connection when the old one is silent for so long; 0: 1 s
 	MaxPause time.Duration // between two tries of a Redis that does not answer; 0: 15 s
 	Remember int           // changes that are remembered; 0: a million
 	Queue    int           // users whose records may wait to be written; 0: 4096
@@ -66,11 +66,14 @@ func validStoreID(s string) bool {
 // can't be used.
 func (c Config) withDefaults() (Config, error) {
 	var errs []error
-	if err := ValidateURL(c.URL); err != nil {
+	if _, err := c.target(); err != nil {
 		errs = append(errs, err)
 	}
 	if !validStoreID(c.Store.StoreID) {
 		errs = append(errs, fmt.Errorf("store id %q: must be 1 to 64 letters, digits, - or _", c.Store.StoreID))
+	}
+	if c.Node == "" || len(c.Node) > maxNodeID {
+		errs = append(errs, fmt.Errorf("node %q: must be 1 to %d characters", c.Node, maxNodeID))
 	}
 	if c.Seal == nil || c.Source == nil || c.Fresh == nil {
 		errs = append(errs, errors.New("a sealer, a source and the freshness of changes must be given"))
@@ -84,6 +87,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"TTL", &c.TTL, time.Hour, maxTTL},
 		{"skew", &c.Skew, 30 * time.Second, maxTTL},
 		{"timeout", &c.Timeout, 250 * time.Millisecond, time.Minute},
+		{"lease", &c.Lease, time.Second, time.Minute},
 		{"longest pause", &c.MaxPause, 15 * time.Second, time.Hour},
 	} {
 		if *d.value == 0 {

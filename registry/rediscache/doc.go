@@ -8,6 +8,9 @@
 //	{mw:<store id>:<epoch>}:n:<MAC of the username>      the user id
 //	{mw:<store id>:<epoch>}:f:<MAC of the fingerprint>   the user id
 //
+// A user id has the key of the record beside it in plain, so that a script reads both at
+// once: a look-up that Redis answers is one round trip.
+//
 // All keys carry one hash tag, so a cluster keeps them in one slot. Names are
 // keyed MACs and values are sealed whole: without the master key Redis shows
 // how many users there are and when they changed, nothing else. In front of
@@ -45,7 +48,19 @@
 // Hence whatever is lost on the way to Redis, or refused there, or put back,
 // costs a question to the store and gives nobody a right.
 //
+// # The bus
+//
+//	{mw:<store id>:<epoch>}:bus   a channel: how far each node is, sealed
+//
+// A node tells what it has committed and up to which change it enforces all; who hears of
+// more than it knows looks at the store. Messages give nobody a right, so losing them
+// costs time, and sending them again nothing. They are plain PUBLISH and SUBSCRIBE, which
+// a cluster carries between all its servers, so it does not matter which server a node is
+// connected to or who has the slot.
+//
 // # What Redis has to allow
 //
-// HELLO, AUTH, SELECT, PING, GETRANGE, SET, EVAL and EVALSHA on the keys above.
+// HELLO, AUTH, SELECT, PING, GETRANGE, SET, EVAL and EVALSHA on the keys above, PUBLISH and
+// SUBSCRIBE on the channel; in a cluster CLUSTER SLOTS too. Sentinels have to allow AUTH,
+// PING, SUBSCRIBE and SENTINEL.
 package rediscache

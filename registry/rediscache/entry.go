@@ -16,16 +16,19 @@ import (
 //	line      20 digits
 //	as of     20 digits, Unix time in nanoseconds
 //	mark      20 digits, of the line number
+//	pointer   64 hex digits, of a reference only: the end of the key of the record
 //	body      sealed: a letter for its kind, then its content
 //
 // The first five are its header. They are plain so that a script in Redis can
 // compare them, decimal and of fixed width so that it can compare them as
 // strings (its numbers are doubles, and its locale may order other characters
-// in its own way). The body is bound to key, store, epoch and header.
+// in its own way). So is the pointer, so that another script can follow it; the id in
+// the body proves it. The body is bound to key, store, epoch and all in front of it.
 const (
-	format    = "4"
+	format    = "5"
 	digits    = 20
 	headerLen = len(format) + 4*digits
+	macLen    = 64 // of a MAC in hex
 
 	// maxValue bounds what is read from and written to Redis at once, in bytes.
 	maxValue = 4 << 20
@@ -67,13 +70,16 @@ func headerOf(value []byte) string { return string(value[:min(len(value), header
 
 // sealed returns the value for key.
 func (c *Cache) sealed(key string, s stamp, kind byte, content []byte) ([]byte, error) {
-	header := s.header()
+	front := s.header()
+	if kind == kindReference {
+		front += c.keys.pointer(registry.UserID(content))
+	}
 	body := append(append(make([]byte, 0, 1+len(content)), kind), content...)
-	box, err := c.cfg.Seal.Seal(purpose, body, key, c.keys.store, c.keys.epoch, header)
+	box, err := c.cfg.Seal.Seal(purpose, body, key, c.keys.store, c.keys.epoch, front)
 	if err != nil {
 		return nil, err
 	}
-	return append(append(make([]byte, 0, headerLen+len(box)), header...), box...), nil
+	return append(append(make([]byte, 0, len(front)+len(box)), front...), box...), nil
 }
 
 // opened returns what is in the value that stood at key, or why that can't be
@@ -83,7 +89,8 @@ func (c *Cache) opened(key string, value []byte) (s stamp, kind byte, content []
 	if !ok || len(value) > maxValue {
 		return stamp{}, 0, nil, Malformed
 	}
-	body, err := c.cfg.Seal.Open(purpose, value[headerLen:], key, c.keys.store, c.keys.epoch, string(value[:headerLen]))
+	front := min(headerLen+c.keys.pointerLen(key), len(value))
+	body, err := c.cfg.Seal.Open(purpose, value[front:], key, c.keys.store, c.keys.epoch, string(value[:front]))
 	if err != nil {
 		return stamp{}, 0, nil, Forged
 	}

@@ -59,3 +59,14 @@ func TestScriptKnowsTheHeader(t *testing.T) {
 		}
 	}
 }
+
+func TestScriptFollowsThePointerOfAReference(t *testing.T) {
+	for _, part := range []string{
+		"(reference, " + strconv.Itoa(headerLen+1) + ", " + strconv.Itoa(headerLen+macLen) + ")",
+		"#pointer == " + strconv.Itoa(macLen) + " ",
+	} {
+		if !strings.Contains(followScript, part) {
+			t.Errorf("the script has no %q", part)
+		}
+	}
+}

@@ -93,12 +93,17 @@ func (r *rig) node(edit ...func(*Config)) *rig {
 func (r *rig) join(edit ...func(*Config)) {
 	r.t.Helper()
 	r.log = &logbook{}
+	node, err := registry.NewID()
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	cfg := Config{
-		URL:    r.redis.URL,
-		Store:  epochOne,
-		Seal:   keyRing(r.t, 1),
-		Source: r.store,
-		Fresh:  func() bool { return true },
+		Connection: Connection{URL: r.redis.URL},
+		Store:      epochOne,
+		Node:       node,
+		Seal:       keyRing(r.t, 1),
+		Source:     r.store,
+		Fresh:      func() bool { return true },
 		// A test machine may be busy. Tests of what a hung Redis costs say less.
 		Timeout: 5 * time.Second,
 		Now:     r.clock.now,

@@ -17,6 +17,7 @@ func (c *Cache) answered() {
 // unanswered notes that a request to Redis, made with ctx, failed. An error that
 // Redis itself sends has cost nothing, so it is no reason to pass Redis by.
 func (c *Cache) unanswered(ctx context.Context, err error) {
+	c.lookAround(ctx)
 	var reply redis.Error
 	switch {
 	case errors.Is(err, redis.ErrClosed), errors.Is(ctx.Err(), context.Canceled):
@@ -28,6 +29,14 @@ func (c *Cache) unanswered(ctx context.Context, err error) {
 		}
 	case c.breaker.failed():
 		c.cfg.Log.Warn("redis does not answer: records are read from the store", "err", err)
+	}
+}
+
+// lookAround has the client find out who has the slot, of a cluster, since whoever had
+// it does not answer. It does not wait.
+func (c *Cache) lookAround(ctx context.Context) {
+	if of, ok := c.client.(*redis.ClusterClient); ok {
+		of.ReloadState(ctx)
 	}
 }
 

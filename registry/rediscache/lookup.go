@@ -41,6 +41,9 @@ type question struct {
 	reference string                     // the key at which that stands
 	fits      func(registry.Record) bool // whether the record is what was asked for
 	seen      []sighting
+
+	fetched map[string]string // what stood where, so far as it is known
+	failed  error             // why nothing is known
 }
 
 // sighting is the header of a value that stood at key before the store was
@@ -83,6 +86,7 @@ func (c *Cache) cached(ctx context.Context, q *question) (registry.Record, Reaso
 
 	id := q.id
 	if q.reference != "" {
+		c.fetch(ctx, q)
 		_, content, why := c.entry(ctx, q, q.reference, kindReference)
 		if why != "" {
 			return registry.Record{}, why
@@ -113,7 +117,7 @@ func (c *Cache) hearing() bool { return c.cfg.Fresh() && c.trust.ready() }
 
 // entry returns what stands at key and is of that kind, or why it is no answer.
 func (c *Cache) entry(ctx context.Context, q *question, key string, kind byte) (stamp, []byte, Reason) {
-	value, why := c.get(ctx, key)
+	value, why := c.get(ctx, q, key)
 	if why == Absent || why == Unanswered {
 		return stamp{}, nil, why
 	}
@@ -152,14 +156,14 @@ func (c *Cache) believed(id registry.UserID, s stamp, content []byte) (registry.
 }
 
 // get returns the value at key, of which no more is read than may be there.
-func (c *Cache) get(ctx context.Context, key string) ([]byte, Reason) {
-	value, err := c.client.GetRange(ctx, key, 0, maxValue).Bytes()
+func (c *Cache) get(ctx context.Context, q *question, key string) ([]byte, Reason) {
+	value, err := c.value(ctx, q, key)
 	if err == nil {
 		c.answered()
 		if len(value) == 0 {
 			return nil, Absent
 		}
-		return value, ""
+		return []byte(value), ""
 	}
 	if redis.HasErrorPrefix(err, "WRONGTYPE") {
 		c.answered()

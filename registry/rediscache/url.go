@@ -1,118 +1,130 @@
 package rediscache
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // errURL says what is accepted and repeats nothing of what was given, which may
 // hold a password.
 var errURL = errors.New("the Redis URL must be redis://[user:password@]host[:port][/database], " +
-	"or rediss://… for TLS, with nothing after the database; " +
+	"redis+sentinel://[user:password@]host[:port],…/master[/database] " +
+	"or redis+cluster://[user:password@]host[:port],…; with rediss:// in place of redis://, and likewise for the others, there is TLS; " +
 	"characters of user and password other than letters, digits, - . _ and ~ must be percent-encoded")
 
-// ValidateURL reports whether s names a Redis server in a form that Open takes.
+// ValidateURL reports whether s names Redis servers in a form that Open takes.
 // Its error does not repeat s.
 func ValidateURL(s string) error {
 	_, err := parseURL(s)
 	return err
 }
 
-// target is one Redis server.
+// kind is how Redis servers belong together.
+type kind string
+
+const (
+	single   kind = ""          // one server
+	sentinel kind = "+sentinel" // a master and its replicas; sentinels know which is which
+	cluster  kind = "+cluster"  // masters that divide the slots among themselves
+)
+
+// standardPort is where servers of a kind listen that are named without a port.
+func (k kind) standardPort() string {
+	if k == sentinel {
+		return "26379"
+	}
+	return "6379"
+}
+
+// target is where Redis is, and who signs in there.
 type target struct {
-	addr     string // host:port
-	host     string
+	kind     kind
+	addrs    []string // host:port; of sentinels if kind says so
+	master   string   // how sentinels call it
 	tls      bool
 	user     string
 	password string
 	db       int
 }
 
+// parseURL reads the forms that errURL names. A list of hosts is more than a URL
+// can have, so each host is read as that of a URL of its own.
 func parseURL(s string) (target, error) {
-	u, err := url.Parse(s) // its error holds s
-	if err != nil {
+	scheme, rest, ok := strings.Cut(s, "://")
+	t, known := schemes()[scheme]
+	if !ok || !known {
 		return target{}, errURL
 	}
-	if u.Scheme != "redis" && u.Scheme != "rediss" {
-		return target{}, errURL
+	authority, path, _ := strings.Cut(rest, "/")
+	account, hosts := "", authority
+	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+		account, hosts = authority[:at+1], authority[at+1:]
 	}
-	if u.Hostname() == "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "" {
-		return target{}, errURL
-	}
-	t := target{host: u.Hostname(), tls: u.Scheme == "rediss", user: u.User.Username()}
-	t.password, _ = u.User.Password()
-	if t.password == "" && t.user != "" {
-		return target{}, errURL // the client would not sign in at all
-	}
-	port := u.Port()
-	if port == "" {
-		port = "6379"
-	}
-	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return target{}, errURL
-	}
-	t.addr = net.JoinHostPort(t.host, port)
-	if db := strings.TrimPrefix(u.Path, "/"); db != "" {
-		if t.db, err = strconv.Atoi(db); err != nil || t.db < 0 || t.db > 65535 {
-			return target{}, errURL
+	for host := range strings.SplitSeq(hosts, ",") {
+		if err := t.addHost(account + host); err != nil {
+			return target{}, err
 		}
+	}
+	if (t.kind == single && len(t.addrs) > 1) || !t.place(path) {
+		return target{}, errURL
 	}
 	return t, nil
 }
 
-// client returns a client of t that gives up soon and retries nothing: a look-up
-// has the store to turn to. Its dials end with ctx.
-func (t target) client(ctx context.Context, cfg Config) *redis.Client {
-	opt := &redis.Options{
-		Addr:     t.addr,
-		Username: t.user,
-		Password: t.password,
-		DB:       t.db,
-
-		Protocol:                 2,
-		DisableIdentity:          true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-
-		ContextTimeoutEnabled: true, // so that one limit holds for all steps of a look-up
-		ReadTimeout:           cfg.Timeout,
-		WriteTimeout:          cfg.Timeout,
-		PoolTimeout:           cfg.Timeout,
-		MaxRetries:            -1,
-		DialerRetries:         1,
-		PipelinePoolSize:      -1, // nothing is pipelined
+// schemes are those of the URLs, and what they say.
+func schemes() map[string]target {
+	all := make(map[string]target)
+	for _, k := range []kind{single, sentinel, cluster} {
+		all["redis"+string(k)] = target{kind: k}
+		all["rediss"+string(k)] = target{kind: k, tls: true}
 	}
-	opt.Dialer = t.dialer(ctx, cfg.TLS)
-	return redis.NewClient(opt)
+	return all
 }
 
-// dialer dials t, with TLS if it wants so. The client's own does not stop
-// shaking hands when it is closed.
-func (t target) dialer(life context.Context, base *tls.Config) func(context.Context, string, string) (net.Conn, error) {
-	var plain net.Dialer
-	dial := plain.DialContext
-	if t.tls {
-		conf := &tls.Config{MinVersion: tls.VersionTLS12}
-		if base != nil {
-			conf = base.Clone()
-			conf.MinVersion = max(conf.MinVersion, tls.VersionTLS12)
-		}
-		if conf.ServerName == "" {
-			conf.ServerName = t.host
-		}
-		dial = (&tls.Dialer{Config: conf}).DialContext
+// addHost takes over what stands between the slashes of a URL with one host.
+func (t *target) addHost(authority string) error {
+	u, err := url.Parse("redis://" + authority) // its error holds the password
+	if err != nil || u.Hostname() == "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Path != "" {
+		return errURL
 	}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(life, cancel)()
-		return dial(ctx, network, addr)
+	port := u.Port()
+	if port == "" {
+		port = t.kind.standardPort()
 	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return errURL
+	}
+	t.user = u.User.Username()
+	t.password, _ = u.User.Password()
+	addr := net.JoinHostPort(u.Hostname(), port)
+	if !slices.Contains(t.addrs, addr) {
+		t.addrs = append(t.addrs, addr)
+	}
+	return nil
+}
+
+var masterName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
+// place takes over what stands behind the hosts: the master's name and the database.
+func (t *target) place(path string) (ok bool) {
+	if t.kind == sentinel {
+		t.master, path, _ = strings.Cut(path, "/")
+		if !masterName.MatchString(t.master) {
+			return false
+		}
+	}
+	switch {
+	case path == "":
+		return true
+	case t.kind == cluster: // has one database
+		return false
+	}
+	db, err := strconv.ParseUint(path, 10, 16)
+	t.db = int(db) // #nosec G115 -- it has 16 bits
+	return err == nil
 }

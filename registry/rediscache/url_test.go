@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -25,22 +26,34 @@ func TestURL(t *testing.T) {
 		url  string
 		want target // zero: refused
 	}{
-		{"redis://cache", target{addr: "cache:6379", host: "cache"}},
-		{"redis://cache/", target{addr: "cache:6379", host: "cache"}},
-		{"redis://cache:7000/3", target{addr: "cache:7000", host: "cache", db: 3}},
-		{"rediss://cache:7000", target{addr: "cache:7000", host: "cache", tls: true}},
-		{"redis://[::1]:7000", target{addr: "[::1]:7000", host: "::1"}},
-		{"redis://:hunter22@cache", target{addr: "cache:6379", host: "cache", password: "hunter22"}},
-		{"redis://me:hunter%2F22@cache", target{addr: "cache:6379", host: "cache", user: "me", password: "hunter/22"}},
+		{"redis://cache", target{addrs: []string{"cache:6379"}}},
+		{"redis://cache/", target{addrs: []string{"cache:6379"}}},
+		{"redis://cache:7000/3", target{addrs: []string{"cache:7000"}, db: 3}},
+		{"rediss://cache:7000", target{addrs: []string{"cache:7000"}, tls: true}},
+		{"redis://[::1]:7000", target{addrs: []string{"[::1]:7000"}}},
+		{"redis://:hunter22@cache", target{addrs: []string{"cache:6379"}, password: "hunter22"}},
+		{"redis://me:hunter%2F22@cache", target{addrs: []string{"cache:6379"}, user: "me", password: "hunter/22"}},
+		{"redis://me@cache", target{addrs: []string{"cache:6379"}, user: "me"}}, // with a password from elsewhere
+		{"redis+sentinel://a,b:7,[::1]/main", target{kind: sentinel, addrs: []string{"a:26379", "b:7", "[::1]:26379"}, master: "main"}},
+		{"rediss+sentinel://:hunter22@a,a/main.1/4", target{
+			kind: sentinel, addrs: []string{"a:26379"}, master: "main.1", tls: true, password: "hunter22", db: 4,
+		}},
+		{"redis+cluster://a,b:7000", target{kind: cluster, addrs: []string{"a:6379", "b:7000"}}},
+		{"rediss+cluster://me:hunter22@a/", target{kind: cluster, addrs: []string{"a:6379"}, tls: true, user: "me", password: "hunter22"}},
 		{"", target{}},
 		{"cache:6379", target{}},
 		{"hunter22", target{}},
 		{"http://cache", target{}},
-		{"redis+cluster://cache", target{}},
-		{"redis+sentinel://cache/hunter22", target{}},
+		{"redis://hunter,b", target{}},
+		{"redis+sentinel://hunter", target{}},
+		{"redis+sentinel://a,/main", target{}},
+		{"redis+sentinel://a/hunter:22", target{}},
+		{"redis+sentinel://a/main/hunter", target{}},
+		{"redis+sentinel+sentinel://a/main", target{}},
+		{"redis+cluster://a,b/0", target{}},
+		{"redis+cluster://a:0,b", target{}},
 		{"redis://", target{}},
 		{"redis:///0", target{}},
-		{"redis://me@cache", target{}},
 		{"redis://:hunter22@cache:0", target{}},
 		{"redis://:hunter22@cache:99999", target{}},
 		{"redis://:hunter22@cache:port", target{}},
@@ -48,6 +61,7 @@ func TestURL(t *testing.T) {
 		{"redis://:hunter22@cache/-1", target{}},
 		{"redis://:hunter22@cache/0/1", target{}},
 		{"redis://:hunter22@cache?skip_verify=true", target{}},
+		{"redis://:hunter22@cache/0?skip_verify=true", target{}},
 		{"redis://:hunter22@cache#x", target{}},
 		{"redis://:hunter#22@cache", target{}},
 		{"redis://:hunter22%zz@cache", target{}},
@@ -56,10 +70,10 @@ func TestURL(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.url, func(t *testing.T) {
 			got, err := parseURL(tt.url)
-			if got != tt.want {
+			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
-			if (err != nil) != (tt.want == target{}) || (ValidateURL(tt.url) != nil) != (err != nil) {
+			if (err != nil) != (tt.want.addrs == nil) || (ValidateURL(tt.url) != nil) != (err != nil) {
 				t.Fatalf("error %v", err)
 			}
 			if err != nil && (strings.Contains(err.Error(), "hunter") || !strings.Contains(err.Error(), "rediss://")) {
@@ -70,7 +84,7 @@ func TestURL(t *testing.T) {
 }
 
 func TestConfigNamesAllThatIsWrong(t *testing.T) {
-	_, err := Open(t.Context(), Config{URL: "redis://:hunter22@x?y", TTL: 25 * time.Hour, Timeout: -1})
+	_, err := Open(t.Context(), Config{Connection: Connection{URL: "redis://:hunter22@x?y"}, TTL: 25 * time.Hour, Timeout: -1})
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -187,4 +201,32 @@ func certificate(t *testing.T) (pool *x509.CertPool, certFile, keyFile string) {
 	pool = x509.NewCertPool()
 	pool.AddCert(cert)
 	return pool, write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER)
+}
+
+func TestConnectionIsMeantInOneWay(t *testing.T) {
+	tests := []struct {
+		name string
+		c    Connection
+		want string // part of the error
+	}{
+		{"a password beside the URL", Connection{URL: "redis://me@cache", Password: "hunter22"}, ""},
+		{"two passwords", Connection{URL: "redis://:hunter22@cache", Password: "hunter22"}, "twice"},
+		{"a user without a password", Connection{URL: "redis://hunter@cache"}, "needs a password"},
+		{"a password for sentinels", Connection{URL: "redis+sentinel://s/main", SentinelPassword: "hunter22"}, ""},
+		{"a password for sentinels that are not there", Connection{URL: "redis://cache", SentinelPassword: "hunter22"}, "redis+sentinel://"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := tt.c.target()
+			if tt.want == "" {
+				if err != nil || (got.password != tt.c.Password.Reveal()) {
+					t.Errorf("got %+v, %v", got, err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter") {
+				t.Errorf("got %v, want an error that says %q and shows nothing", err, tt.want)
+			}
+		})
+	}
 }

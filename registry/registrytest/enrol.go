@@ -27,7 +27,14 @@ func Request(name string) enrol.Request {
 // OpenWindow has registrations taken for d.
 func (r *Rig) OpenWindow(d time.Duration) {
 	r.T.Helper()
-	_, err := r.Enrolment.OpenWindow(r.T.Context(), r.Admin, d)
+	_, _, err := r.Enrolment.OpenWindow(r.T.Context(), r.Admin, d)
+	Must(r.T, err)
+}
+
+// LockWindow has no more registrations taken.
+func (r *Rig) LockWindow() {
+	r.T.Helper()
+	_, err := r.Enrolment.LockWindow(r.T.Context(), r.Admin)
 	Must(r.T, err)
 }
 

@@ -85,6 +85,17 @@ func (k *KeyRing) MAC(purpose string, parts ...[]byte) [32]byte {
 	return sum(k.keys[0].macs.get(purpose), parts...)
 }
 
+// MACs is MAC for each key, that of the first one first: for what is stored for a while
+// and written anew at each start, so that it survives a change of the first key.
+func (k *KeyRing) MACs(purpose string, parts ...[]byte) [][]byte {
+	all := make([][]byte, len(k.keys))
+	for i, key := range k.keys {
+		mac := sum(key.macs.get(purpose), parts...)
+		all[i] = mac[:]
+	}
+	return all
+}
+
 // Format implements fmt.Formatter: the ids, whatever the verb.
 func (k *KeyRing) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 

@@ -14,13 +14,13 @@ func scanAnchor(r row) (a registry.Anchor, err error) {
 }
 
 func (r reader) Anchors(ctx context.Context) ([]registry.Anchor, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.Anchor, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.Anchor, error) {
 		return all(ctx, t, scanAnchor, `SELECT `+anchorColumns+` FROM anchors ORDER BY id`)
 	})
 }
 
 func (r reader) Anchor(ctx context.Context, id registry.AnchorID) (registry.Anchor, error) {
-	return view(ctx, r, func(t *sqlTx) (registry.Anchor, error) {
+	return look(ctx, r, func(t *sqlTx) (registry.Anchor, error) {
 		a, err := one(ctx, t, scanAnchor, `SELECT `+anchorColumns+` FROM anchors WHERE id = $1`, id)
 		return a, missing(err, "certificate")
 	})

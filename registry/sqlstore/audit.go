@@ -58,7 +58,7 @@ func scanAudit(r row) (e registry.AuditEntry, err error) {
 
 // Audit implements registry.AuditLog.
 func (s *Store) Audit(ctx context.Context, limit int) ([]registry.AuditEntry, error) {
-	return view(ctx, s.reader, func(t *sqlTx) ([]registry.AuditEntry, error) {
+	return look(ctx, s.reader, func(t *sqlTx) ([]registry.AuditEntry, error) {
 		return all(ctx, t, scanAudit, `SELECT `+auditColumns+` FROM audit ORDER BY id DESC LIMIT $1`, max(limit, 0))
 	})
 }

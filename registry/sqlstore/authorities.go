@@ -15,7 +15,7 @@ func scanAuthority(r row) (a registry.SealedAuthority, err error) {
 }
 
 func (r reader) Authorities(ctx context.Context) ([]registry.SealedAuthority, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.SealedAuthority, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.SealedAuthority, error) {
 		return all(ctx, t, scanAuthority,
 			`SELECT generation, chain, sealed_key, root_key, created FROM authorities ORDER BY generation`)
 	})

@@ -93,7 +93,7 @@ const changesPast = `SELECT number, kind, id, at, mark FROM changes WHERE number
 
 // Changes implements registry.ChangeLog.
 func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]registry.Change, error) {
-	return view(ctx, s.reader, func(t *sqlTx) ([]registry.Change, error) {
+	return look(ctx, s.reader, func(t *sqlTx) ([]registry.Change, error) {
 		return all(ctx, t, scanChange, changesPast, after, max(limit, 0))
 	})
 }
@@ -101,7 +101,7 @@ func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]registr
 // ChangesSince implements registry.ChangeLog. A row has the time of its
 // transaction's end by the clock of the node that wrote it.
 func (s *Store) ChangesSince(ctx context.Context, since time.Time) ([]registry.Change, error) {
-	return view(ctx, s.reader, func(t *sqlTx) ([]registry.Change, error) {
+	return look(ctx, s.reader, func(t *sqlTx) ([]registry.Change, error) {
 		// Ordered here: ORDER BY number would make SQLite walk the whole line.
 		changes, err := all(ctx, t, scanChange, `SELECT number, kind, id, at, mark FROM changes WHERE at >= $1`, since.UnixMicro())
 		slices.SortFunc(changes, func(a, b registry.Change) int { return cmp.Compare(a.Number, b.Number) })
@@ -111,7 +111,7 @@ func (s *Store) ChangesSince(ctx context.Context, since time.Time) ([]registry.C
 
 // Position implements registry.ChangeLog.
 func (s *Store) Position(ctx context.Context) (registry.Position, error) {
-	return view(ctx, s.reader, func(t *sqlTx) (registry.Position, error) {
+	return look(ctx, s.reader, func(t *sqlTx) (registry.Position, error) {
 		return one(ctx, t, func(r row) (p registry.Position, err error) {
 			err = r.Scan(&p.Number, &p.Mark)
 			return p, err

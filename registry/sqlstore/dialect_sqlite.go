@@ -17,7 +17,38 @@ import (
 )
 
 func sqliteDialect() dialect {
-	return dialect{migrations: goose.DialectSQLite3, broken: brokenInSQLite}
+	return dialect{
+		migrations: goose.DialectSQLite3,
+		broken:     brokenInSQLite,
+		again:      func(error) bool { return false }, // one connection writes, and begins with the lock
+		lost:       func(error) bool { return false }, // it is in this process
+		checkpoint: `PRAGMA wal_checkpoint(PASSIVE)`,  // a reader's connection may, and writers go on
+	}
+}
+
+// openSQLite opens the file and brings its schema up to date.
+func (s *Store) openSQLite(ctx context.Context, cfg Config) error {
+	named := func(err error) error {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", cfg.Path, err)
+		}
+		return err
+	}
+	s.dialect = sqliteDialect()
+	write, err := openSQLiteWriter(ctx, cfg.Path)
+	if err != nil {
+		return named(err)
+	}
+	s.write = &pool{db: write, dialect: s.dialect}
+	if err := migrate(ctx, write, s.dialect, cfg.Log); err != nil {
+		return named(err)
+	}
+	read, err := openSQLiteReaders(ctx, cfg.Path, cfg.Readers)
+	if err != nil {
+		return named(err)
+	}
+	s.read = &pool{db: read, dialect: s.dialect}
+	return nil
 }
 
 func brokenInSQLite(err error) constraint {

@@ -37,14 +37,14 @@ func (r reader) IssuedByFingerprint(ctx context.Context, sha256 string) (registr
 }
 
 func (r reader) issued(ctx context.Context, cond, key string) (registry.IssuedCertificate, error) {
-	return view(ctx, r, func(t *sqlTx) (registry.IssuedCertificate, error) {
+	return look(ctx, r, func(t *sqlTx) (registry.IssuedCertificate, error) {
 		c, err := one(ctx, t, scanIssued, `SELECT `+issuedColumns+` FROM issued WHERE `+cond, key)
 		return c, missing(err, "certificate")
 	})
 }
 
 func (r reader) Issued(ctx context.Context, q registry.IssuedQuery) (found []registry.IssuedCertificate, total int, err error) {
-	p := page{table: "issued", columns: issuedColumns, order: "issued, serial", offset: q.Offset, limit: q.Limit}
+	p := page{table: "issued", columns: issuedColumns, order: "issued NULLS FIRST, serial", offset: q.Offset, limit: q.Limit}
 	if q.User != "" {
 		p.where("user_id", q.User)
 	}
@@ -77,7 +77,7 @@ func (r reader) Issued(ctx context.Context, q registry.IssuedQuery) (found []reg
 }
 
 func (r reader) Revocations(ctx context.Context, authority uint64, expires time.Time) ([]ca.Revoked, error) {
-	return view(ctx, r, func(t *sqlTx) ([]ca.Revoked, error) {
+	return look(ctx, r, func(t *sqlTx) ([]ca.Revoked, error) {
 		return all(ctx, t, func(r row) (rev ca.Revoked, err error) {
 			var serial string
 			if err := r.Scan(&serial, asTime{&rev.At}, &rev.Reason); err != nil {
@@ -92,7 +92,7 @@ func (r reader) Revocations(ctx context.Context, authority uint64, expires time.
 
 func (r reader) CertificateUses(ctx context.Context, id registry.UserID) (map[string]time.Time, error) {
 	used := make(map[string]time.Time)
-	err := r.view(ctx, func(t *sqlTx) error {
+	err := r.look(ctx, func(t *sqlTx) error {
 		return t.each(ctx, func(r row) error {
 			var sha256 string
 			var at time.Time

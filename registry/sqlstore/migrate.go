@@ -23,7 +23,8 @@ func migrate(ctx context.Context, db *sql.DB, d dialect, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(d.migrations, db, files, goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(d.migrations, db, files, goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(reserveClientIDs(log)))
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}

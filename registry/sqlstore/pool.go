@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
+	"time"
 
 	"mqttwarden/registry"
 )
@@ -13,14 +15,20 @@ import (
 // pool is a set of connections with the statements that are prepared on them.
 type pool struct {
 	db       *sql.DB
+	dialect  dialect
+	timeout  time.Duration        // of one statement, and of waiting for a connection; 0: none
 	prepared map[string]*sql.Stmt // by their text; not altered after prepare
 	failures atomic.Uint64        // transactions that ended because the database can't be used
+	retries  atomic.Uint64        // transactions that were run once more
 }
 
 // prepare prepares queries on all connections, for as long as the pool is open.
 // Others are prepared once in each transaction that runs them.
 func (p *pool) prepare(ctx context.Context, queries ...string) error {
 	p.prepared = make(map[string]*sql.Stmt)
+	if p.dialect.caches {
+		return nil
+	}
 	for _, query := range queries {
 		s, err := p.db.PrepareContext(ctx, query) //nolint:sqlclosecheck // closed with the pool
 		if err != nil {
@@ -41,36 +49,83 @@ func (p *pool) close() error {
 
 // view runs read in one snapshot.
 func (p *pool) view(ctx context.Context, read func(*sqlTx) error) error {
-	return p.run(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, read)
+	return p.live(ctx, func() error {
+		return p.run(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, read)
+	})
 }
 
 // look runs read without a transaction. It must run one statement only: two would
 // not see the same.
 func (p *pool) look(ctx context.Context, read func(*sqlTx) error) error {
-	t := &sqlTx{ctx: ctx, pool: p}
-	defer t.close()
-	if err := read(t); err != nil {
-		return err
-	}
-	return t.failed
+	return p.live(ctx, func() error {
+		t := &sqlTx{ctx: ctx, pool: p, prepared: make(map[string]*sql.Stmt)}
+		defer t.close()
+		if err := read(t); err != nil {
+			return err
+		}
+		return t.failed
+	})
 }
+
+// live runs what may be run again, until it has a connection that is not lost. After a
+// failover all are that were open, and each goes as it is found out.
+func (p *pool) live(ctx context.Context, do func() error) error {
+	for lost := 0; ; lost++ {
+		err := do()
+		if err == nil || ctx.Err() != nil || !p.dialect.lost(err) || lost >= p.db.Stats().MaxOpenConnections {
+			return err
+		}
+	}
+}
+
+// attempts is how often a transaction is run while others are in its way.
+const attempts = 10
 
 // run runs work in one transaction and commits it, unless work or one of its
 // statements fails: then it is rolled back, as also when ctx ends or work panics.
+// Another transaction that was in the way is no failure: work is run once more.
 func (p *pool) run(ctx context.Context, opts *sql.TxOptions, work func(*sqlTx) error) error {
-	err := p.try(ctx, opts, work)
-	if errors.Is(err, registry.Unavailable) {
-		p.failures.Add(1)
+	for attempt := 1; ; attempt++ {
+		err := p.try(ctx, opts, work)
+		switch {
+		case err != nil && p.dialect.again(err) && attempt < attempts && ctx.Err() == nil:
+			p.retries.Add(1)
+			pause(ctx, attempt)
+			continue
+		case errors.Is(err, registry.Unavailable):
+			p.failures.Add(1)
+		}
+		return err
 	}
-	return err
+}
+
+// pause waits a little, longer after each attempt and never as long as another one
+// that failed at the same time.
+func pause(ctx context.Context, attempt int) {
+	most := time.Millisecond << attempt
+	t := time.NewTimer(rand.N(most)) // #nosec G404 -- nobody gains by guessing it
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 func (p *pool) try(ctx context.Context, opts *sql.TxOptions, work func(*sqlTx) error) error {
-	tx, err := p.db.BeginTx(ctx, opts)
-	if err != nil {
+	bounded, limit := p.limit(ctx)
+	defer limit.end()
+	var tx *sql.Tx
+	err := p.live(bounded, func() (err error) {
+		tx, err = p.db.BeginTx(bounded, opts)
+		return err
+	})
+	if limit.pause(); err != nil {
 		return wrap(ctx, err)
 	}
-	defer func() { _ = tx.Rollback() }() // does nothing after the commit
+	defer func() {
+		limit.start()
+		_ = tx.Rollback() // does nothing after the commit
+	}()
 	t := &sqlTx{ctx: ctx, tx: tx, pool: p, prepared: make(map[string]*sql.Stmt)}
 	if err := work(t); err != nil {
 		return err
@@ -78,68 +133,8 @@ func (p *pool) try(ctx context.Context, opts *sql.TxOptions, work func(*sqlTx) e
 	if t.failed != nil {
 		return t.failed
 	}
+	limit.start()
 	return wrap(ctx, tx.Commit())
-}
-
-// sqlTx is one transaction. After a statement has failed it runs no other: the
-// database may have rolled back already (SQLite does on a full disk or an
-// interrupt), and a further write would stand, and be committed, alone.
-type sqlTx struct {
-	ctx      context.Context // when it ends, the transaction is rolled back
-	tx       *sql.Tx         // nil for a single statement; see pool.look
-	pool     *pool
-	prepared map[string]*sql.Stmt
-	failed   error
-}
-
-// fail notes that a statement failed, and why.
-func (t *sqlTx) fail(ctx context.Context, err error) error {
-	if t.ctx.Err() != nil {
-		ctx = t.ctx
-	}
-	t.failed = wrap(ctx, err)
-	return t.failed
-}
-
-func (t *sqlTx) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
-	if t.failed != nil {
-		return nil, t.failed
-	}
-	if s := t.prepared[query]; s != nil {
-		return s, nil
-	}
-	if t.tx == nil {
-		return t.single(ctx, query)
-	}
-	var s *sql.Stmt
-	var err error
-	if known := t.pool.prepared[query]; known != nil {
-		s = t.tx.StmtContext(ctx, known)
-	} else if s, err = t.tx.PrepareContext(ctx, query); err != nil {
-		return nil, t.fail(ctx, err)
-	}
-	t.prepared[query] = s // closed with the transaction
-	return s, nil
-}
-
-// single returns a statement that runs without a transaction.
-func (t *sqlTx) single(ctx context.Context, query string) (*sql.Stmt, error) {
-	if known := t.pool.prepared[query]; known != nil {
-		return known, nil
-	}
-	s, err := t.pool.db.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, t.fail(ctx, err)
-	}
-	t.prepared = map[string]*sql.Stmt{query: s}
-	return s, nil
-}
-
-// close closes the statements of a look; those of a transaction go with it.
-func (t *sqlTx) close() {
-	for _, s := range t.prepared {
-		_ = s.Close()
-	}
 }
 
 // wrap makes Unavailable of a failure of the database. When ctx ended it says that
@@ -152,6 +147,9 @@ func wrap(ctx context.Context, err error) error {
 		return fmt.Errorf("sqlstore: %w: %w", ended, err)
 	case ended != nil:
 		return fmt.Errorf("sqlstore: %w", err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled): // our own limit: the caller's is not reached
+		err = fmt.Errorf("no answer in time: %v", err) //nolint:errorlint // callers must not take it for the end of their context
+		fallthrough
 	default:
 		return &registry.Error{Code: registry.Unavailable, Detail: "the store can't be used", Err: fmt.Errorf("sqlstore: %w", err)}
 	}

@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"mqttwarden/registry"
 )
 
 // errNoRow is what one returns when there is none.
@@ -20,11 +23,20 @@ type row interface{ Scan(dest ...any) error }
 
 // exec runs a statement and returns how many rows it changed.
 func (t *sqlTx) exec(ctx context.Context, query string, args ...any) (int, error) {
-	s, err := t.stmt(ctx, query) //nolint:sqlclosecheck // closed with the transaction
-	if err != nil {
-		return 0, err
+	if t.failed != nil {
+		return 0, t.failed
 	}
-	res, err := s.ExecContext(ctx, args...)
+	args, storable, err := values(args)
+	if err != nil {
+		return 0, t.fail(ctx, err)
+	}
+	if !storable {
+		t.failed = registry.Errorf(registry.Invalid, "", "a text holds NUL, or what is no UTF-8")
+		return 0, t.failed
+	}
+	within, done := t.pool.within(ctx)
+	defer done()
+	res, err := t.run(within, query, args)
 	if err != nil {
 		return 0, t.fail(ctx, err)
 	}
@@ -37,11 +49,19 @@ func (t *sqlTx) exec(ctx context.Context, query string, args ...any) (int, error
 
 // each hands every row that the query finds to read.
 func (t *sqlTx) each(ctx context.Context, read func(row) error, query string, args ...any) error {
-	s, err := t.stmt(ctx, query) //nolint:sqlclosecheck // closed with the transaction
-	if err != nil {
-		return err
+	if t.failed != nil {
+		return t.failed
 	}
-	rows, err := s.QueryContext(ctx, args...)
+	args, storable, err := values(args)
+	if err != nil {
+		return t.fail(ctx, err)
+	}
+	if !storable { // and so not stored
+		return nil
+	}
+	within, done := t.pool.within(ctx)
+	defer done()
+	rows, err := t.query(within, query, args)
 	if err != nil {
 		return t.fail(ctx, err)
 	}
@@ -55,6 +75,21 @@ func (t *sqlTx) each(ctx context.Context, read func(row) error, query string, ar
 		return t.fail(ctx, err)
 	}
 	return nil
+}
+
+// values returns the arguments of a statement as drivers take them, and whether every
+// database can hold the texts among them: PostgreSQL takes UTF-8 without NUL only.
+func values(args []any) (converted []any, storable bool, err error) {
+	converted, storable = make([]any, len(args)), true
+	for i, arg := range args {
+		if converted[i], err = driver.DefaultParameterConverter.ConvertValue(arg); err != nil {
+			return nil, false, err
+		}
+		if s, ok := converted[i].(string); ok && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {
+			storable = false
+		}
+	}
+	return converted, storable, nil
 }
 
 // all returns what the query finds.

@@ -28,6 +28,16 @@ func view[T any](ctx context.Context, r reader, read func(*sqlTx) (T, error)) (T
 	return found, err
 }
 
+// look returns what read finds with one statement.
+func look[T any](ctx context.Context, r reader, read func(*sqlTx) (T, error)) (T, error) {
+	var found T
+	err := r.look(ctx, func(t *sqlTx) (err error) {
+		found, err = read(t)
+		return err
+	})
+	return found, err
+}
+
 // missing makes NotFound of errNoRow and leaves other errors as they are.
 func missing(err error, what string) error {
 	if errors.Is(err, errNoRow) {

@@ -106,7 +106,7 @@ func registrationArgs(r registry.Registration) []any {
 }
 
 func (r reader) Window(ctx context.Context) (registry.Window, error) {
-	return view(ctx, r, func(t *sqlTx) (registry.Window, error) {
+	return look(ctx, r, func(t *sqlTx) (registry.Window, error) {
 		w, err := one(ctx, t, func(r row) (w registry.Window, err error) {
 			err = r.Scan(asTime{&w.Opened}, asTime{&w.Until})
 			return w, err
@@ -119,21 +119,21 @@ func (r reader) Window(ctx context.Context) (registry.Window, error) {
 }
 
 func (r reader) Registration(ctx context.Context, username string) (registry.Registration, error) {
-	return view(ctx, r, func(t *sqlTx) (registry.Registration, error) {
+	return look(ctx, r, func(t *sqlTx) (registry.Registration, error) {
 		reg, err := one(ctx, t, scanRegistration, registrationByName, registry.FoldName(username))
 		return reg, missing(err, "registration")
 	})
 }
 
 func (r reader) Registrations(ctx context.Context, status registry.RegistrationStatus) ([]registry.Registration, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.Registration, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.Registration, error) {
 		return all(ctx, t, scanRegistration,
-			`SELECT `+registrationColumns+` FROM registrations WHERE status = $1 ORDER BY first_seen, id`, status)
+			`SELECT `+registrationColumns+` FROM registrations WHERE status = $1 ORDER BY first_seen NULLS FIRST, id`, status)
 	})
 }
 
 func (r reader) PendingRemotes(ctx context.Context) ([]netip.Addr, error) {
-	return view(ctx, r, func(t *sqlTx) ([]netip.Addr, error) {
+	return look(ctx, r, func(t *sqlTx) ([]netip.Addr, error) {
 		return all(ctx, t, func(r row) (from netip.Addr, err error) {
 			var text string
 			if err := r.Scan(&text); err != nil || text == "" {
@@ -148,13 +148,13 @@ func (r reader) CountRegistrations(ctx context.Context, statuses ...registry.Reg
 	if len(statuses) == 0 {
 		return 0, nil
 	}
-	return view(ctx, r, func(t *sqlTx) (int, error) {
+	return look(ctx, r, func(t *sqlTx) (int, error) {
 		return one(ctx, t, column[int], countRegistrations(len(statuses)), anys(statuses)...)
 	})
 }
 
 func (r reader) NameTaken(ctx context.Context, username string) (bool, error) {
-	return view(ctx, r, func(t *sqlTx) (bool, error) {
+	return look(ctx, r, func(t *sqlTx) (bool, error) {
 		n, err := one(ctx, t, column[int], countUsersNamed, registry.FoldName(username))
 		return n > 0, err
 	})

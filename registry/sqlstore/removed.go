@@ -6,7 +6,7 @@ import (
 )
 
 func (r reader) CertificateRemoved(ctx context.Context, sha256 string) (bool, error) {
-	return view(ctx, r, func(t *sqlTx) (bool, error) {
+	return look(ctx, r, func(t *sqlTx) (bool, error) {
 		found, err := all(ctx, t, column[string], `SELECT sha256 FROM removed_certificates WHERE sha256 = $1`, sha256)
 		return len(found) > 0, err
 	})

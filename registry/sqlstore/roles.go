@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"slices"
 
 	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
@@ -72,13 +73,13 @@ func (s *permissionScan) versioned(r row) (role registry.RoleID, version uint64,
 	return s.role, s.version, p, ok, err
 }
 
-// permission reads a row; ok is false where the role has no permission.
-func (s *permissionScan) permission(r row) (role registry.RoleID, p registry.Permission, ok bool, err error) {
+// permission reads a row.
+func (s *permissionScan) permission(r row) (role registry.RoleID, p registry.Permission, err error) {
 	if err = r.Scan(s.columns...); err != nil {
-		return s.role, p, false, err
+		return s.role, p, err
 	}
-	p, ok, err = s.read()
-	return s.role, p, ok, err
+	p, _, err = s.read()
+	return s.role, p, err
 }
 
 // read returns the permission that was scanned.
@@ -125,7 +126,7 @@ func attachToRoles(ctx context.Context, t *sqlTx, roles []registry.Role) error {
 		byID, ids := index(batch, func(r *registry.Role) registry.RoleID { return r.ID })
 		scan := newPermissionScan()
 		err := t.each(ctx, func(r row) error {
-			id, p, _, err := scan.permission(r)
+			id, p, err := scan.permission(r)
 			if err != nil {
 				return err
 			}
@@ -175,33 +176,56 @@ func heldRoles(n int) string {
 		FROM roles r LEFT JOIN permissions p ON p.role_id = r.id WHERE r.id IN ` + list(1, n) + ` ORDER BY r.id, p.id`
 }
 
+// atOnce is how many roles one statement reads.
+const atOnce = 64
+
 // RolesByID implements registry.RoleSource.
 func (r reader) RolesByID(ctx context.Context, ids []registry.RoleID) ([]registry.Role, error) {
 	var roles []registry.Role
 	read := func(t *sqlTx) error {
-		for batch := range batches(ids) {
-			scan := newPermissionScan()
-			err := t.each(ctx, func(r row) error {
-				id, version, p, ok, err := scan.versioned(r)
-				if len(roles) == 0 || roles[len(roles)-1].ID != id {
-					roles = append(roles, registry.Role{ID: id, Version: version})
-				}
-				if ok {
-					last := &roles[len(roles)-1]
-					last.Permissions = append(last.Permissions, p)
-				}
-				return err
-			}, heldRoles(len(batch)), anys(batch)...)
+		roles = nil // it may run more than once
+		for batch := range slices.Chunk(ids, atOnce) {
+			found, err := readHeld(ctx, t, batch)
 			if err != nil {
 				return err
 			}
+			roles = append(roles, found...)
 		}
 		return nil
 	}
-	if len(ids) == 1 { // one statement is one snapshot
-		return roles, r.look(ctx, read)
+	run := r.view
+	if len(ids) <= atOnce { // one statement is one snapshot
+		run = r.look
 	}
-	return roles, r.view(ctx, read)
+	err := run(ctx, read)
+	return roles, err
+}
+
+// readHeld reads up to atOnce roles with one statement, whose text is one of few.
+func readHeld(ctx context.Context, t *sqlTx, ids []registry.RoleID) (roles []registry.Role, err error) {
+	n := len(ids)
+	for _, size := range []int{atOnce, 8, 1} {
+		if len(ids) <= size {
+			n = size
+		}
+	}
+	args := anys(ids)
+	for len(args) < n { // to ask for one twice finds it once
+		args = append(args, args[0])
+	}
+	scan := newPermissionScan()
+	err = t.each(ctx, func(r row) error {
+		id, version, p, ok, err := scan.versioned(r)
+		if len(roles) == 0 || roles[len(roles)-1].ID != id {
+			roles = append(roles, registry.Role{ID: id, Version: version})
+		}
+		if ok {
+			last := &roles[len(roles)-1]
+			last.Permissions = append(last.Permissions, p)
+		}
+		return err
+	}, heldRoles(n), args...)
+	return roles, err
 }
 
 func (tx *tx) CreateRole(ctx context.Context, r registry.Role) error {

@@ -12,7 +12,7 @@ import (
 func (s *Store) identify(ctx context.Context) error {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
-	return s.write.run(ctx, nil, func(t *sqlTx) error {
+	return s.write.run(ctx, s.dialect.writing, func(t *sqlTx) error {
 		_, err := t.exec(ctx, `INSERT INTO store (one, id, epoch, change, audit) VALUES (1, $1, 1, 0, 0)
 			ON CONFLICT (one) DO NOTHING`, hex.EncodeToString(id[:]))
 		return err
@@ -21,7 +21,7 @@ func (s *Store) identify(ctx context.Context) error {
 
 // Identity implements registry.Settings.
 func (s *Store) Identity(ctx context.Context) (registry.Identity, error) {
-	return view(ctx, s.reader, func(t *sqlTx) (registry.Identity, error) {
+	return look(ctx, s.reader, func(t *sqlTx) (registry.Identity, error) {
 		return one(ctx, t, func(r row) (i registry.Identity, err error) {
 			err = r.Scan(&i.StoreID, &i.Epoch)
 			return i, err
@@ -31,7 +31,7 @@ func (s *Store) Identity(ctx context.Context) (registry.Identity, error) {
 
 // Setting implements registry.Settings.
 func (s *Store) Setting(ctx context.Context, key string) ([]byte, error) {
-	return view(ctx, s.reader, func(t *sqlTx) ([]byte, error) { return setting(ctx, t, key) })
+	return look(ctx, s.reader, func(t *sqlTx) ([]byte, error) { return setting(ctx, t, key) })
 }
 
 // SetOnce implements registry.Settings.
@@ -39,7 +39,7 @@ func (s *Store) SetOnce(ctx context.Context, key string, value []byte) (stands [
 	if value == nil {
 		value = []byte{} // or else it would be NULL
 	}
-	err = s.write.run(ctx, nil, func(t *sqlTx) error {
+	err = s.write.run(ctx, s.dialect.writing, func(t *sqlTx) error {
 		_, err := t.exec(ctx, `INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING`, key, value)
 		if err != nil {
 			return err

@@ -233,11 +233,11 @@ func TestFullDisk(t *testing.T) {
 	if code, _, detail := registry.Public(err); code != registry.Unavailable || strings.Contains(detail, "disk") {
 		t.Fatalf("got %v, want Unavailable, with the cause for the log only", err)
 	}
-	failed := s.FailedWrites()
+	failed := s.Stats().FailedWrites
 	if err := s.Ping(t.Context()); !errors.Is(err, registry.Unavailable) {
 		t.Errorf("Ping while no change finds room: got %v, want Unavailable", err)
 	}
-	if got := s.FailedWrites(); failed == 0 || got != failed+1 {
+	if got := s.Stats().FailedWrites; failed == 0 || got != failed+1 {
 		t.Errorf("writes that failed: got %d and then %d, want one more for Ping", failed, got)
 	}
 	if n := len(read(t, s).Users); n != made {

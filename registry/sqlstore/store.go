@@ -1,13 +1,15 @@
 // Package sqlstore keeps the register in an SQL database: the system of record.
 //
 // The SQL text is one for all databases. What differs between them, opening and
-// telling errors apart, stands in one file for each: dialect_sqlite.go.
+// telling errors apart, stands in files of their own: dialect_sqlite.go,
+// dialect_postgres.go, postgres.go.
 //
-//	store.go    opening and closing
-//	pool.go     connections, transactions, prepared statements
-//	query.go    running a statement and reading its rows
-//	tx.go       Update: the change, its numbers, its audit entries
-//	users.go …  one file for each thing that is stored
+//	store.go      opening and closing
+//	pool.go       connections, transactions; limit.go how long they may take
+//	statement.go  what one transaction runs, and keeps prepared
+//	query.go      running a statement and reading its rows
+//	tx.go         Update: the change, its numbers, its audit entries
+//	users.go …    one file for each thing that is stored
 package sqlstore
 
 import (
@@ -24,10 +26,11 @@ import (
 
 // Config says where the store is.
 type Config struct {
-	Path    string           // SQLite file; made, for its owner's eyes only, if it isn't there
-	Now     func() time.Time // nil: time.Now
-	Log     *slog.Logger     // nil: none
-	Readers int              // connections for reading; 0: two for each processor, at least four
+	Path     string           // SQLite file; made, for its owner's eyes only, if it isn't there
+	Postgres *Postgres        // in place of the file
+	Now      func() time.Time // nil: time.Now
+	Log      *slog.Logger     // nil: none
+	Readers  int              // SQLite: connections for reading; 0: two for each processor, at least four
 }
 
 // Store is a registry.Store. It is safe for use by several goroutines.
@@ -53,29 +56,23 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if cfg.Readers <= 0 {
 		cfg.Readers = max(4, 2*runtime.GOMAXPROCS(0))
 	}
-	s := &Store{dialect: sqliteDialect(), now: cfg.Now}
+	s := &Store{now: cfg.Now}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("sqlstore: open %s: %w", cfg.Path, err), s.Close())
+			err = errors.Join(fmt.Errorf("sqlstore: open %w", err), s.Close())
 		}
 	}()
-	write, err := openSQLiteWriter(ctx, cfg.Path)
-	if err != nil {
+	open := s.openSQLite
+	if cfg.Postgres != nil {
+		open = s.openPostgres
+	}
+	if err := open(ctx, cfg); err != nil {
 		return nil, err
 	}
-	s.write = &pool{db: write}
-	if err := migrate(ctx, write, s.dialect, cfg.Log); err != nil {
-		return nil, err
-	}
+	s.reader = reader{s.read.view, s.read.look}
 	if err := s.identify(ctx); err != nil {
 		return nil, err
 	}
-	read, err := openSQLiteReaders(ctx, cfg.Path, cfg.Readers)
-	if err != nil {
-		return nil, err
-	}
-	s.read = &pool{db: read}
-	s.reader = reader{s.read.view, s.read.look}
 	if err := s.read.prepare(ctx, slices.Concat(signIn(), registering())...); err != nil {
 		return nil, err
 	}
@@ -86,7 +83,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 // a record, a token, changes.
 func signIn() []string {
 	return []string{
-		recordByID, recordByName, recordByFingerprint, rolesOfUsers(1), fingerprintsOfUsers(1), heldRoles(1), heldRoles(8),
+		recordByID, recordByName, recordByFingerprint, rolesOfUsers(1), fingerprintsOfUsers(1), heldRoles(1), heldRoles(8), heldRoles(atOnce),
 		tokenByID, changesPast,
 	}
 }
@@ -94,7 +91,7 @@ func signIn() []string {
 // smallChange returns the statements behind a change of one user.
 func smallChange() []string {
 	return []string{
-		insertUser, updateUser, insertUserRoles + " " + tuples(1, 2), insertFingerprints + " " + tuples(1, 5), insertToken,
+		insertUser, updateUser, insertUserRoles + " " + tuples(1, 2), insertFingerprints + " " + tuples(1, 5), insertToken, namedClientIDs, insertReservation + " " + tuples(1, 2),
 		takeNumbers, insertChanges + " " + tuples(1, 5), updateVersions, updateRoleVersions, insertAudit + " " + tuples(1, 12),
 	}
 }
@@ -113,7 +110,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	if _, err := s.Position(ctx); err != nil {
 		return err
 	}
-	return s.write.run(ctx, nil, func(t *sqlTx) error {
+	return s.write.run(ctx, s.dialect.writing, func(t *sqlTx) error {
 		if _, err := t.exec(ctx, `INSERT INTO settings (key, value) VALUES ($1, $2)`, probeKey, make([]byte, probeRoom)); err != nil {
 			return err
 		}
@@ -122,15 +119,14 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// FailedWrites returns how many writes were not made because the database could not
-// be used, those of Ping included.
-func (s *Store) FailedWrites() uint64 { return s.write.failures.Load() }
-
 // Checkpoint brings the main file up to date with what is committed, except for what
 // a reader still needs otherwise. People copy that file alone; SQLite by itself leaves
-// it megabytes behind.
+// it megabytes behind. PostgreSQL looks after its files itself.
 func (s *Store) Checkpoint(ctx context.Context) error {
-	_, err := s.read.db.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`) // a reader's connection may, and writers go on
+	if s.dialect.checkpoint == "" {
+		return nil
+	}
+	_, err := s.read.db.ExecContext(ctx, s.dialect.checkpoint)
 	return wrap(ctx, err)
 }
 

@@ -20,20 +20,20 @@ func scanToken(r row) (t registry.Token, err error) {
 }
 
 func (r reader) Token(ctx context.Context, id registry.TokenID) (registry.Token, error) {
-	return view(ctx, r, func(t *sqlTx) (registry.Token, error) {
+	return look(ctx, r, func(t *sqlTx) (registry.Token, error) {
 		token, err := one(ctx, t, scanToken, tokenByID, id)
 		return token, missing(err, "token")
 	})
 }
 
 func (r reader) TokensOf(ctx context.Context, id registry.UserID) ([]registry.Token, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.Token, error) {
-		return all(ctx, t, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE user_id = $1 ORDER BY created, id`, id)
+	return look(ctx, r, func(t *sqlTx) ([]registry.Token, error) {
+		return all(ctx, t, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE user_id = $1 ORDER BY created NULLS FIRST, id`, id)
 	})
 }
 
 func (r reader) CountTokens(ctx context.Context, id registry.UserID, after time.Time) (int, error) {
-	return view(ctx, r, func(t *sqlTx) (int, error) {
+	return look(ctx, r, func(t *sqlTx) (int, error) {
 		return one(ctx, t, column[int], `SELECT COUNT(*) FROM tokens WHERE user_id = $1 AND expires > $2`, id, micros(after))
 	})
 }

@@ -31,7 +31,11 @@ var _ registry.Tx = (*tx)(nil)
 // change does not. Only NotFound leaves the transaction as it was.
 func (s *Store) Update(ctx context.Context, change func(context.Context, registry.Tx) error) (number uint64, err error) {
 	complete := false
-	err = s.write.run(ctx, nil, func(t *sqlTx) error {
+	err = s.write.run(ctx, s.dialect.writing, func(t *sqlTx) error {
+		complete = false
+		if err := t.begin(ctx); err != nil {
+			return err
+		}
 		tx := &tx{t: t, dialect: s.dialect}
 		tx.view = func(_ context.Context, read func(*sqlTx) error) error { return read(t) }
 		tx.look = tx.view

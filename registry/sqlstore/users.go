@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"mqttwarden/registry"
 )
@@ -152,34 +153,47 @@ func (r reader) Users(ctx context.Context, q registry.UserQuery) (users []regist
 }
 
 func (r reader) Usernames(ctx context.Context) ([]string, error) {
-	return view(ctx, r, func(t *sqlTx) ([]string, error) {
+	return look(ctx, r, func(t *sqlTx) ([]string, error) {
 		return all(ctx, t, column[string], `SELECT username FROM users ORDER BY username`)
 	})
 }
 
 func (r reader) UserIDs(ctx context.Context) ([]registry.UserID, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
 		return all(ctx, t, column[registry.UserID], `SELECT id FROM users ORDER BY id`)
 	})
 }
 
 func (r reader) UsersWithRole(ctx context.Context, id registry.RoleID) ([]registry.UserID, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
 		return all(ctx, t, column[registry.UserID], `SELECT user_id FROM user_roles WHERE role_id = $1 ORDER BY user_id`, id)
 	})
 }
 
-// RolesBeside implements registry.UserReader.
-func (r reader) RolesBeside(ctx context.Context, id registry.RoleID, except registry.UserID) ([]registry.RoleID, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.RoleID, error) {
-		return all(ctx, t, column[registry.RoleID], `SELECT DISTINCT other.role_id FROM user_roles held
-			JOIN user_roles other ON other.user_id = held.user_id AND other.role_id <> held.role_id
-			WHERE held.role_id = $1 AND held.user_id <> $2 ORDER BY other.role_id`, id, except)
+// holdersGrants finds the pairs of a role and a kind of holder first, which are few
+// where many users hold the same roles.
+const holdersGrants = `SELECT p.role_id, p.id, p.resource, p.operation, p.context, p.effect, h.within FROM (
+		SELECT DISTINCT other.role_id, substr(u.publish_prefix, 1, $3) = $4 AS within FROM user_roles held
+		JOIN users u ON u.id = held.user_id
+		JOIN user_roles other ON other.user_id = held.user_id
+		WHERE held.role_id = $1 AND (held.user_id <> $2 OR other.role_id = held.role_id)) h
+	JOIN permissions p ON p.role_id = h.role_id WHERE p.effect = 'allow'`
+
+// HoldersGrants implements registry.UserReader.
+func (r reader) HoldersGrants(ctx context.Context, id registry.RoleID, except registry.UserID, prefix string) ([]registry.HolderGrant, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.HolderGrant, error) {
+		scan := newPermissionScan()
+		var within bool
+		scan.columns = append(scan.columns, &within)
+		return all(ctx, t, func(r row) (registry.HolderGrant, error) {
+			role, p, err := scan.permission(r)
+			return registry.HolderGrant{Role: role, Permission: p, Within: within}, err
+		}, holdersGrants, id, except, utf8.RuneCountInString(prefix), prefix)
 	})
 }
 
 func (r reader) AdminCandidates(ctx context.Context) ([]registry.UserID, error) {
-	return view(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
+	return look(ctx, r, func(t *sqlTx) ([]registry.UserID, error) {
 		return all(ctx, t, column[registry.UserID], adminCandidates)
 	})
 }
@@ -191,10 +205,16 @@ func (tx *tx) CreateUser(ctx context.Context, u registry.User) error {
 	if err := tx.addRoles(ctx, u.ID, u.Roles); err != nil {
 		return err
 	}
-	return tx.addFingerprints(ctx, u.ID, u.Fingerprints)
+	if err := tx.addFingerprints(ctx, u.ID, u.Fingerprints); err != nil {
+		return err
+	}
+	return tx.reserve(ctx, u.ID, u.ReservedClientIDs())
 }
 
 func (tx *tx) UpdateUser(ctx context.Context, u registry.User) error {
+	if err := tx.changeReservations(ctx, &u); err != nil {
+		return err
+	}
 	if err := tx.one(ctx, "user", updateUser, userArgs(u)...); err != nil {
 		return tx.taken(err, "username")
 	}

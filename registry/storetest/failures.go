@@ -16,6 +16,7 @@ func failureCases() []testCase {
 		{"what is not found leaves the transaction as it was", updateAfterNotFound},
 		{"a change that panics stores nothing", updatePanicked},
 		{"a change whose context ends stores nothing", updateCancelled},
+		{"a text that not every database can hold is nobody's, and is not stored", textsRefused},
 	}
 }
 
@@ -174,4 +175,18 @@ func updateCancelled(t *testing.T, s registry.Store) {
 		t.Errorf("something was stored (-before +after):\n%s", diff)
 	}
 	update(t, s, everything) // the store still works
+}
+
+// textsRefused asks for, and stores, what only some databases can hold.
+func textsRefused(t *testing.T, s registry.Store) {
+	given(t, s, bob())
+	for _, text := range []string{"bob\x00", "\x00", "bob\xff", "\xed\xa0\x80"} {
+		_, err := s.RecordByName(t.Context(), text)
+		notFound(t, fmt.Sprintf("RecordByName of %q", text), err)
+		_, err = s.Role(t.Context(), registry.RoleID(text))
+		notFound(t, fmt.Sprintf("Role of %q", text), err)
+		refused(t, s, registry.Invalid, "", func(ctx context.Context, tx registry.Tx) error {
+			return tx.CreateUser(ctx, registry.User{ID: "u-9", Username: text})
+		})
+	}
 }

@@ -22,7 +22,7 @@ func Run(t *testing.T, open func(t *testing.T) registry.Store) {
 	for _, tt := range slices.Concat(
 		userCases(), userNameCases(), userListCases(), roleCases(), permissionCases(), tokenCases(), recordCases(),
 		updateCases(), failureCases(), changeCases(), auditCases(), settingCases(),
-		registrationCases(), certificateCases(),
+		registrationCases(), certificateCases(), reservedCases(),
 	) {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
 	}

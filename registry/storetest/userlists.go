@@ -19,6 +19,7 @@ func userListCases() []testCase {
 		{"every listed user has its own roles and fingerprints", usersWhole},
 		{"usernames and IDs list everybody", usersEverybody},
 		{"who holds a role is known", usersWithRole},
+		{"what the holders of a role are allowed is known", holdersGrants},
 		{"administrators are sought where they can be", adminCandidates},
 	}
 }
@@ -199,18 +200,48 @@ func usersWithRole(t *testing.T, s registry.Store) {
 			t.Errorf("%s: got %v, want %v", role, got, want)
 		}
 	}
+}
+
+func holdersGrants(t *testing.T, s registry.Store) {
+	role := func(id registry.RoleID, effects ...acl.Effect) registry.Role {
+		r := registry.Role{ID: id, Name: string(id)}
+		for i, e := range effects {
+			r.Permissions = append(r.Permissions, registry.Permission{
+				ID: registry.PermissionID(fmt.Sprint("p", i)), Resource: string(id), Context: acl.MQTT, Operation: acl.Read, Effect: e,
+			})
+		}
+		return r
+	}
+	given(t, s, role("all", acl.Allow, acl.Deny), role("one", acl.Allow), role("two", acl.Deny), role("none"))
+	users := crowd("a", "b", "c") // u-3, u-2, u-1
+	users[0].Roles, users[0].PublishPrefix = []registry.RoleID{"all", "one"}, "täg/x"
+	users[1].Roles, users[1].PublishPrefix = []registry.RoleID{"all", "one", "two"}, "t"
+	users[2].Roles = []registry.RoleID{"all", "none"}
+	givenUsers(t, s, users)
 	for _, tt := range []struct {
 		role   registry.RoleID
 		except registry.UserID
-		want   []registry.RoleID
+		prefix string
+		want   []string
 	}{
-		{"r-2", "", []registry.RoleID{"r-3"}},
-		{"r-2", "u-1", nil},
-		{"r-3", "u-3", []registry.RoleID{"r-2"}},
-		{"r-4", "", nil},
+		{"all", "", "", []string{"all true", "one true"}},
+		{"all", "", "täg/", []string{"all false", "all true", "one false", "one true"}},
+		{"all", "u-2", "täg/", []string{"all false", "all true", "one true"}},
+		{"all", "u-3", "täg/", []string{"all false", "all true", "one false"}},
+		{"one", "u-3", "t", []string{"all true", "one true"}},
+		{"none", "", "t", []string{"all false"}},
+		{"two", "u-2", "", nil},
+		{"missing", "", "", nil},
 	} {
-		if got := must(s.RolesBeside(t.Context(), tt.role, tt.except))(t); !slices.Equal(got, tt.want) {
-			t.Errorf("beside %s without %q: got %v, want %v", tt.role, tt.except, got, tt.want)
+		var got []string
+		for _, h := range must(s.HoldersGrants(t.Context(), tt.role, tt.except, tt.prefix))(t) {
+			if h.Permission.Effect != acl.Allow || h.Permission.Resource != string(h.Role) {
+				t.Errorf("%s: got %+v", tt.role, h)
+			}
+			got = append(got, fmt.Sprint(h.Role, " ", h.Within))
+		}
+		if slices.Sort(got); !slices.Equal(got, tt.want) {
+			t.Errorf("holders of %s without %q under %q: got %q, want %q", tt.role, tt.except, tt.prefix, got, tt.want)
 		}
 	}
 }

@@ -47,6 +47,21 @@ type Identity struct {
 	Login     registry.Login
 	Principal *registry.Principal // as it stood when the request was let through
 	shown     func() *registry.Certificate
+	may       func(parameter, value string) bool
+}
+
+// MayInstead returns Forbidden, as Protect would, unless the sender may send the same
+// request with another value of a parameter of its path. It is for what has two names:
+// a permission on one of them must not be got round by the other.
+func (i Identity) MayInstead(parameter, value string) error {
+	if i.may(parameter, value) {
+		return nil
+	}
+	return errLacksPermission()
+}
+
+func errLacksPermission() error {
+	return registry.Errorf(registry.Forbidden, "", "you lack the permission for this")
 }
 
 type identityKey struct{}
@@ -64,6 +79,7 @@ func Caller(ctx context.Context) registry.Caller {
 	c := registry.Caller{Door: info.Door(), Remote: info.Remote}
 	if p := Who(ctx).Principal; p != nil {
 		c.ID, c.Username, c.Token = p.User.ID, p.User.Username, Who(ctx).Login.Proof.Token
+		c.Reads = func(id registry.UserID) bool { return p.Policy.MayHTTP(acl.Read, "/api/users/"+string(id)) }
 	}
 	if shown := Who(ctx).shown; shown != nil {
 		c.Certificate = shown()
@@ -88,7 +104,7 @@ func (c *Control) Protect(need Need, next http.Handler) http.Handler {
 		}
 		request.From(r.Context()).User = who.Principal.User.Username
 		if need == Permitted && !who.Principal.Policy.MayHTTP(operation(r.Method), resource(r)) {
-			request.Fail(w, r, registry.Errorf(registry.Forbidden, "", "you lack the permission for this"))
+			request.Fail(w, r, errLacksPermission())
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, who)))
@@ -104,7 +120,18 @@ func (c *Control) identify(r *http.Request) (Identity, error) {
 	if p == nil { // deleted since
 		return Identity{}, registry.Errorf(registry.Unauthenticated, "", "the credential is not valid")
 	}
-	return Identity{Login: login, Principal: p, shown: func() *registry.Certificate { return c.certificate(r) }}, nil
+	return Identity{
+		Login: login, Principal: p,
+		shown: func() *registry.Certificate { return c.certificate(r) },
+		may: func(parameter, value string) bool {
+			return p.Policy.MayHTTP(operation(r.Method), resourceWith(r, func(name string) string {
+				if name == parameter {
+					return value
+				}
+				return r.PathValue(name)
+			}))
+		},
+	}, nil
 }
 
 // operation returns what a method does to a resource.
@@ -117,11 +144,14 @@ func operation(method string) acl.Operation {
 
 // resource returns the path that a permission for r must cover: the pattern of the
 // route that matched, with the values that the router found for its parameters.
-func resource(r *http.Request) string {
+func resource(r *http.Request) string { return resourceWith(r, r.PathValue) }
+
+// resourceWith is resource with other values of the parameters.
+func resourceWith(r *http.Request, value func(parameter string) string) string {
 	segments := strings.Split(r.Pattern, "/")
 	for i, s := range segments {
 		if name, ok := strings.CutPrefix(s, "{"); ok {
-			segments[i] = r.PathValue(strings.TrimSuffix(name, "}"))
+			segments[i] = value(strings.TrimSuffix(name, "}"))
 		}
 	}
 	return strings.Join(segments, "/")

@@ -61,7 +61,7 @@ func New(t testing.TB, change ...func(*adminapi.Config)) *API {
 // cmd/mqttwarden/internal/program.
 func (a *API) config(n *node.Node, log *slog.Logger) adminapi.Config {
 	return adminapi.Config{
-		Service: n.Service, Registrations: n.Enrolment, Certificates: n.PKI, SignIn: n.SignIn, Follower: n.Follower,
+		Service: n.Service, Registrations: n.Enrolment, Certificates: n.PKI, SignIn: n.SignIn, Follower: n.Follower, Wait: time.Second,
 		Position: a.Store.Position,
 		Ready:    func(context.Context) adminapi.Readiness { return adminapi.Readiness{{Name: "store"}} },
 		Retained: a.Retained,

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"mqttwarden/registry"
 	"mqttwarden/registry/loglimit"
 	"mqttwarden/registry/peer"
 	"mqttwarden/registry/secret"
@@ -84,7 +85,10 @@ func (l Log) line(r *http.Request, info *Info, status int, took time.Duration, q
 		slog.Duration("duration", took),
 		slog.String("request", info.ID),
 	}
-	if info.Cause == nil && status >= http.StatusBadRequest && status < http.StatusInternalServerError {
+	if crowded := errors.Is(info.Cause, registry.Busy); crowded || info.Cause == nil && refused(status, quiet) {
+		if crowded {
+			attrs = append(attrs, slog.Any("err", info.Cause))
+		}
 		l.refuse(info, fmt.Sprintf("%d %s %s %s", status, method(r.Method), info.Door(), route), attrs)
 		return
 	}
@@ -100,6 +104,13 @@ func (l Log) line(r *http.Request, info *Info, status int, took time.Duration, q
 		level = slog.LevelDebug
 	}
 	l.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// refused reports whether a request without a fault of ours was refused: 503 says that
+// others have taken what all share, unless a probe asked.
+func refused(status int, probe bool) bool {
+	return status >= http.StatusBadRequest && status < http.StatusInternalServerError ||
+		status == http.StatusServiceUnavailable && !probe
 }
 
 // firstRefusals are how many refusals of a kind have a line of their own in a minute.

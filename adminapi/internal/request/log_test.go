@@ -43,6 +43,11 @@ func TestLog(t *testing.T) {
 			[]string{"level=ERROR", "status=502"},
 		},
 		{
+			"a handler that has no room", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+			http.StatusServiceUnavailable, false,
+			[]string{"level=INFO", "status=503"},
+		},
+		{
 			"a panic before the answer", func(http.ResponseWriter, *http.Request) { panic("out of luck") },
 			http.StatusInternalServerError, false,
 			[]string{"level=ERROR", "status=500", "out of luck", "log_test.go"},

@@ -123,28 +123,44 @@ func (s *Store) write(b *batch) (n int, err error) {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("keep: %v", p)
 		}
+		if err != nil {
+			s.at = nil // to be written again
+		}
 	}()
 	err = s.db.Update(func(tx *bbolt.Tx) error {
-		w := writer{tx: tx}
+		w := writer{tx: tx, authentic: newAuthentic(s.cfg.Keys)}
 		for _, id := range slices.Sorted(maps.Keys(b.sessions)) {
 			w.session(id, b.sessions[id])
 		}
-		retained := tx.Bucket(bucketRetained)
 		for _, topic := range sorted(b.retained) {
 			m := b.retained[topic].value
-			w.set(retained, []byte(topic), m != nil, func(v []byte) []byte { return appendRetained(v, m) })
+			w.set(bucketRetained, []byte(topic), m != nil, func(v []byte) []byte { return appendRetained(v, m) })
 		}
 		n = w.n
+		s.position(&w)
 		return w.err
 	})
 	return n, err
 }
 
+// position has the file say of which state of the register it is. While that is not
+// known, what it says is an earlier one.
+func (s *Store) position(w *writer) {
+	if s.cfg.Position == nil {
+		return
+	}
+	if at, err := s.cfg.Position(); err == nil && !bytes.Equal(at, s.at) {
+		s.at = at
+		w.put(bucketLine, keyPosition, bytes.Clone(at))
+	}
+}
+
 // writer writes records until one fails.
 type writer struct {
-	tx  *bbolt.Tx
-	n   int
-	err error
+	tx        *bbolt.Tx
+	authentic *authentic
+	n         int
+	err       error
 }
 
 // session writes the changes of a session.
@@ -155,28 +171,25 @@ func (w *writer) session(id string, c *changes) {
 	if c.session != nil {
 		w.owner(id, c.session)
 	}
-	subscriptions := w.tx.Bucket(bucketSubscriptions)
 	for _, filter := range sorted(c.subscriptions) {
 		v := c.subscriptions[filter].value
-		w.set(subscriptions, key(id, filter), v != nil, func(b []byte) []byte { return v.encode(b) })
+		w.set(bucketSubscriptions, key(id, filter), v != nil, func(b []byte) []byte { return v.encode(b) })
 	}
-	deliveries := w.tx.Bucket(bucketDeliveries)
 	for _, packet := range sorted(c.deliveries) {
 		v := c.deliveries[packet].value
-		w.set(deliveries, packetKey(id, packet), v != nil, func(b []byte) []byte { return v.encode(b) })
+		w.set(bucketDeliveries, packetKey(id, packet), v != nil, func(b []byte) []byte { return v.encode(b) })
 	}
-	received := w.tx.Bucket(bucketReceived)
 	for _, packet := range sorted(c.received) {
-		w.set(received, packetKey(id, packet), c.received[packet].value != nil, nothing)
+		w.set(bucketReceived, packetKey(id, packet), c.received[packet].value != nil, nothing)
 	}
 }
 
 // owner writes a session, and its place among those of its user.
 func (w *writer) owner(id string, v *Session) {
 	w.disown(id, v.User)
-	w.set(w.tx.Bucket(bucketUsers), key(v.User, id), true, nothing)
+	w.set(bucketUsers, key(v.User, id), true, nothing)
 	k := []byte(id)
-	w.put(w.tx.Bucket(bucketSessions), k, seal(k, sessionFormat, v.encode))
+	w.put(bucketSessions, k, seal(k, sessionFormat, v.encode))
 }
 
 // disown takes a session from the user that it belongs to in the file, unless
@@ -184,15 +197,16 @@ func (w *writer) owner(id string, v *Session) {
 func (w *writer) disown(id, user string) {
 	k := []byte(id)
 	var before Session
-	if before.read(k, w.tx.Bucket(bucketSessions).Get(k)) == nil && before.User != user {
-		w.set(w.tx.Bucket(bucketUsers), key(before.User, id), false, nil)
+	value, ok := w.authentic.open(bucketSessions, k, w.tx.Bucket(bucketSessions).Get(k))
+	if ok && before.read(k, value) == nil && before.User != user {
+		w.set(bucketUsers, key(before.User, id), false, nil)
 	}
 }
 
 // wipe deletes all that the file has of a session.
 func (w *writer) wipe(id string) {
 	w.disown(id, "")
-	w.set(w.tx.Bucket(bucketSessions), []byte(id), false, nil)
+	w.set(bucketSessions, []byte(id), false, nil)
 	all := prefix(id)
 	for _, name := range [][]byte{bucketSubscriptions, bucketDeliveries, bucketReceived} {
 		bucket := w.tx.Bucket(name)
@@ -202,13 +216,13 @@ func (w *writer) wipe(id string) {
 			keys = append(keys, bytes.Clone(k))
 		}
 		for _, k := range keys {
-			w.set(bucket, k, false, nil)
+			w.set(name, k, false, nil)
 		}
 	}
 }
 
 // set writes or deletes one record, which is none of a session itself.
-func (w *writer) set(bucket *bbolt.Bucket, k []byte, there bool, body func([]byte) []byte) {
+func (w *writer) set(bucket, k []byte, there bool, body func([]byte) []byte) {
 	if there {
 		w.put(bucket, k, seal(k, format, body))
 	} else {
@@ -217,15 +231,15 @@ func (w *writer) set(bucket *bbolt.Bucket, k []byte, there bool, body func([]byt
 }
 
 // put writes one record, or deletes it if there is no value.
-func (w *writer) put(bucket *bbolt.Bucket, k, value []byte) {
+func (w *writer) put(bucket, k, value []byte) {
 	if w.err != nil {
 		return
 	}
 	w.n++
 	if value != nil {
-		w.err = bucket.Put(k, value)
+		w.err = w.tx.Bucket(bucket).Put(k, w.authentic.close(bucket, k, value))
 	} else {
-		w.err = bucket.Delete(k)
+		w.err = w.tx.Bucket(bucket).Delete(k)
 	}
 }
 

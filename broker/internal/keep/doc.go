@@ -22,8 +22,17 @@
 //	messages       length, client ID, packet ID       Delivery
 //	received       length, client ID, packet ID       nothing
 //	retained       topic                              Message
+//	line           "position"                         the state of the register
 //
-// Every value begins with a version and ends with a checksum of key and value.
+// Every value begins with a version and ends with a checksum of key and value. After
+// that comes a message authentication code (HMAC-SHA-256, 128 bits) of bucket, key and
+// value: a record that the store has not written is left out. It does not show that a
+// record is the last one under its key.
+//
+// A file says in which state the register was when it was written. One that knows of
+// a state that the register never came to, for it was put back to an earlier one, is
+// moved aside: its sessions rest on users and rights that are gone.
+//
 // The file is copied at every start: that leaves out what can't be read or
 // belongs to nothing, gives space back, and shows damage before it can do harm.
 // A file that can't be read through is moved aside.

@@ -15,6 +15,9 @@ var (
 	bucketDeliveries    = []byte("messages")
 	bucketReceived      = []byte("received")
 	bucketRetained      = []byte("retained")
+
+	bucketLine  = []byte("line")
+	keyPosition = []byte("position")
 )
 
 // buckets is all of them, sessions first: a copy leaves out what belongs to none.

@@ -40,6 +40,10 @@ func (s *Store) renew() error {
 	default:
 		if err := s.copyTo(db); err != nil {
 			_ = db.Close()
+			var unknown *unknownError
+			if errors.As(err, &unknown) {
+				return err
+			}
 			if err := s.moveAside(err); err != nil {
 				return err
 			}
@@ -54,11 +58,55 @@ func (s *Store) renew() error {
 		}
 	}
 	if s.stats.Skipped > 0 {
-		s.cfg.Log.Error("some records of sessions can't be used", "file", s.cfg.File, "records", s.stats.Skipped)
+		s.cfg.Log.Error("some records of sessions can't be used: they are damaged, or this store has not written them", "file", s.cfg.File, "records", s.stats.Skipped)
 	}
 	s.db = db
+	if err := s.begin(); err != nil {
+		_ = db.Close()
+		return err
+	}
 	return s.install(next)
 }
+
+// begin has a new file say of which state of the register it is.
+func (s *Store) begin() error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		w := writer{tx: tx, authentic: newAuthentic(s.cfg.Keys)}
+		s.position(&w)
+		if s.cfg.Position != nil && s.at == nil {
+			return errors.New("the state of the register is not known")
+		}
+		return w.err
+	})
+}
+
+// knows returns errForeign unless a file is of this store and of its history.
+func (s *Store) knows(tx *bbolt.Tx, a *authentic) error {
+	if s.cfg.Known == nil {
+		return nil
+	}
+	var value []byte
+	if b := tx.Bucket(bucketLine); b != nil {
+		value = b.Get(keyPosition)
+	}
+	if value == nil && s.cfg.Unkeyed {
+		return nil // of a version that did not say
+	}
+	at, ok := a.open(bucketLine, keyPosition, value)
+	if !ok {
+		return errForeign
+	}
+	switch ok, err := s.cfg.Known(at); {
+	case err != nil:
+		return &unknownError{err}
+	case !ok:
+		return errForeign
+	}
+	return nil
+}
+
+// unknownError says that the register could not be asked. The file stays as it is.
+type unknownError struct{ error }
 
 // create makes an empty file.
 func create(path string) (*bbolt.DB, error) {
@@ -69,7 +117,7 @@ func create(path string) (*bbolt.DB, error) {
 		return nil, err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range buckets {
+		for _, name := range append([][]byte{bucketLine}, buckets...) {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -108,7 +156,11 @@ func remove(path string) error {
 // moveAside puts the old file out of the way.
 func (s *Store) moveAside(why error) error {
 	to := s.cfg.File + ".broken-" + s.cfg.Now().UTC().Format("20060102T150405Z")
-	s.cfg.Log.Error("the file of sessions is damaged: starting without", "file", s.cfg.File, "moved_to", to, "err", why)
+	if errors.Is(why, errForeign) {
+		s.cfg.Log.Warn("the file of sessions is of another store, or of a state of it that is lost: starting without", "file", s.cfg.File, "moved_to", to)
+	} else {
+		s.cfg.Log.Error("the file of sessions is damaged: starting without", "file", s.cfg.File, "moved_to", to, "err", why)
+	}
 	return os.Rename(s.cfg.File, to)
 }
 
@@ -129,9 +181,12 @@ func (s *Store) copyTo(to *bbolt.DB) (err error) {
 	defer from.Close()
 	to.NoSync = true // until it is installed
 	defer func() { to.NoSync = false }()
-	c := copier{store: s, to: to}
+	c := copier{store: s, to: to, authentic: newAuthentic(s.cfg.Keys)}
 	defer c.abandon()
 	return from.View(func(tx *bbolt.Tx) error {
+		if err := s.knows(tx, c.authentic); err != nil {
+			return err
+		}
 		for _, name := range buckets {
 			bucket := tx.Bucket(name)
 			if bucket == nil {
@@ -147,15 +202,20 @@ func (s *Store) copyTo(to *bbolt.DB) (err error) {
 
 // copier copies records in transactions of a size.
 type copier struct {
-	store *Store
-	to    *bbolt.DB
-	tx    *bbolt.Tx
-	bytes int
+	store     *Store
+	authentic *authentic
+	to        *bbolt.DB
+	tx        *bbolt.Tx
+	bytes     int
 }
 
 // record copies a record if it can be used.
-func (c *copier) record(bucket, k, v []byte) error {
-	if !c.usable(bucket, k, v) {
+func (c *copier) record(bucket, k, closed []byte) error {
+	v, ok := c.authentic.open(bucket, k, closed)
+	if !ok && c.store.cfg.Unkeyed {
+		v, ok = closed, true
+	}
+	if !ok || !c.usable(bucket, k, v) {
 		c.store.stats.Skipped++
 		return nil
 	}
@@ -174,14 +234,14 @@ func (c *copier) record(bucket, k, v []byte) error {
 		var s Session
 		_ = s.read(k, v)
 		owner := key(s.User, string(k))
-		if err := c.tx.Bucket(bucketUsers).Put(owner, seal(owner, format, nothing)); err != nil {
+		if err := c.tx.Bucket(bucketUsers).Put(owner, c.authentic.close(bucketUsers, owner, seal(owner, format, nothing))); err != nil {
 			return err
 		}
 	}
 	if bytes.Equal(bucket, bucketRetained) {
 		c.store.topics[string(k)] = struct{}{}
 	}
-	if err := c.tx.Bucket(bucket).Put(k, v); err != nil {
+	if err := c.tx.Bucket(bucket).Put(k, c.authentic.close(bucket, k, bytes.Clone(v))); err != nil {
 		return err
 	}
 	if c.bytes += len(k) + len(v); c.bytes > 4<<20 {
@@ -242,10 +302,11 @@ func (s *Store) Load(session func(Stored), retained func(message.Message)) (err 
 			err = fmt.Errorf("keep: %v", p)
 		}
 	}()
+	a := newAuthentic(s.cfg.Keys)
 	return s.db.View(func(tx *bbolt.Tx) error {
 		err := tx.Bucket(bucketUsers).ForEach(func(k, _ []byte) error {
 			_, id, _ := split(k)
-			session(read(tx, id))
+			session(read(tx, a, id))
 			return nil
 		})
 		if err != nil {
@@ -253,8 +314,11 @@ func (s *Store) Load(session func(Stored), retained func(message.Message)) (err 
 		}
 		return tx.Bucket(bucketRetained).ForEach(func(k, v []byte) error {
 			m := message.Message{Topic: string(k)}
-			body, _, err := unseal(k, v, format)
-			if err == nil && decodeRetained(&m, body) == nil {
+			v, ok := a.open(bucketRetained, k, v)
+			if !ok {
+				return nil
+			}
+			if body, _, err := unseal(k, v, format); err == nil && decodeRetained(&m, body) == nil {
 				retained(m)
 			}
 			return nil
@@ -264,24 +328,26 @@ func (s *Store) Load(session func(Stored), retained func(message.Message)) (err 
 
 // read returns a session. The file is a copy that was made at the start: there is
 // nothing in it that can't be read.
-func read(tx *bbolt.Tx, id string) Stored {
+func read(tx *bbolt.Tx, a *authentic, id string) Stored {
 	st := Stored{Session: Session{ClientID: id}}
 	k := []byte(id)
-	_ = st.read(k, tx.Bucket(bucketSessions).Get(k))
+	if v, ok := a.open(bucketSessions, k, tx.Bucket(bucketSessions).Get(k)); ok {
+		_ = st.read(k, v)
+	}
 	all := prefix(id)
-	each(tx, bucketSubscriptions, all, func(k, body []byte) {
+	each(tx, a, bucketSubscriptions, all, func(k, body []byte) {
 		v := Subscription{Filter: string(k[len(all):])}
 		if v.decode(body) == nil {
 			st.Subscriptions = append(st.Subscriptions, v)
 		}
 	})
-	each(tx, bucketDeliveries, all, func(k, body []byte) {
+	each(tx, a, bucketDeliveries, all, func(k, body []byte) {
 		v := Delivery{PacketID: binary.BigEndian.Uint16(k[len(all):])}
 		if v.decode(body) == nil {
 			st.Deliveries = append(st.Deliveries, v)
 		}
 	})
-	each(tx, bucketReceived, all, func(k, _ []byte) {
+	each(tx, a, bucketReceived, all, func(k, _ []byte) {
 		st.Received = append(st.Received, binary.BigEndian.Uint16(k[len(all):]))
 	})
 	slices.SortFunc(st.Deliveries, func(a, b Delivery) int { return cmp.Compare(a.Order, b.Order) })
@@ -289,9 +355,13 @@ func read(tx *bbolt.Tx, id string) Stored {
 }
 
 // each calls f with the bodies below a prefix.
-func each(tx *bbolt.Tx, bucket, all []byte, f func(k, body []byte)) {
+func each(tx *bbolt.Tx, a *authentic, bucket, all []byte, f func(k, body []byte)) {
 	c := tx.Bucket(bucket).Cursor()
 	for k, v := c.Seek(all); bytes.HasPrefix(k, all); k, v = c.Next() {
+		v, ok := a.open(bucket, k, v)
+		if !ok {
+			continue
+		}
 		if body, _, err := unseal(k, v, format); err == nil {
 			f(k, body)
 		}

@@ -29,7 +29,7 @@ func open(tb testing.TB) *rig {
 
 func openFile(tb testing.TB, file string) *rig {
 	tb.Helper()
-	return openWith(tb, Config{File: file, Flush: time.Hour, MaxPending: 1 << 20})
+	return openWith(tb, Config{File: file, Flush: time.Hour, MaxPending: 1 << 20, Unkeyed: true})
 }
 
 func openWith(tb testing.TB, cfg Config) *rig {
@@ -81,7 +81,7 @@ func (r *rig) ofUser(user string) (ids []string) {
 	r.tb.Helper()
 	all := prefix(user)
 	err := r.db.View(func(tx *bbolt.Tx) error {
-		each(tx, bucketUsers, all, func(k, _ []byte) { ids = append(ids, string(k[len(all):])) })
+		each(tx, newAuthentic(r.cfg.Keys), bucketUsers, all, func(k, _ []byte) { ids = append(ids, string(k[len(all):])) })
 		return nil
 	})
 	if err != nil {

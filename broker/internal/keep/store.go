@@ -21,6 +21,18 @@ type Config struct {
 	MaxPending int           // bytes that may wait; what is above is not recorded
 	Now        func() time.Time
 	Log        *slog.Logger
+
+	// Keys authenticate each record, the first one those that are written: records
+	// that were written with none of them are left out. Without keys everybody has
+	// the key.
+	Keys [][]byte
+	// Unkeyed has records read that were written before there were keys.
+	Unkeyed bool
+	// Position returns in which state the register is, and Known reports whether that
+	// state belongs to its history. A file of another history is moved aside. Nil: the
+	// file is of no register.
+	Position func() ([]byte, error)
+	Known    func(position []byte) (bool, error)
 }
 
 // Stats are counts of a store.
@@ -47,6 +59,7 @@ type Store struct {
 	closing chan struct{}
 	stopped chan struct{}
 	once    sync.Once
+	at      []byte // the position that the file has
 
 	mu     sync.Mutex
 	next   *batch

@@ -4,10 +4,12 @@ package redistest
 import (
 	"bufio"
 	"context"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,9 +25,12 @@ type Server struct {
 
 	tb   testing.TB
 	dir  string
-	args []string
-	cmd  *exec.Cmd
-	done chan struct{} // closed when cmd has ended
+	file string // of settings; "" for none
+
+	busPort string // where other servers of a cluster find it; "" without one
+	args    []string
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when cmd has ended
 }
 
 // patience is how long a server may take to start or to stop.
@@ -35,10 +40,16 @@ const patience = 10 * time.Second
 // any, and stops it when the test ends. Without redis-server the test fails.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
+	return startWith(tb, &Server{tb: tb, args: args})
+}
+
+// startWith starts s at a free address.
+func startWith(tb testing.TB, s *Server) *Server {
+	tb.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		tb.Fatal("redistest: no redis-server in PATH: install it (Debian: apt-get install redis-server)")
 	}
-	s := &Server{tb: tb, dir: tb.TempDir(), args: args}
+	s.dir = tb.TempDir()
 	tb.Cleanup(s.Stop)
 	for range 5 { // somebody else may take the port between our asking and using it
 		s.Addr = freeAddr(tb)
@@ -93,10 +104,13 @@ func (s *Server) start() bool {
 	if err != nil {
 		s.tb.Fatal(err)
 	}
-	args := append([]string{
-		"--bind", host, "--port", port, "--dir", s.dir, "--logfile", s.logFile(),
-		"--save", "", "--appendonly", "no", "--daemonize", "no",
-	}, s.args...)
+	args := []string{"--bind", host, "--port", port, "--dir", s.dir, "--logfile", s.logFile(), "--daemonize", "no"}
+	if s.file != "" {
+		args = slices.Concat([]string{s.file}, args)
+	} else {
+		args = append(args, "--save", "", "--appendonly", "no")
+	}
+	args = append(args, s.args...)
 	cmd := exec.CommandContext(context.Background(), "redis-server", args...) // #nosec G204 -- a test says what to run
 	if err := cmd.Start(); err != nil {
 		s.tb.Fatalf("redistest: %v", err)
@@ -125,29 +139,67 @@ func (s *Server) start() bool {
 // serverPID returns the process id that whoever listens at our address gives for
 // its own, or "" if nobody does. A server that wants a password is ours if it says so.
 func (s *Server) serverPID() string {
+	answer := s.ask("INFO server")
+	if strings.HasPrefix(answer, "-NOAUTH") {
+		return strconv.Itoa(s.cmd.Process.Pid)
+	}
+	for line := range strings.Lines(answer) { // none, while it is still loading
+		if pid, ok := strings.CutPrefix(line, "process_id:"); ok {
+			return strings.TrimSpace(pid)
+		}
+	}
+	return ""
+}
+
+// ask sends a command on a connection of its own and returns the answer: a text, an
+// error with its minus, or the texts of a list, one a line. It is "" if none comes.
+func (s *Server) ask(command string) string {
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp", s.Addr)
 	if err != nil {
 		return ""
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(time.Second))
-	if _, err := conn.Write([]byte("INFO server\r\n")); err != nil {
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := conn.Write([]byte(command + "\r\n")); err != nil {
 		return ""
 	}
-	lines := bufio.NewScanner(conn)
-	for lines.Scan() {
-		line := lines.Text()
-		if strings.HasPrefix(line, "-NOAUTH") {
-			return strconv.Itoa(s.cmd.Process.Pid)
-		}
-		if pid, ok := strings.CutPrefix(line, "process_id:"); ok {
-			return pid
-		}
-		if strings.HasPrefix(line, "-") { // still loading
-			return ""
-		}
+	answer, err := reply(bufio.NewReader(conn))
+	if err != nil {
+		return ""
 	}
-	return ""
+	return answer
+}
+
+// reply reads one answer.
+func reply(r *bufio.Reader) (string, error) {
+	line, err := r.ReadString('\n')
+	if err != nil || len(line) < 3 {
+		return "", io.ErrUnexpectedEOF
+	}
+	line = strings.TrimSpace(line)
+	switch line[0] {
+	case '$':
+		n, err := strconv.Atoi(line[1:])
+		if err != nil || n < 0 {
+			return "", err
+		}
+		text := make([]byte, n+2)
+		_, err = io.ReadFull(r, text)
+		return string(text[:n]), err
+	case '*':
+		n, err := strconv.Atoi(line[1:])
+		texts := make([]string, 0, max(n, 0))
+		for i := 0; i < n && err == nil; i++ {
+			var text string
+			text, err = reply(r)
+			texts = append(texts, text)
+		}
+		return strings.Join(texts, "\n"), err
+	case '-':
+		return line, nil
+	default:
+		return line[1:], nil
+	}
 }
 
 func (s *Server) logFile() string { return filepath.Join(s.dir, "redis.log") }

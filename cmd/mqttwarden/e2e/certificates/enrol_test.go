@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"mqttwarden/broker/mqtttest"
+	"mqttwarden/cmd/mqttwarden/internal/program"
 	"mqttwarden/cmd/mqttwarden/internal/rig"
+	"mqttwarden/registry/logtest"
 )
 
 // waiting are the registrations that wait for a decision, and how they came.
@@ -121,6 +123,60 @@ func TestConnectOfAStrangerIsARegistration(t *testing.T) {
 	if got := waiting(p); len(got) > 0 {
 		t.Errorf("%v wait, want none", got)
 	}
+}
+
+// TestEnrolOutlastsARestart (O9): the device begins while the server is not up.
+func TestEnrolOutlastsARestart(t *testing.T) {
+	t.Parallel()
+	p := rig.Launch(t)
+	p.Open(time.Minute)
+	address := p.URLs["http"]
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	device, said := t.TempDir(), new(logtest.Buffer)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- program.Run(t.Context(), []string{"enroll", "--server", "http://" + address, "--username", "gateway-7", "--dir", device, "--timeout", "1m"},
+			nil, strings.NewReader(""), said, said)
+	}()
+	if !said.Await("The server is not there", nil, rig.Patience) {
+		t.Fatalf("the device says %s", said)
+	}
+	p = rig.LaunchIn(t, p.Dir, "--http-addr", address)
+	if !said.Await("Pairing code: ", nil, rig.Patience) {
+		t.Fatalf("the device says %s", said)
+	}
+	p.Confirm("gateway-7", rig.Object{"initialPermissions": []rig.Object{rig.Writes("a/#")}})
+	if err := <-ended; err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
+
+func TestEnrolWithThePasswordOfAUser(t *testing.T) {
+	t.Parallel()
+	p := rig.Launch(t, rig.Secure...)
+	k := p.Authority()
+	enrol := func(password string) error {
+		k.Write("password", password+"\n")
+		_, _, err := rig.Attempt(t, nil, "", "enroll", "--server", "https://"+p.URLs["https"], "--ca-file", k.Path("root.crt"),
+			"--username", "gateway-7", "--dir", k.Dir, "--timeout", "5s", "--password-file", k.Path("password"))
+		return err
+	}
+	user := "/users/" + p.User("gateway-7", rig.Writes("a/#"))
+	if err := enrol(rig.SecretOf("gateway-7")); err == nil || !strings.Contains(err.Error(), "grant types") {
+		t.Errorf("a user that may not sign in with a certificate: %v", err)
+	}
+	p.Must(http.StatusOK, "PUT", user, rig.Object{"grantTypes": []rig.Object{{"method": "password"}, {"method": "certificate"}}})
+	if err := enrol("a wrong password"); err == nil || !strings.Contains(err.Error(), "wrong user name or password") {
+		t.Errorf("a wrong password: %v", err)
+	}
+	if err := enrol(rig.SecretOf("gateway-7")); err != nil {
+		t.Fatal(err)
+	}
+	cl := k.Dial(p, 5, "gateway-7")
+	cl.MustConnect(mqtttest.Connect{ClientID: "gateway-7"})
+	rig.WantCode(t, "publish", cl.Publish("a/1", "", 1, false)&^0x10, rig.Success)
 }
 
 func TestEnrolGoesOnWhereItWasCut(t *testing.T) {

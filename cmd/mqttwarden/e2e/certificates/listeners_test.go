@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -228,4 +229,36 @@ func servedBy(k rig.PKI, p *rig.Program) string {
 	}
 	defer nc.Close()
 	return nc.(*tls.Conn).ConnectionState().PeerCertificates[0].Subject.CommonName
+}
+
+// TestOwnCertificateIsOfTheKindThatTheClientKnows (R13): small devices know RSA alone, and
+// everybody else goes on with ECDSA, which costs the server a twentieth.
+func TestOwnCertificateIsOfTheKindThatTheClientKnows(t *testing.T) {
+	p := rig.LaunchQuick(t, rig.Secure...)
+	k := p.Authority()
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"Tasmota's only cipher", []string{"-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"}, "Peer signature type: RSA-PSS"},
+		{"the same, without PSS", []string{"-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256", "-sigalgs", "RSA+SHA256:ECDSA+SHA256"}, "Peer signature type: RSA"},
+		{"RSA signatures alone in TLS 1.3", []string{"-tls1_3", "-sigalgs", "rsa_pss_rsae_sha256"}, "Peer signature type: RSA-PSS"},
+		{"RSA, and a name that is not ours", []string{"-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256", "-servername", "other.example"}, "Peer signature type: RSA-PSS"},
+		{"ECDSA in TLS 1.2", []string{"-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"}, "Peer signature type: ECDSA"},
+		{"both in TLS 1.2", []string{"-tls1_2"}, "Peer signature type: ECDSA"},
+		{"both in TLS 1.3", []string{"-tls1_3"}, "Peer signature type: ECDSA"},
+	} {
+		for _, scheme := range []string{"mqtts", "https"} {
+			t.Run(tt.name+" "+scheme, func(t *testing.T) {
+				args := append([]string{"s_client", "-connect", p.URLs[scheme], "-CAfile", k.Path("ca.crt"), "-verify_return_error"}, tt.args...)
+				says(k.At(t), tt.want, args...)
+				says(k.At(t), "Verify return code: 0 (ok)", args...)
+			})
+		}
+	}
+	info, err := os.Stat(filepath.Join(p.Dir, "server-rsa.key"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the RSA key: %v, %v, want mode 0600", info, err)
+	}
 }

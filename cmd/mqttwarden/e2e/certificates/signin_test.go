@@ -84,3 +84,20 @@ func TestRemovedCertificateEndsItsSession(t *testing.T) {
 	rig.WantCode(t, "the other session's publish", other.Publish("a/1", "", 1, false), rig.Success)
 	ops.ExpectMessage("a/1") // and no will before it
 }
+
+// A certificate signs in, or does not any more, as soon as that is answered.
+func TestACertificateIsInForceWhenItIsAnswered(t *testing.T) {
+	k := rig.NewPKI(t)
+	p := rig.Launch(t, "--mqtts-addr", "127.0.0.1:0", "--tls-cert", k.Path("server.crt"), "--tls-key", k.Path("server.key"))
+	k.Make("gw1", "/CN=gw1")
+	certificates := "/users/" + p.UserWith("gw1", rig.Object{"grantTypes": []rig.Object{{"method": "certificate"}}}) + "/certificates"
+	fingerprint := rig.Object{"fingerprint": k.Fingerprint("gw1")}
+	for range 50 {
+		session, other := k.Dial(p, 5, "gw1"), k.Dial(p, 5, "gw1")
+		p.Plainly(http.StatusCreated, "POST", certificates, fingerprint)
+		rig.WantCode(t, "CONNECT at once", session.Connect(mqtttest.Connect{ClientID: "gw1"}).ReasonCode, rig.Success)
+		p.Plainly(http.StatusOK, "DELETE", certificates, fingerprint)
+		rig.WantCode(t, "CONNECT at once, when it is removed", other.Connect(mqtttest.Connect{ClientID: "gw2"}).ReasonCode, rig.NotAuthorized)
+		rig.WantCode(t, "DISCONNECT", session.ExpectEnd(), rig.Administrative)
+	}
+}

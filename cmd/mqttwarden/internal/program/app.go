@@ -33,11 +33,13 @@ type app struct {
 	pace        Pace
 	certificate *serverCertificate // of the TLS listeners, nil without any
 	reloads     reloads            // of the files of TLS
+	validity    validity           // of all certificates
 	web         []webListener
 	httpConns   *httpConns
 	broker      *broker.Broker
 	hook        *authhook.Hook
 	bodies      *adminapi.Bodies
+	late        atomic.Uint64 // changes that were answered before they were in force
 	api         http.Handler
 	figures     http.Handler // the metrics
 	listening   []endpoint
@@ -71,7 +73,8 @@ func start(ctx context.Context, c config, pace Pace, s streams, log logTo) (_ *a
 			err = errors.Join(err, a.shutdown(c.stopTimeout))
 		}
 	}()
-	a.reloads.log = a.log
+	a.reloads.log, a.reloads.settle, a.reloads.now = a.log, pace.Settle, time.Now
+	a.validity.log, a.validity.now = a.log, time.Now
 	c.limits.divide(descriptorLimit(), a.log)
 	a.httpConns = newHTTPConns(c.limits.httpConnections, c.proxies)
 	for _, step := range []func(context.Context, config) error{
@@ -130,7 +133,7 @@ func (a *app) lockData(_ context.Context, c config) error {
 
 func (a *app) startRegister(ctx context.Context, c config) error {
 	anchorFile := watch(c.tlsClientCA) // looked at before it is read
-	anchors, err := readCertificates(c.tlsClientCA)
+	anchors, err := readClientCAs(c.tlsClientCA, c.tlsClientCAMax)
 	if err != nil {
 		return fmt.Errorf("tls-client-ca: %w", err)
 	}
@@ -138,11 +141,17 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	cfg := nodeConfig(c.storeConfig, keys, a.log)
+	cfg, err := nodeConfig(c.storeConfig, keys, a.log)
+	if err != nil {
+		return err
+	}
 	if cfg.Remembered, err = c.remembered(); err != nil {
 		return err
 	}
-	cfg.Redis, cfg.MaxStale, cfg.Poll, cfg.CachedUsers = c.redis.Reveal(), c.maxStale, a.pace.Changes, cmp.Or(c.users, -1)
+	if cfg.Redis, err = c.redis.connection(); err != nil {
+		return err
+	}
+	cfg.MaxStale, cfg.Poll, cfg.CachedUsers = c.maxStale, a.pace.Changes, cmp.Or(c.users, -1)
 	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
 	cfg.Tokens.PerUser = c.tokensPerUser
 	cfg.Tokens.Rates = registry.LoginRates{User: float64(c.loginRate), Address: float64(c.addressRate)}
@@ -156,14 +165,14 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	a.ping = &seldom{question: a.register.Store.Ping, every: time.Second, within: 5 * time.Second, now: time.Now}
 	a.onStop("readiness", a.ping.stop)
 	if c.tlsClientCA != "" {
-		a.reloads.add("tls-client-ca", anchorFile, func(ctx context.Context) error { return a.reloadAnchorFile(ctx, c.tlsClientCA) })
+		a.reloads.add("tls-client-ca", anchorFile, func(ctx context.Context) error { return a.reloadClientCAs(ctx, c.tlsClientCA, c.tlsClientCAMax) })
 	}
 	return nil
 }
 
 // bindBroker makes the broker, which listens, and takes no connection yet.
 func (a *app) bindBroker(_ context.Context, c config) error {
-	a.certificate = newServerCertificate(c)
+	a.certificate = newServerCertificate(c, a.log)
 	listeners := a.mqttListeners(c)
 	var err error
 	a.broker, err = broker.New(broker.Config{
@@ -202,7 +211,7 @@ func (a *app) bindBroker(_ context.Context, c config) error {
 		MaxStoredSessions:        c.limits.storedSessions,
 		MaxKeepAlive:             c.limits.keepAlive,
 		Sessions: broker.Sessions{
-			File: c.sessionsFile, Flush: c.sessionsFlush, MaxPending: c.sessionsPending,
+			File: c.sessionsFile, Flush: c.sessionsFlush, MaxPending: c.sessionsPending, History: history{a},
 		},
 	}, a.log)
 	if err != nil {
@@ -223,8 +232,10 @@ func (a *app) startBroker(ctx context.Context, c config) error {
 		Certificate: func(chain []*x509.Certificate) *registry.Certificate {
 			return a.register.PKI.Trust().Certificate(chain, c.tlsClientName)
 		},
-		Sessions: a.broker,
-		Now:      time.Now,
+		Sessions:    a.broker,
+		ReservedFor: a.register.Reserved.Owner,
+		Name:        a.register.Principals.Name,
+		Now:         time.Now,
 	})
 	if err := a.register.Start(ctx, a.hook); err != nil {
 		return err
@@ -235,18 +246,14 @@ func (a *app) startBroker(ctx context.Context, c config) error {
 	if err := broker.Start(a.broker, a.hook); err != nil {
 		return err
 	}
+	if c.sessionsFile != "" {
+		if _, err := a.register.Store.SetOnce(ctx, settingSessionsKeyed, []byte{1}); err != nil {
+			return err
+		}
+	}
 	a.serving.Store(true)
 	a.onStop("serving", func(context.Context) error { a.serving.Store(false); return nil })
 	return nil
-}
-
-// reloadAnchorFile reads the trust anchors in a file again.
-func (a *app) reloadAnchorFile(ctx context.Context, path string) error {
-	certs, err := readCertificates(path)
-	if err != nil {
-		return err
-	}
-	return a.register.UseAnchorFiles(ctx, certs)
 }
 
 func (a *app) makeAPI(_ context.Context, c config) (err error) {
@@ -261,6 +268,7 @@ func (a *app) makeAPI(_ context.Context, c config) (err error) {
 			return a.register.PKI.Trust().Certificate(s.PeerCertificates, c.tlsClientName)
 		},
 		TrustedProxies: c.proxies, AllowQueryToken: c.queryToken, MaxBody: c.api.body, Bodies: a.bodies,
+		Wait: c.api.wait, Late: func() { a.late.Add(1) },
 		Now: time.Now, Log: a.log, Version: version,
 	})
 	return err

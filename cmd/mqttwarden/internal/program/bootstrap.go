@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"os"
-	"strings"
 
 	"mqttwarden/registry"
 	"mqttwarden/registry/secret"
@@ -27,7 +25,7 @@ func (a *app) bootstrap(ctx context.Context, c config) error {
 		return nil
 	case done:
 		return nil
-	case !a.keyMade:
+	case !a.keyMade && !c.database.isPostgres():
 		a.log.Warn("the store is new, but the master key is not: if this is not the first start, the store is elsewhere or was copied without its -wal file; stop, and put it back",
 			"key", c.keyFile, "store", c.storeFile())
 	}
@@ -36,22 +34,23 @@ func (a *app) bootstrap(ctx context.Context, c config) error {
 			return err
 		}
 	}
-	if _, err := a.register.Service.Bootstrap(ctx, password.Reveal()); err != nil {
+	made, err := a.register.Service.Bootstrap(ctx, password.Reveal())
+	if err != nil {
 		return fmt.Errorf("admin-password: %w", err)
+	}
+	if !made {
+		a.log.Warn("another node made the first user at this very moment: the password of this start is not used")
 	}
 	return a.register.Store.Checkpoint(ctx)
 }
 
 // chosenPassword returns the first password that the settings choose, if they do.
 func chosenPassword(c signInConfig) (secret.Text, error) {
-	if c.adminPasswordFile == "" {
-		return c.adminPassword, nil
-	}
-	b, err := os.ReadFile(c.adminPasswordFile)
+	password, err := secretOf(c.adminPassword, c.adminPasswordFile)
 	if err != nil {
 		return "", fmt.Errorf("admin-password-file: %w", err)
 	}
-	return secret.Text(strings.TrimRight(string(b), "\r\n")), nil
+	return password, nil
 }
 
 // printPassword makes a password and prints it.

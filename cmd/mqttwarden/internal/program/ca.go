@@ -44,7 +44,16 @@ func onStore(ctx context.Context, c storeCommand, given *settings.Reader, f func
 	if err != nil {
 		return err
 	}
-	n, err := openNode(ctx, nodeConfig(cfg, keys, slog.New(slog.DiscardHandler)), cfg)
+	how, err := nodeConfig(cfg, keys, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	if how.Postgres != nil {
+		if err := used(ctx, how.Postgres); err != nil {
+			return err
+		}
+	}
+	n, err := openNode(ctx, how, cfg)
 	if err != nil {
 		return err
 	}

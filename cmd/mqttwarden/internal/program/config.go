@@ -12,7 +12,7 @@ type storeConfig struct {
 
 // Sections implements settings.Command.
 func (c *storeConfig) Sections() []settings.Section {
-	return []settings.Section{c.dataConfig.section(), c.logConfig.section(), c.hashConfig.section(), c.caConfig.section()}
+	return []settings.Section{c.dataConfig.section(), c.postgres.section(), c.logConfig.section(), c.hashConfig.section(), c.caConfig.section()}
 }
 
 // storeSettings are the settings of a command that works on the store itself.

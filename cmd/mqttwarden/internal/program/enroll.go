@@ -1,7 +1,6 @@
 package program
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -14,13 +13,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"time"
 
 	"mqttwarden/registry/durable"
@@ -35,6 +33,8 @@ type enrollCmd struct {
 	server, username, context string
 	roles                     []string
 	dir, caFile               string
+	passwordFile              string
+	password                  string // of a user that exists; empty: there is none yet
 	timeout                   time.Duration
 }
 
@@ -56,25 +56,27 @@ func (c *enrollCmd) Sections() []settings.Section {
 			Name: "ca-file", Value: settings.File(&c.caFile), Placeholder: "FILE", Unset: "the system's",
 			Help: "CAs that the server's certificate is checked against, PEM.",
 		},
+		{
+			Name: "password-file", Value: settings.File(&c.passwordFile), Placeholder: "FILE",
+			Help: "File with the password of a user that exists and gets its first certificate: nobody has to confirm that.",
+		},
 		{Name: "timeout", Value: settings.Duration(&c.timeout, time.Second, 24*time.Hour), Default: "15m", Help: "How long to go on asking."},
 	}}}
 }
 
-// registration is the answer of the register endpoint, in all its forms.
-type registration struct {
-	Status         string `json:"status"`
-	PairingCode    string `json:"pairingCode"`
-	Certificate    string `json:"certificate"`
-	CACertificates string `json:"caCertificates"`
-	Message        string `json:"message"`
-}
-
 // Run registers, waits until an operator has decided, and stores the certificate.
-func (c *enrollCmd) Run(ctx context.Context, s streams, given *settings.Reader) error {
+func (c *enrollCmd) Run(ctx context.Context, s streams, given *settings.Reader, pace Pace) error {
 	if err := given.Read(c); err != nil {
 		return err
 	}
 	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	if err := c.readPassword(); err != nil {
+		return err
+	}
+	where, err := url.JoinPath(c.server, c.route())
 	if err != nil {
 		return err
 	}
@@ -85,38 +87,78 @@ func (c *enrollCmd) Run(ctx context.Context, s streams, given *settings.Reader) 
 	body, err := json.Marshal(map[string]any{
 		"username": c.username, "csr": base64.StdEncoding.EncodeToString(csr), "context": c.context, "roles": c.roles,
 	})
+	if c.password != "" {
+		body, err = json.Marshal(map[string]any{"csr": base64.StdEncoding.EncodeToString(csr)})
+	}
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	said := ""
+	answer, err := c.await(ctx, s, &asker{client: client, where: where, body: body, username: c.username, password: c.password, first: pace.Ask})
+	if err != nil {
+		return err
+	}
+	return c.keep(s, answer)
+}
+
+// await asks until the registration is granted. It says once of each thing what is
+// waited for.
+func (c *enrollCmd) await(ctx context.Context, s streams, server *asker) (registration, error) {
+	told := make(map[string]bool)
+	var last registration
 	for {
-		answer, again, err := c.ask(ctx, client, body)
-		if err != nil {
-			return err
+		answer, again, err := server.ask(ctx)
+		if err != nil || answer.Status == granted {
+			return answer, err
 		}
-		if answer.Status == "granted" {
-			return c.keep(s, answer)
+		if last.Status == "" || ctx.Err() == nil { // else it was cut by the end of the time
+			last = answer
 		}
-		if answer.Status != said {
-			said = answer.Status
+		if topic := answer.Status + answer.PairingCode; !told[topic] && ctx.Err() == nil {
+			told[topic] = true
 			if err := c.tell(s, answer); err != nil {
-				return err
+				return registration{}, err
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("nobody decided within %s: run the same command again to go on", c.timeout)
+			return registration{}, c.over(ctx, last)
 		case <-time.After(again):
 		}
 	}
+}
+
+// over says what was waited for in vain.
+func (c *enrollCmd) over(ctx context.Context, last registration) error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return errors.New("stopped: run the same command again to go on")
+	case last.Status == away:
+		return fmt.Errorf("the server was not there within %s (%s): run the same command again to go on", c.timeout, last.Message)
+	default:
+		return fmt.Errorf("nobody decided within %s: run the same command again to go on", c.timeout)
+	}
+}
+
+// readPassword reads the password file, if there is one.
+func (c *enrollCmd) readPassword() error {
+	if c.passwordFile == "" {
+		return nil
+	}
+	b, err := os.ReadFile(c.passwordFile)
+	if c.password = strings.TrimRight(string(b), "\r\n"); err == nil && c.password == "" {
+		err = fmt.Errorf("password-file: %s is empty", c.passwordFile)
+	}
+	return err
 }
 
 // tell says what the person at the other end has to do.
 func (c *enrollCmd) tell(s streams, answer registration) error {
 	text := "The server is busy; asking again."
 	switch answer.Status {
+	case away:
+		text = fmt.Sprintf("The server is not there (%s); asking again for up to %s.", answer.Message, c.timeout)
 	case "locked":
 		text = "The server takes no registrations now; waiting for an operator to open it."
 	case "pending":
@@ -175,47 +217,12 @@ func (c *enrollCmd) request() ([]byte, error) {
 	return csr, durable.Write(c.path("csr"), csr, 0o644)
 }
 
-// ask sends the request once and returns the answer and when to ask again. A
-// server that is busy or out of reach for a moment is asked again.
-func (c *enrollCmd) ask(ctx context.Context, client *http.Client, body []byte) (registration, time.Duration, error) {
-	const moment = 5 * time.Second
-	where, err := url.JoinPath(c.server, "/api/client-registry/register")
-	if err != nil {
-		return registration{}, 0, err
+// route is where the request goes to.
+func (c *enrollCmd) route() string {
+	if c.password != "" {
+		return "/api/client-registry/renew"
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, where, bytes.NewReader(body))
-	if err != nil {
-		return registration{}, 0, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := client.Do(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return registration{}, moment, nil // the caller tells that the time is over
-		}
-		return registration{}, 0, err
-	}
-	defer res.Body.Close()
-	var answer registration
-	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&answer); err != nil {
-		return registration{}, 0, fmt.Errorf("the server's answer (%s) is not understood: %w", res.Status, err)
-	}
-	again := moment
-	if n, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && n > 0 {
-		again = min(time.Duration(n)*time.Second, time.Minute)
-	}
-	switch res.StatusCode {
-	case http.StatusCreated, http.StatusAccepted, http.StatusLocked:
-		return answer, again, nil
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return registration{Status: "busy"}, again, nil
-	case http.StatusForbidden:
-		return registration{}, 0, errors.New("an operator refused the registration")
-	case http.StatusConflict:
-		return registration{}, 0, fmt.Errorf("%s: another device has this user name, or asked for it", answer.Message)
-	default:
-		return registration{}, 0, fmt.Errorf("the server refuses: %s", answer.Message)
-	}
+	return "/api/client-registry/register"
 }
 
 // keep writes what the device was given.

@@ -22,7 +22,7 @@ type healthcheckCmd struct {
 // Sections implements settings.Command.
 func (c *healthcheckCmd) Sections() []settings.Section {
 	return []settings.Section{{Title: "Settings", Settings: []settings.Setting{
-		{Name: "http-addr", Value: settings.Address(&c.http), Default: "127.0.0.1:8080", Help: "Where the server's API listens."},
+		{Name: "http-addr", Value: settings.Address(&c.http, "127.0.0.1:8080"), Default: "127.0.0.1:8080", Help: "Where the server's API listens."},
 		{Name: "timeout", Value: settings.Duration(&c.timeout, 100*time.Millisecond, time.Minute), Default: "5s", Help: "How long to wait for the answer."},
 	}}}
 }

@@ -5,11 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 
 	"mqttwarden/adminapi"
+	"mqttwarden/adminapi/framing"
 )
 
 // webListener is a bound address of HTTP.
@@ -46,17 +46,25 @@ func closeOnce(ln net.Listener) error {
 // serveHTTP serves h on the listener until the program stops.
 func (a *app) serveHTTP(l webListener, h http.Handler, secure *tls.Config) {
 	a.listening = append(a.listening, endpoint{l.scheme, l.Addr()})
-	ln := l.Listener
-	if secure != nil {
-		secure = secure.Clone()
-		secure.NextProtos = []string{"h2", "http/1.1"}
-		ln = tls.NewListener(ln, secure)
+	guard := framing.Guard{Timeout: adminapi.Server(h).ReadHeaderTimeout, Refused: &a.httpConns.ambiguous, Failed: newHandshakes(a.log).failed}
+	if secure == nil {
+		a.serveGuarded(webListener{guard.Plain(l), l.scheme}, h)
+		return
 	}
+	guard.TLS = secure.Clone()
+	guard.TLS.NextProtos = []string{"h2", "http/1.1"}
+	first, second := guard.Secure(l)
+	a.serveGuarded(webListener{second, l.scheme + ", HTTP/2"}, h)
+	a.serveGuarded(webListener{first, l.scheme}, h)
+}
+
+// serveGuarded serves h on a listener that is guarded.
+func (a *app) serveGuarded(l webListener, h http.Handler) {
 	srv := adminapi.Server(h)
 	srv.ConnState = a.httpConns.state
-	srv.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)
+	srv.ErrorLog = newServerErrors(a.log, l.scheme)
 	go func() {
-		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("%s: %w", l.scheme, err)
 		}
 	}()

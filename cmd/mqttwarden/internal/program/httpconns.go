@@ -2,11 +2,11 @@ package program
 
 import (
 	"container/list"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"mqttwarden/registry/peer"
 )
@@ -24,6 +24,8 @@ type httpConns struct {
 	waiting list.List // of *httpConn, by how long
 	from    map[netip.Prefix]int
 	closed  uint64
+
+	ambiguous atomic.Uint64 // requests that were refused; see framing
 }
 
 // httpConn is a connection of an HTTP listener.
@@ -101,8 +103,12 @@ func (h *httpConns) evict(from netip.Prefix) bool {
 // refuse closes a connection that there is no room for.
 func (h *httpConns) refuse(c net.Conn) {
 	h.closed++
-	if secure, ok := c.(*tls.Conn); ok {
-		c = secure.NetConn() // TLS would wait to say goodbye
+	for {
+		over, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		c = over.NetConn() // TLS would wait to say goodbye
 	}
 	_ = c.Close()
 }
@@ -137,12 +143,13 @@ func (h *httpConns) drop(c *httpConn) {
 type httpFigures struct {
 	connections int
 	closed      uint64
+	ambiguous   uint64
 }
 
 func (h *httpConns) figures() httpFigures {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return httpFigures{len(h.conns), h.closed}
+	return httpFigures{len(h.conns), h.closed, h.ambiguous.Load()}
 }
 
 // httpPart are the metrics of the HTTP listeners.
@@ -150,5 +157,6 @@ func httpPart(snapshot func() httpFigures) part[httpFigures] {
 	return part[httpFigures]{snapshot, []series[httpFigures]{
 		gauge("mqttwarden_http_connections", "Open HTTP connections.", func(f httpFigures) float64 { return float64(f.connections) }),
 		counter("mqttwarden_http_connections_closed_total", "HTTP connections closed because there were too many, in all or of their address.", func(f httpFigures) float64 { return float64(f.closed) }),
+		counter("mqttwarden_http_requests_ambiguous_total", "HTTP requests answered 400 because their end is not where every reader sees it.", func(f httpFigures) float64 { return float64(f.ambiguous) }),
 	}}
 }

@@ -25,15 +25,15 @@ func (a *app) chores() []chore {
 		{"note when certificates were used", 10 * time.Minute, counted(r.PKI.RecordUses)},
 		{"forget uses of certificates that are gone", 24 * time.Hour, counted(r.PKI.SweepUses)},
 		{"bring the main file of the store up to date", a.pace.Store, r.Store.Checkpoint},
-		{"keep the certificate authority", 24 * time.Hour, func(ctx context.Context) error { _, err := r.PKI.KeepAuthority(ctx); return err }},
+		{"keep the certificate authority", time.Hour, func(ctx context.Context) error { _, err := r.PKI.KeepAuthority(ctx); return err }},
 	}
 	if len(a.reloads.parts) > 0 {
 		cs = append(cs, chore{"read changed files of TLS again", a.pace.Files, func(ctx context.Context) error { a.reloads.look(ctx); return nil }})
 	}
-	if a.certificate != nil && a.certificate.made {
+	if a.certificate != nil && a.certificate.own != nil {
 		cs = append(cs, chore{"renew the certificate of the listeners", time.Hour, a.certificate.renew})
 	}
-	return cs
+	return append(cs, chore{"tell of certificates that time has ended", time.Hour, a.tellValidity})
 }
 
 // tidy does each chore at once and then in its time, until ctx ends.

@@ -34,14 +34,16 @@ func Main() {
 
 // commands is the command line.
 type commands struct {
-	Serve       serveCmd       `cmd:"" help:"Run the broker and its API."`
-	Version     versionCmd     `cmd:"" help:"Print the version."`
-	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running server whether it is ready; exit 0 if so."`
+	Serve       serveCmd         `cmd:"" help:"Run the broker and its API."`
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
+	Version     versionCmd       `cmd:"" help:"Print the version."`
+	Healthcheck healthcheckCmd   `cmd:"" help:"Ask a running server whether it is ready; exit 0 if so."`
 	User        struct {
 		SetPassword setPasswordCmd `cmd:"" help:"Set a user's password, in the store itself. The password is read from standard input."`
 	} `cmd:"" help:"Change users in the store itself."`
 	CA     caCommands `cmd:"" name:"ca" help:"Look after the certificate authority in the store itself."`
 	Enroll enrollCmd  `cmd:"" help:"Register this device with a server and keep the certificate it is given."`
+	Copy   copyCmd    `cmd:"" help:"Copy the register from SQLite to PostgreSQL, or back, while no server runs."`
 	Key    struct {
 		New newKeyCmd `cmd:"" help:"Make a file with a new master key."`
 	} `cmd:"" help:"Make master keys."`
@@ -65,6 +67,7 @@ func (pace Pace) Run(ctx context.Context, args, environ []string, in io.Reader, 
 	parser, err := kong.New(&cli,
 		kong.Name("mqttwarden"),
 		kong.Description("An MQTT broker that knows who may do what.\n\nEvery setting may also stand in the file of --config, under its name without dashes in front, or in the environment as MQTTWARDEN_<NAME>: file < environment < flag."),
+		kong.Vars{"version": "mqttwarden " + version},
 		kong.Writers(out, errOut),
 		kong.Exit(func(int) { panic(exited) }), // after --help; there is nothing else to do then
 		settings.NewReader(environ).Flags(),

@@ -24,7 +24,9 @@ type snapshots struct {
 	principals func() registry.PrincipalStats
 	store      func() storeFigures
 	bodies     func() adminapi.BodyStats
+	late       func() uint64           // changes that were answered before they were in force
 	cache      func() rediscache.Stats // nil without Redis
+	bus        func() busFigures       // nil without Redis
 }
 
 // metrics returns the page of all metrics.
@@ -37,9 +39,10 @@ func (a *app) metrics() http.Handler {
 		principals: a.register.Principals.Stats,
 		store:      a.storeFigures,
 		bodies:     a.bodies.Stats,
+		late:       a.late.Load,
 	}
 	if a.register.Cache != nil {
-		from.cache = a.register.Cache.Stats
+		from.cache, from.bus = a.register.Cache.Stats, a.busFigures
 	}
 	reg := metricsOf(from)
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -53,9 +56,10 @@ func metricsOf(from snapshots) *prometheus.Registry {
 	reg.MustRegister(
 		brokerPart(from.broker), httpPart(from.http), logPart(from.logDropped), poolPart(from.pool),
 		principalsPart(from.principals), storePart(from.store), bodiesPart(from.bodies),
+		latePart(from.late),
 	)
 	if from.cache != nil {
-		reg.MustRegister(cachePart(from.cache))
+		reg.MustRegister(cachePart(from.cache), busPart(from.bus))
 	}
 	return reg
 }
@@ -122,6 +126,16 @@ func byCause[S any](name, help string, read func(S) map[string]uint64) series[S]
 	return series[S]{desc, func(snapshot S, ch chan<- prometheus.Metric) {
 		for cause, n := range read(snapshot) {
 			ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), cause)
+		}
+	}}
+}
+
+// byUse is a gauge with one series for each use of certificates.
+func byUse[S any](name, help string, read func(S) map[string]int) series[S] {
+	desc := prometheus.NewDesc(name, help, []string{"use"}, nil)
+	return series[S]{desc, func(snapshot S, ch chan<- prometheus.Metric) {
+		for use, n := range read(snapshot) {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n), use)
 		}
 	}}
 }

@@ -8,6 +8,7 @@ import (
 	"mqttwarden/registry"
 	"mqttwarden/registry/rediscache"
 	"mqttwarden/registry/secret"
+	"mqttwarden/registry/sqlstore"
 )
 
 // poolPart are the metrics of the pool that hashes passwords.
@@ -34,27 +35,37 @@ func principalsPart(snapshot func() registry.PrincipalStats) part[registry.Princ
 
 // storeFigures tell of the store and of what is enforced of it.
 type storeFigures struct {
-	expiring     float64 // certificates; not a number when it is not known
-	enforced     uint64
-	refused      uint64 // registrations
-	logins       uint64 // that came too often
-	failedWrites uint64
+	sqlstore.Stats
+	expiring float64 // certificates; not a number when it is not known
+	enforced uint64
+	refused  uint64         // registrations
+	logins   uint64         // that came too often
+	invalid  map[string]int // certificates outside their validity, by use
+	reserved int            // client IDs
 }
 
 func (a *app) storeFigures() storeFigures {
 	return storeFigures{
 		expiring: a.expiring(), enforced: a.register.Follower.Enforced(),
-		refused: a.register.Enrolment.Refused(), logins: a.register.Service.RefusedLogins(), failedWrites: a.register.Store.FailedWrites(),
+		refused: a.register.Enrolment.Refused(), logins: a.register.Service.RefusedLogins(), Stats: a.register.Store.Stats(),
+		invalid:  a.validity.count(a.certificateUses()),
+		reserved: a.register.Reserved.Len(),
 	}
 }
 
 func storePart(snapshot func() storeFigures) part[storeFigures] {
 	return part[storeFigures]{snapshot, []series[storeFigures]{
+		gauge("mqttwarden_reserved_client_ids", "Client IDs that are one user's alone, held in memory.", func(s storeFigures) float64 { return float64(s.reserved) }),
 		gauge("mqttwarden_certificates_expiring", "Client certificates issued here that expire within 30 days and were not renewed.", func(s storeFigures) float64 { return s.expiring }),
+		byUse("mqttwarden_certificates_invalid", "Certificates of this server, and CAs of clients, that have expired or are not valid yet, by what they are for.", func(s storeFigures) map[string]int { return s.invalid }),
 		gauge("mqttwarden_change_enforced", "Number of the last change that is enforced here.", func(s storeFigures) float64 { return float64(s.enforced) }),
 		counter("mqttwarden_registrations_refused_total", "Registrations refused because too many waited, in all or from one address.", func(s storeFigures) float64 { return float64(s.refused) }),
 		counter("mqttwarden_logins_refused_total", "Log-ins and log-outs over HTTP that came too often, of one user or from one address.", func(s storeFigures) float64 { return float64(s.logins) }),
-		counter("mqttwarden_store_writes_failed_total", "Writes to the store that it could not take (full disk, locked), those of /readyz included.", func(s storeFigures) float64 { return float64(s.failedWrites) }),
+		counter("mqttwarden_store_writes_failed_total", "Writes to the store that it could not take (full disk, locked), those of /readyz included.", func(s storeFigures) float64 { return float64(s.FailedWrites) }),
+		counter("mqttwarden_store_retries_total", "Transactions on the store that were run once more, since others were in their way.", func(s storeFigures) float64 { return float64(s.Retries) }),
+		gauge("mqttwarden_store_connections", "Connections to the store that there may be.", func(s storeFigures) float64 { return float64(s.Connections) }),
+		gauge("mqttwarden_store_connections_used", "Connections to the store in use.", func(s storeFigures) float64 { return float64(s.InUse) }),
+		counter("mqttwarden_store_connection_waits_total", "How often a connection to the store was waited for.", func(s storeFigures) float64 { return float64(s.Waits) }),
 	}}
 }
 

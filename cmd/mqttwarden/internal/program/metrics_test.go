@@ -17,7 +17,7 @@ import (
 // parts counts how often each part was asked for a snapshot. They are asked side
 // by side.
 type parts struct {
-	broker, http, log, pool, principals, store, cache, bodies atomic.Int64
+	broker, http, log, pool, principals, store, cache, bus, bodies, late atomic.Int64
 }
 
 // snapshots are without figures, but for one refusal of each kind.
@@ -32,9 +32,11 @@ func (p *parts) snapshots() snapshots {
 		logDropped: func() uint64 { p.log.Add(1); return 0 },
 		pool:       func() secret.Stats { p.pool.Add(1); return secret.Stats{} },
 		principals: func() registry.PrincipalStats { p.principals.Add(1); return registry.PrincipalStats{} },
-		store:      func() storeFigures { p.store.Add(1); return storeFigures{} },
+		store:      func() storeFigures { p.store.Add(1); return storeFigures{invalid: map[string]int{useListener: 1}} },
 		cache:      func() rediscache.Stats { p.cache.Add(1); return rediscache.Stats{} },
+		bus:        func() busFigures { p.bus.Add(1); return busFigures{} },
 		bodies:     func() adminapi.BodyStats { p.bodies.Add(1); return adminapi.BodyStats{} },
+		late:       func() uint64 { p.late.Add(1); return 0 },
 	}
 }
 
@@ -47,7 +49,7 @@ func TestAScrapeAsksEachPartOnce(t *testing.T) {
 		}
 		for name, part := range map[string]*atomic.Int64{
 			"broker": &asked.broker, "http": &asked.http, "log": &asked.log, "pool": &asked.pool,
-			"principals": &asked.principals, "store": &asked.store, "cache": &asked.cache, "bodies": &asked.bodies,
+			"principals": &asked.principals, "store": &asked.store, "cache": &asked.cache, "bus": &asked.bus, "bodies": &asked.bodies, "late": &asked.late,
 		} {
 			if got := part.Load(); got != scrape {
 				t.Errorf("after %d scrapes: %s was asked %d times", scrape, name, got)

@@ -12,10 +12,16 @@ import (
 // reloads reads the files of TLS again: each when it has changed, and all when
 // SIGHUP says so. While what they hold can't be used, what was read before stays
 // in force; that is logged once for each change.
+//
+// Files are written one after the other, and not at once: a certificate is there before
+// its key, or half of a file before the rest. So a change that can't be used is tried
+// again for a while before it is told.
 type reloads struct {
-	log   *slog.Logger
-	mu    sync.Mutex
-	parts []reloadable
+	log    *slog.Logger
+	settle time.Duration // how long a change is tried
+	now    func() time.Time
+	mu     sync.Mutex
+	parts  []*reloadable
 }
 
 // reloadable is a setting that names files.
@@ -23,10 +29,11 @@ type reloadable struct {
 	setting string
 	files   *watched
 	read    func(context.Context) error
+	trying  time.Time // since when a change can't be used that was not told yet; zero: there is none
 }
 
 func (r *reloads) add(setting string, files *watched, read func(context.Context) error) {
-	r.parts = append(r.parts, reloadable{setting, files, read})
+	r.parts = append(r.parts, &reloadable{setting: setting, files: files, read: read})
 }
 
 // look reads what has changed.
@@ -34,24 +41,33 @@ func (r *reloads) look(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, p := range r.parts {
-		if p.files.changed() {
-			r.again(ctx, p)
+		changed := p.files.changed()
+		if changed && p.trying.IsZero() {
+			p.trying = r.now()
+		}
+		if changed || !p.trying.IsZero() {
+			r.again(ctx, p, r.settle)
 		}
 	}
 }
 
-// all reads everything.
+// all reads everything, and tells at once.
 func (r *reloads) all(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, p := range r.parts {
 		p.files.changed()
-		r.again(ctx, p)
+		r.again(ctx, p, 0)
 	}
 }
 
-func (r *reloads) again(ctx context.Context, p reloadable) {
-	if err := p.read(ctx); err != nil {
+func (r *reloads) again(ctx context.Context, p *reloadable, settle time.Duration) {
+	err := p.read(ctx)
+	if err != nil && r.now().Sub(p.trying) < settle {
+		return
+	}
+	p.trying = time.Time{}
+	if err != nil {
 		r.log.Error("files can't be used; what was read before stays in force", "setting", p.setting, "err", err)
 		return
 	}

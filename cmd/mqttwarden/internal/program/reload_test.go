@@ -68,7 +68,7 @@ func TestFilesThatCannotBeUsedAreToldOnce(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	reads, broken := 0, true
 	log, out := logtest.New()
-	r := &reloads{log: log}
+	r := &reloads{log: log, now: time.Now}
 	r.add("tls-cert", watch(file), func(context.Context) error {
 		if reads++; broken {
 			return errors.New("no certificate in it")
@@ -100,6 +100,55 @@ func TestFilesThatCannotBeUsedAreToldOnce(t *testing.T) {
 		r.look(t.Context())
 	}
 	check("it is right again", 3, 2)
+}
+
+// TestFilesThatComeOneAfterTheOtherAreWaitedFor (O12): a key that follows its certificate
+// is no error, and one that does not come is told.
+func TestFilesThatComeOneAfterTheOtherAreWaitedFor(t *testing.T) {
+	file, now, fits := filepath.Join(t.TempDir(), "file"), noon(), false
+	log, out := logtest.New()
+	r := &reloads{log: log, settle: 10 * time.Second, now: func() time.Time { return now }}
+	r.add("tls-cert, tls-key", watch(file), func(context.Context) error {
+		if !fits {
+			return errors.New("not the key of the certificate")
+		}
+		return nil
+	})
+	size := 0
+	replace := func(then bool) func() {
+		return func() {
+			fits = then
+			size++
+			if err := os.WriteFile(file, make([]byte, size), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wait := func(d time.Duration) func() { return func() { now = now.Add(d) } }
+	for _, tt := range []struct {
+		name              string
+		do                func()
+		wantTold, wantNew int
+	}{
+		{"the certificate comes", replace(false), 0, 0},
+		{"nothing for a while", wait(9 * time.Second), 0, 0},
+		{"the key comes", replace(true), 0, 1},
+		{"much later", wait(time.Hour), 0, 1},
+		{"another certificate comes", replace(false), 0, 1},
+		{"and one more", func() { wait(6 * time.Second)(); replace(false)() }, 0, 1},
+		{"no key comes", wait(4 * time.Second), 1, 1},
+		{"much later again", wait(time.Hour), 1, 1},
+		{"a key that needs no change of the file's likeness", func() { fits = true }, 1, 1},
+		{"a change after that", replace(true), 1, 2},
+		{"a certificate, and SIGHUP before its key", func() { replace(false)(); r.all(t.Context()) }, 2, 2},
+		{"and then", wait(time.Hour), 2, 2},
+	} {
+		tt.do()
+		r.look(t.Context())
+		if told, read := out.Count("can't be used"), out.Count("read again"); told != tt.wantTold || read != tt.wantNew {
+			t.Errorf("%s: told %d errors and %d readings, want %d and %d", tt.name, told, read, tt.wantTold, tt.wantNew)
+		}
+	}
 }
 
 func TestChoresAreDoneInTheirTime(t *testing.T) {

@@ -23,10 +23,10 @@ type listenerConfig struct {
 
 func (c *listenerConfig) section() settings.Section {
 	return settings.Section{Title: "Listeners", Settings: []settings.Setting{
-		{Name: "mqtt-addr", Value: settings.Address(&c.mqtt), Default: "127.0.0.1:1883", Help: "MQTT over TCP."},
-		{Name: "mqtts-addr", Value: settings.Address(&c.mqtts), Default: "off", Help: "MQTT over TLS."},
-		{Name: "ws-addr", Value: settings.Address(&c.ws), Default: "off", Help: "MQTT over WebSocket."},
-		{Name: "wss-addr", Value: settings.Address(&c.wss), Default: "off", Help: "MQTT over secure WebSocket."},
+		{Name: "mqtt-addr", Value: settings.Address(&c.mqtt, "127.0.0.1:1883"), Default: "127.0.0.1:1883", Help: "MQTT over TCP."},
+		{Name: "mqtts-addr", Value: settings.Address(&c.mqtts, "127.0.0.1:8883"), Default: "off", Help: "MQTT over TLS."},
+		{Name: "ws-addr", Value: settings.Address(&c.ws, "127.0.0.1:8083"), Default: "off", Help: "MQTT over WebSocket."},
+		{Name: "wss-addr", Value: settings.Address(&c.wss, "127.0.0.1:8084"), Default: "off", Help: "MQTT over secure WebSocket."},
 		{
 			Name: "ws-paths", Value: settings.NonEmptyList(&c.wsPaths, "a path, as in /mqtt", "at least one path, as in /mqtt", parsePath), Default: "/mqtt,/",
 			Help: "Paths of the WebSocket listeners.",
@@ -41,10 +41,10 @@ func (c *listenerConfig) section() settings.Section {
 			Help: "MQTT listeners that stand behind a proxy that sends the PROXY header (version 1 or 2). They serve connections from trusted-proxies only, and only with that header.",
 		},
 		{Name: "trusted-proxies", Value: settings.Networks(&c.proxies), Help: "Networks whose X-Forwarded-For or PROXY header is believed."},
-		{Name: "http-addr", Value: settings.Address(&c.http), Default: "127.0.0.1:8080", Help: "API over HTTP."},
-		{Name: "https-addr", Value: settings.Address(&c.https), Default: "off", Help: "API over HTTPS."},
+		{Name: "http-addr", Value: settings.Address(&c.http, "127.0.0.1:8080"), Default: "127.0.0.1:8080", Help: "API over HTTP."},
+		{Name: "https-addr", Value: settings.Address(&c.https, "127.0.0.1:8443"), Default: "off", Help: "API over HTTPS."},
 		{
-			Name: "metrics-addr", Value: settings.Address(&c.metrics), Unset: "/metrics on the HTTP listener, needs a right",
+			Name: "metrics-addr", Value: settings.Address(&c.metrics, "127.0.0.1:9090"), Unset: "/metrics on the HTTP listener, needs a right",
 			Help: "Metrics on an address of their own, without sign-in.",
 		},
 		{Name: "stop-timeout", Value: settings.Duration(&c.stopTimeout, time.Second, 10*time.Minute), Default: "10s", Help: "Time that a graceful stop may take."},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +15,9 @@ import (
 
 // dataConfig is where the data is.
 type dataConfig struct {
-	dataDir, database, keyFile string
+	dataDir, keyFile string
+	database         database
+	postgres         postgresConfig
 }
 
 func (c *dataConfig) section() settings.Section {
@@ -26,12 +27,12 @@ func (c *dataConfig) section() settings.Section {
 			Help: "Where the store, the master key and made certificates are.",
 		},
 		{
-			Name: "database", Value: settings.URL(&c.database, "sqlite", func(u *url.URL) bool { return u.String() == "sqlite" }), Default: "sqlite",
-			Help: "System of record: sqlite is a file in the data directory.",
+			Name: "database", Value: settings.Concealed(&c.database, databaseForms, parseDatabase), Default: "sqlite",
+			Help: "System of record: sqlite is a file in the data directory. A URL of PostgreSQL takes the parameters of libpq, such as sslmode and sslrootcert; a server elsewhere is verified (verify-full) unless sslmode says otherwise.",
 		},
 		{
 			Name: "master-key-file", Value: settings.File(&c.keyFile), Placeholder: "FILE",
-			Unset: "master.key in the data directory, made on the first start",
+			Unset: "master.key in the data directory, made on the first start; not made with PostgreSQL, whose nodes share one",
 			Help:  "Key that seals what is secret in the store.",
 		},
 	}, Check: func(*settings.Problems) {
@@ -41,7 +42,7 @@ func (c *dataConfig) section() settings.Section {
 	}}
 }
 
-// storeFile returns where the store is.
+// storeFile returns where the store is, if it is a file.
 func (c *dataConfig) storeFile() string { return filepath.Join(c.dataDir, "mqttwarden.db") }
 
 // storeThere reports whether there is a store. SQLite makes its file empty, and

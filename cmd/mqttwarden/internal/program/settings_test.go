@@ -11,7 +11,7 @@ import (
 // declared are all settings of the program by their whole names.
 func declared() map[string]settings.Setting {
 	all := make(map[string]settings.Setting)
-	for _, c := range []settings.Command{new(config), new(healthcheckCmd), new(enrollCmd)} {
+	for _, c := range []settings.Command{new(config), new(healthcheckCmd), new(enrollCmd), new(copyCmd)} {
 		for _, section := range c.Sections() {
 			for _, s := range section.Settings {
 				all[section.Full(s.Name)] = s

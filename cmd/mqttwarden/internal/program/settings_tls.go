@@ -8,6 +8,7 @@ import (
 // tlsConfig is what TLS listeners show, and what they want to see.
 type tlsConfig struct {
 	tlsCert, tlsKey, tlsClientCA string
+	tlsClientCAMax               int
 	tlsHosts                     []string
 	tlsClientAuth                clientAuth
 	tlsClientName                pki.Mapping
@@ -28,6 +29,10 @@ func (c *tlsConfig) section() settings.Section {
 		{
 			Name: "client-ca", Value: settings.File(&c.tlsClientCA), Placeholder: "FILE",
 			Help: "CAs whose client certificates sign in by the name they carry, PEM; further ones may be uploaded.",
+		},
+		{
+			Name: "client-ca-max", Value: settings.Number(&c.tlsClientCAMax, 1, 100_000), Default: "1000",
+			Help: "CA certificates in tls-client-ca; with more, the start stops.",
 		},
 		{
 			Name: "client-auth", Value: settings.Choice(&c.tlsClientAuth, authOptional, authRequired, authOff), Default: "optional",

@@ -19,12 +19,17 @@ import (
 
 // nodeConfig says what the register works with, as far as every command that
 // opens the store needs it.
-func nodeConfig(c storeConfig, keys *secret.KeyRing, log *slog.Logger) node.Config {
-	return node.Config{
+func nodeConfig(c storeConfig, keys *secret.KeyRing, log *slog.Logger) (node.Config, error) {
+	cfg := node.Config{
 		Database: c.storeFile(), Keys: keys, Now: time.Now, Log: log,
 		Hash: c.hash, HashWorkers: c.hashLimit, HashQueue: c.hashQueue, Policy: registry.DefaultPasswordPolicy(),
 		CA: authorityConfig(c), CertificateLife: c.caLife, Enrolment: enrol.Settings{Overlap: c.caOverlap},
 	}
+	var err error
+	if c.database.isPostgres() {
+		cfg.Postgres, err = c.postgresOf(c.database)
+	}
+	return cfg, err
 }
 
 // openNode opens the register.
@@ -60,6 +65,9 @@ func authorityConfig(c storeConfig) ca.Config {
 
 // keysOfStore returns the master key of a store that is there: only serve makes one.
 func keysOfStore(c storeConfig) (*secret.KeyRing, error) {
+	if c.database.isPostgres() {
+		return sharedKeys(c)
+	}
 	switch there, err := c.storeThere(); {
 	case err != nil:
 		return nil, err
@@ -73,9 +81,23 @@ func keysOfStore(c storeConfig) (*secret.KeyRing, error) {
 	return keys, err
 }
 
+// sharedKeys returns the master key that all nodes on one PostgreSQL database share. No
+// start makes it: two nodes would make two.
+func sharedKeys(c storeConfig) (*secret.KeyRing, error) {
+	keys, err := secret.LoadKeyRing(c.keyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("master-key-file: %[1]s is missing, and all nodes on one PostgreSQL database share theirs: copy it from another node, or make the first one with `mqttwarden key new %[1]s`", c.keyFile)
+	}
+	return keys, err
+}
+
 // keysToServe returns the master key, and makes one where there is no store that
 // needs another.
 func keysToServe(c storeConfig, log *slog.Logger) (keys *secret.KeyRing, made bool, err error) {
+	if c.database.isPostgres() {
+		keys, err = sharedKeys(c)
+		return keys, false, err
+	}
 	there, err := c.storeThere()
 	if err != nil {
 		return nil, false, err

@@ -4,20 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"sync/atomic"
-	"time"
-
-	"mqttwarden/registry/durable"
 
 	"mqttwarden/broker"
 	"mqttwarden/registry/ca"
-	"mqttwarden/registry/pki"
 )
 
 // clientAuth says whether clients of the TLS listeners show a certificate.
@@ -29,32 +24,44 @@ const (
 	authOff      clientAuth = "off"
 )
 
-// startTLS makes ready the certificate of the TLS listeners.
+// startTLS makes ready the certificate of the TLS listeners, and tells of what time has
+// ended.
 func (a *app) startTLS(ctx context.Context, c config) error {
-	if a.certificate == nil {
-		return nil
-	}
-	a.certificate.issuer = a.register.PKI.Issuer()
-	if !a.certificate.made {
-		a.reloads.add("tls-cert, tls-key", watch(c.tlsCert, c.tlsKey), a.certificate.renew)
-	}
-	return a.certificate.renew(ctx)
-}
-
-// newServerCertificate returns the certificate of the TLS listeners, nil without any.
-// There is none to show before startTLS.
-func newServerCertificate(c config) *serverCertificate {
-	switch {
-	case c.mqtts == "" && c.wss == "" && c.https == "":
-		return nil
-	case c.tlsCert != "":
-		return &serverCertificate{certFile: c.tlsCert, keyFile: c.tlsKey}
-	default:
-		return &serverCertificate{
-			certFile: filepath.Join(c.dataDir, "server.crt"), keyFile: filepath.Join(c.dataDir, "server.key"),
-			made: true, hosts: listenerHosts(c),
+	if a.certificate != nil {
+		if err := a.startCertificate(ctx); err != nil {
+			return err
 		}
 	}
+	return a.tellValidity(ctx)
+}
+
+func (a *app) startCertificate(ctx context.Context) error {
+	if a.certificate.own == nil {
+		files := a.certificate.files
+		a.reloads.add("tls-cert, tls-key", watch(files.certFile, files.keyFile), a.reloadCertificate)
+		return a.reloadCertificate(ctx)
+	}
+	a.certificate.own.authority = a.register.PKI.Issuer().Current
+	if _, err := a.register.PKI.KeepAuthority(ctx); err != nil { // the janitor tries again
+		a.log.Error("the certificate authority can't be renewed", "err", err)
+	}
+	if err := a.certificate.renew(ctx); err != nil {
+		return err
+	}
+	a.background("RSA certificate", a.certificate.addTwin)
+	return nil
+}
+
+// reloadCertificate reads the operator's certificate and tells what clients will not
+// like about it.
+func (a *app) reloadCertificate(ctx context.Context) error {
+	if err := a.certificate.renew(ctx); err != nil {
+		return err
+	}
+	if miss := gap(a.certificate.chains(), a.register.PKI.Trust().Pool()); miss != "" {
+		a.log.Warn("the chain of the listeners' certificate is not whole", "file", a.certificate.files.certFile, "problem", miss)
+	}
+	return nil
 }
 
 // mqttListeners returns what the broker listens on. A listener has the name of
@@ -108,58 +115,6 @@ func (m clientAuth) tls() tls.ClientAuthType {
 	}
 }
 
-// serverCertificate is the certificate of the TLS listeners, from the files in the
-// settings or, without any, issued by our own CA into the data directory.
-type serverCertificate struct {
-	certFile, keyFile string
-	made              bool // issued by us, and so renewed by us
-	issuer            *pki.Issuer
-	hosts             []string
-	current           atomic.Pointer[tls.Certificate]
-}
-
-func (s *serverCertificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return s.current.Load(), nil
-}
-
-// renew reads the certificate again, and issues one where it is ours to do: when
-// there is none, when a third of its life is left, when it lacks a host, or when
-// the authority is another.
-func (s *serverCertificate) renew(context.Context) error {
-	cert, err := tls.LoadX509KeyPair(s.certFile, s.keyFile)
-	if s.made && (err != nil || !s.lasts(&cert)) {
-		if err := s.issue(); err != nil {
-			return fmt.Errorf("issue a certificate for the listeners: %w", err)
-		}
-		cert, err = tls.LoadX509KeyPair(s.certFile, s.keyFile)
-	}
-	if err != nil {
-		return fmt.Errorf("tls-cert, tls-key: %w", err)
-	}
-	s.current.Store(&cert)
-	return nil
-}
-
-func (s *serverCertificate) lasts(cert *tls.Certificate) bool {
-	leaf := cert.Leaf
-	life := leaf.NotAfter.Sub(leaf.NotBefore)
-	if time.Until(leaf.NotAfter) < life/3 || leaf.CheckSignatureFrom(s.issuer.Current().Certificates()[0]) != nil {
-		return false
-	}
-	return !slices.ContainsFunc(s.hosts, func(h string) bool { return leaf.VerifyHostname(h) != nil })
-}
-
-func (s *serverCertificate) issue() error {
-	made, err := s.issuer.Current().IssueServer(s.hosts, time.Now())
-	if err != nil {
-		return err
-	}
-	if err := durable.Write(s.keyFile, made.PrivateKeyPEM(), 0o600); err != nil {
-		return err
-	}
-	return durable.Write(s.certFile, []byte(made.FullPEM), 0o644)
-}
-
 // hostName matches the names of machines that fit into a certificate.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?$`)
 
@@ -182,8 +137,9 @@ func listenerHosts(c config) []string {
 	return slices.Compact(hosts)
 }
 
-// readCertificates reads the CA certificates of a file, none without a path.
-func readCertificates(path string) ([]*x509.Certificate, error) {
+// readClientCAs reads the CA certificates of a file, at most limit, none without a path.
+// Those outside their validity are among them.
+func readClientCAs(path string, limit int) ([]*x509.Certificate, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -191,7 +147,10 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	anchors, err := ca.ParseTrustPEM(b, time.Now())
+	anchors, err := ca.ParseTrustBundle(b, limit)
+	if bad, ok := errors.AsType[*ca.CertificateError](err); ok && bad.TooMany {
+		return nil, fmt.Errorf("%s: %w: tls-client-ca-max allows more", path, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -200,4 +159,16 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 		certs = append(certs, anchor.Certificate)
 	}
 	return certs, nil
+}
+
+// reloadClientCAs reads the trust anchors in a file again.
+func (a *app) reloadClientCAs(ctx context.Context, path string, limit int) error {
+	certs, err := readClientCAs(path, limit)
+	if err != nil {
+		return err
+	}
+	if err := a.register.UseAnchorFiles(ctx, certs); err != nil {
+		return err
+	}
+	return a.tellValidity(ctx)
 }

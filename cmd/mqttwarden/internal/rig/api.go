@@ -45,6 +45,11 @@ func (p *Program) Send(method, path, body string, headers ...string) (Answer, er
 // Do sends a request as admin to a path below /api, and waits for what it
 // changes to be enforced. A body that is no string is sent as JSON.
 func (p *Program) Do(method, path string, body any) (Answer, error) {
+	return p.do(method, path, body, "Prefer", "wait=10")
+}
+
+// do sends a request as admin to a path below /api, with further headers.
+func (p *Program) do(method, path string, body any, headers ...string) (Answer, error) {
 	text, ok := body.(string)
 	if !ok && body != nil {
 		b, err := json.Marshal(body)
@@ -53,8 +58,19 @@ func (p *Program) Do(method, path string, body any) (Answer, error) {
 		}
 		text = string(b)
 	}
-	return p.Send(method, "/api"+path, text, "Content-Type", "application/json",
-		"Authorization", "Bearer "+p.Token, "Prefer", "wait=10")
+	return p.Send(method, "/api"+path, text, append(headers, "Content-Type", "application/json", "Authorization", "Bearer "+p.Token)...)
+}
+
+// Plainly sends a request as admin as most clients do, without a word on when it
+// wants to be answered, and wants a status and a change.
+func (p *Program) Plainly(status int, method, path string, body any) Answer {
+	p.TB.Helper()
+	p.AsAdmin()
+	a, err := p.do(method, path, body)
+	if err != nil || a.Status != status || a.Header.Get("X-Change") == "" {
+		p.TB.Fatalf("%s %s: %d %s, change %q, %v", method, path, a.Status, a.Body, a.Header.Get("X-Change"), err)
+	}
+	return a
 }
 
 // Must sends a request as admin and wants a status. A change must be enforced

@@ -61,7 +61,7 @@ func Launch(tb testing.TB, args ...string) *Program {
 // others do to its store and its files, where it would take seconds.
 func LaunchQuick(tb testing.TB, args ...string) *Program {
 	tb.Helper()
-	return launch(tb, program.Pace{Changes: 10 * time.Millisecond, Files: 10 * time.Millisecond, Store: 10 * time.Millisecond}, UsedDir(tb), args...)
+	return launch(tb, program.Pace{Changes: 10 * time.Millisecond, Files: 10 * time.Millisecond, Settle: 50 * time.Millisecond, Store: 10 * time.Millisecond}, UsedDir(tb), args...)
 }
 
 // LaunchIn starts the program on a data directory.
@@ -240,7 +240,7 @@ func CopyData(tb testing.TB, to, from string) {
 	}
 }
 
-// firstStart makes a data directory once: migrations and an RSA key would take
+// firstStart makes a data directory once: migrations and RSA keys would take
 // most of the time of most tests.
 var firstStart = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(scratch, "used")
@@ -248,11 +248,11 @@ var firstStart = sync.OnceValues(func() (string, error) {
 	defer cancel()
 	log := new(logtest.Buffer)
 	go func() {
-		if log.Await("msg=running", ctx.Done(), 2*Patience) {
+		if log.Await("msg=running", ctx.Done(), 2*Patience) && log.Await("RSA alone have a certificate now", ctx.Done(), 2*Patience) {
 			cancel()
 		}
 	}()
-	err := program.Run(ctx, ServeArgs(dir, "--admin-password", AdminPassword), nil, strings.NewReader(""), new(logtest.Buffer), log)
+	err := program.Run(ctx, ServeArgs(dir, slices.Concat(Secure, []string{"--admin-password", AdminPassword})...), nil, strings.NewReader(""), new(logtest.Buffer), log)
 	if !errors.Is(ctx.Err(), context.Canceled) {
 		err = fmt.Errorf("first start: %w\n%s", err, log)
 	}

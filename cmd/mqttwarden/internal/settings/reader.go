@@ -130,7 +130,7 @@ func (r *Reader) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, e
 		return text, nil
 	}
 	e, ok := r.file.entries[flag.Name]
-	if !ok {
+	if !ok || e.none {
 		return nil, nil
 	}
 	if e.list && !r.lists[flag.Name] && !flag.IsSlice() {
@@ -153,8 +153,8 @@ func (r *Reader) Validate(app *kong.Application) error {
 		return next(nil)
 	})
 	for _, name := range slices.Sorted(maps.Keys(r.file.entries)) {
-		if !settings[name] {
-			r.note(fmt.Errorf("%s unknown setting %q", r.file.entries[name].at, name))
+		if e := r.file.entries[name]; !settings[name] && (!e.none || !isSection(name, settings)) {
+			r.note(fmt.Errorf("%s unknown setting %q", e.at, name))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.env)) {
@@ -163,6 +163,16 @@ func (r *Reader) Validate(app *kong.Application) error {
 		}
 	}
 	return err
+}
+
+// isSection reports whether settings have a name in front of theirs.
+func isSection(name string, settings map[string]bool) bool {
+	for setting := range settings {
+		if strings.HasPrefix(setting, name+"-") {
+			return true
+		}
+	}
+	return false
 }
 
 // injected matches the variables that container platforms set for a service

@@ -109,8 +109,26 @@ func TestAnEmptyTextIsGiven(t *testing.T) {
 		t.Errorf("got %+v, %v", c, err)
 	}
 	c, err = given(t, "name:\nsecret: ~\n", nil)
-	if err != nil || c.name != "nobody" || c.secret != "" {
+	if err != nil || c.name != "nobody" || c.secret != "~" {
 		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+// TestANameAloneIsLookedAt: {size: 1,000} is a size of 1 and a name 000, not a thousand.
+func TestANameAloneIsLookedAt(t *testing.T) {
+	for _, tt := range []struct{ name, file, want string }{
+		{"a setting", "name:\n", ""},
+		{"a section", "limits:\n", ""},
+		{"an empty section", "limits: {}\n", ""},
+		{"nobody's", "other:\n", `[1:1] unknown setting "other"`},
+		{"nobody's section", "bounds: {}\n", `[1:1] unknown setting "bounds"`},
+		{"in a section", "limits:\n  sise:\n", `[2:3] unknown setting "limits-sise"`},
+		{"a number with a comma in a section", "limits: {size: 1,000}\n", `unknown setting "limits-000"`},
+		{"twice", "limits-size: 4\nlimits:\n  size:\n", `[3:3] setting "limits-size" is given twice, first at [1:1]`},
+	} {
+		if _, err := given(t, tt.file, nil); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
 	}
 }
 

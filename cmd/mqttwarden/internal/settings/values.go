@@ -51,6 +51,12 @@ func Secret[T ~string](to *T) Value {
 	return Parsed(to, "a text, which is never shown", func(text string) (T, bool) { return T(text), true })
 }
 
+// Concealed is Parsed of a text that may hold a secret, so that nothing is shown of one
+// that is refused.
+func Concealed[T any](to *T, accepts string, read func(text string) (T, bool)) Value {
+	return value[T]{to: to, accepts: accepts, show: func(string) string { return "…" }, read: read}
+}
+
 // File is the path of a file; empty for none.
 func File(to *string) Value { return Text(to) }
 
@@ -140,11 +146,14 @@ func withoutPassword(text string) string {
 }
 
 // address is the Value of Address.
-type address struct{ to *string }
+type address struct {
+	to      *string
+	example string
+}
 
 // Address is an address to listen on, host:port; off for none, which leaves the
-// place empty.
-func Address(to *string) Value { return address{to} }
+// place empty. Who gets it wrong is shown an example, which has the usual port.
+func Address(to *string, example string) Value { return address{to, example} }
 
 // Accepts implements Value.
 func (address) Accepts() string { return "host:port, or off" }
@@ -158,6 +167,18 @@ func (a address) Set(text string, refuse Refuse) {
 	}
 	_, port, err := net.SplitHostPort(text)
 	if _, badPort := strconv.ParseUint(port, 10, 16); err != nil || badPort != nil {
-		refuse(text, "host:port, as in 127.0.0.1:1883, or off")
+		refuse(text, "host:port with a port from 0 to 65535, as in "+a.like(text)+", or off")
 	}
+}
+
+// like returns what may have been meant by a text, or the example.
+func (a address) like(text string) string {
+	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
+		return "127.0.0.1:" + text + " for this machine alone, :" + text + " for all"
+	}
+	if net.ParseIP(text) != nil {
+		_, port, _ := net.SplitHostPort(a.example)
+		return net.JoinHostPort(text, port)
+	}
+	return a.example
 }

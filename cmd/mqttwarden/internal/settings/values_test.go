@@ -83,10 +83,15 @@ func TestWhatValuesRefuse(t *testing.T) {
 		{"any secret", Secret(&text), "s3cret", ""},
 		{"no file", File(&file), "", ""},
 		{"no directory", Directory(&dirs), "", `"": must be a directory`},
-		{"an address", Address(&address), "[::1]:0", ""},
-		{"no address", Address(&address), "nowhere", `"nowhere": must be host:port, as in 127.0.0.1:1883, or off`},
-		{"a port too many", Address(&address), ":65536", `":65536": must be host:port, as in 127.0.0.1:1883, or off`},
-		{"a port by name", Address(&address), ":http", `":http": must be host:port, as in 127.0.0.1:1883, or off`},
+		{"an address", Address(&address, "127.0.0.1:1883"), "[::1]:0", ""},
+		{"no address", Address(&address, "127.0.0.1:1883"), "nowhere", `"nowhere": must be host:port with a port from 0 to 65535, as in 127.0.0.1:1883, or off`},
+		{"a port too many", Address(&address, "127.0.0.1:1883"), ":65536", `":65536": must be host:port with a port from 0 to 65535, as in 127.0.0.1:1883, or off`},
+		{"a port by name", Address(&address, "127.0.0.1:1883"), ":http", `":http": must be host:port with a port from 0 to 65535, as in 127.0.0.1:1883, or off`},
+		{"an address of HTTP", Address(&address, "127.0.0.1:8080"), "127.0.0.1:99999", `"127.0.0.1:99999": must be host:port with a port from 0 to 65535, as in 127.0.0.1:8080, or off`},
+		{"a port alone", Address(&address, "127.0.0.1:8080"), "9090", `"9090": must be host:port with a port from 0 to 65535, as in 127.0.0.1:9090 for this machine alone, :9090 for all, or off`},
+		{"a number that is no port", Address(&address, "127.0.0.1:8080"), "99999", `"99999": must be host:port with a port from 0 to 65535, as in 127.0.0.1:8080, or off`},
+		{"a host alone", Address(&address, "127.0.0.1:8080"), "10.0.0.1", `"10.0.0.1": must be host:port with a port from 0 to 65535, as in 10.0.0.1:8080, or off`},
+		{"IPv6 without brackets", Address(&address, "127.0.0.1:8080"), "::1", `"::1": must be host:port with a port from 0 to 65535, as in [::1]:8080, or off`},
 		{"networks", Networks(&networks), " 10.0.0.0/8,, 192.0.2.1,::1", ""},
 		{"bad networks", Networks(&networks), "10.0.0.0/8,x,10.0.0.0/33", `"x": must be a network, as in 10.0.0.0/8` + "\n" + `"10.0.0.0/33": must be a network, as in 10.0.0.0/8`},
 		{"a list with a bad part", letters, "a,bc,d", `"bc": must be a letter`},
@@ -112,7 +117,7 @@ func TestWhatValuesRefuse(t *testing.T) {
 
 func TestARefusedAddressIsNotOff(t *testing.T) {
 	at := ""
-	v := Address(&at)
+	v := Address(&at, "127.0.0.1:1883")
 	refusals(v, "nowhere")
 	if at == "" {
 		t.Error("a refused address is off")

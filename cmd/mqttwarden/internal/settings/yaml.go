@@ -16,6 +16,7 @@ import (
 type entry struct {
 	text string // of a list: its items with commas between them
 	list bool
+	none bool // only the name is there, which leaves the default
 	at   position
 }
 
@@ -90,13 +91,15 @@ func (f *yamlFile) section(prefix string, section *ast.MappingNode) {
 func (f *yamlFile) value(name string, key, value ast.Node) {
 	switch v := value.(type) {
 	case *ast.MappingNode:
+		if len(v.Values) == 0 {
+			f.add(name, entry{none: true, at: where(key)})
+		}
 		f.section(name+"-", v)
 	case *ast.SequenceNode:
 		f.add(name, entry{text: f.list(v), list: true, at: where(key)})
 	default:
-		if text, given := f.scalar(value, where(key).column-1); given {
-			f.add(name, entry{text: text, at: where(key)})
-		}
+		text, given := f.scalar(value, where(key).column-1)
+		f.add(name, entry{text: text, none: !given, at: where(key)})
 	}
 }
 
@@ -125,7 +128,7 @@ func (f *yamlFile) item(item ast.Node, indent int) (text string, ok bool) {
 	case *ast.MappingNode, *ast.SequenceNode:
 	default:
 		text, ok = f.scalar(item, indent)
-		if _, null := item.(*ast.NullNode); !null {
+		if _, null := item.(*ast.NullNode); ok || !null {
 			return text, ok
 		}
 	}

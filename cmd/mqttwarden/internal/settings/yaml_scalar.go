@@ -12,11 +12,11 @@ import (
 // read here, from the place that the parser tells.
 
 // scalar returns a single value as it is written, and false if none is given:
-// nothing stands there, or ~. indent is the indentation of what it belongs to.
+// nothing stands there. indent is the indentation of what it belongs to.
 func (f *yamlFile) scalar(value ast.Node, indent int) (text string, given bool) {
 	switch v := value.(type) {
 	case *ast.NullNode:
-		return v.Token.Value, v.Token.Type != token.ImplicitNullType && v.Token.Value != "~"
+		return v.Token.Value, v.Token.Type != token.ImplicitNullType
 	case *ast.LiteralNode:
 		return f.sure(v, f.block(where(v), indent), v.Value.Value), true
 	case *ast.StringNode:

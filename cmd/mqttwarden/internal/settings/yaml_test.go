@@ -14,7 +14,7 @@ func one(t *testing.T, file string) (text string, given bool) {
 		t.Fatalf("%q: %v, %v", file, err, f.problems)
 	}
 	e, given := f.entries["k"]
-	return e.text, given
+	return e.text, given && !e.none
 }
 
 // A value without quotes is what is written, whatever YAML would take it for.
@@ -24,7 +24,7 @@ func TestPlainValuesAreLiteral(t *testing.T) {
 		"0x1F2E3D", "0XFF", "0o17", "0b1011", "20182018.", "1.50", ".5", "1e3", "12e03", "1e400", "6.02E+23",
 		".inf", "-.INF", ".nan", ".NaN", "1:30", "190:20:30",
 		"true", "True", "False", "FALSE", "yes", "No", "on", "Off", "y", "n",
-		"null", "Null", "NULL", "null x", "~x", "x~",
+		"null", "Null", "NULL", "null x", "~", "~x", "x~", "~/x",
 		"2018-01-02", "2018-01-02T10:00:00Z", "2018-01-02 10:00:00 +01:00",
 		"a#b", "#b"[1:], "x#", "a:b", "a: "[:2] + "b", ":x", "-x", "?x", "a  b", "a, b", "a]b", "a}b", "a'b\"c", `a\nb`, `\x41`, "$x", "${X}", "<x>", "=", "p@ss:w0rd#1", "é", "\u00a0x", "日本", "😀",
 		"a---b", "--x", "100%", "a&b", "a*b", "a!b", "a|b", "a>b", "a@b", "a`b",
@@ -82,7 +82,7 @@ func TestValuesInQuotesAndBlocks(t *testing.T) {
 }
 
 func TestNothingGiven(t *testing.T) {
-	for _, file := range []string{"", "\n", "# a comment\n", "---\n", "---\n...\n", "k:\n", "k: ~\n", "k: # a comment\n", "k: {}\n", "z: 1\n", "\ufeff"} {
+	for _, file := range []string{"", "\n", "# a comment\n", "---\n", "---\n...\n", "k:\n", "k: # a comment\n", "k: {}\n", "z: 1\n", "\ufeff"} {
 		if got, given := one(t, file); given {
 			t.Errorf("%q gives %q", file, got)
 		}
@@ -90,14 +90,14 @@ func TestNothingGiven(t *testing.T) {
 }
 
 func TestSectionsAndLists(t *testing.T) {
-	f, err := readYAML([]byte("limits:\n  packet: 1\n  client:\n    id: 0x17\n\"flat-name\": {x: y}\nlist: [a, 'b c', 01, null]\nempty: []\nlong:\n- True\n- ::1\n1: one\n"))
+	f, err := readYAML([]byte("limits:\n  packet: 1\n  client:\n    id: 0x17\n\"flat-name\": {x: y}\nlist: [a, 'b c', 01, null, ~]\nempty: []\nlong:\n- True\n- ::1\n1: one\n"))
 	if err != nil || len(f.problems) > 0 {
 		t.Fatal(err, f.problems)
 	}
 	want := map[string]entry{
-		"limits-packet": {"1", false, position{2, 3}}, "limits-client-id": {"0x17", false, position{4, 5}},
-		"flat-name-x": {"y", false, position{5, 15}}, "list": {"a,b c,01,null", true, position{6, 1}},
-		"empty": {"", true, position{7, 1}}, "long": {"True,::1", true, position{8, 1}}, "1": {"one", false, position{11, 1}},
+		"limits-packet": {"1", false, false, position{2, 3}}, "limits-client-id": {"0x17", false, false, position{4, 5}},
+		"flat-name-x": {"y", false, false, position{5, 15}}, "list": {"a,b c,01,null,~", true, false, position{6, 1}},
+		"empty": {"", true, false, position{7, 1}}, "long": {"True,::1", true, false, position{8, 1}}, "1": {"one", false, false, position{11, 1}},
 	}
 	for name, e := range want {
 		if f.entries[name] != e {
@@ -124,7 +124,7 @@ func TestWhatIsNotTaken(t *testing.T) {
 		{"a question mark at a name", "? k\n: hunter22\n", "[1:1] the name of a setting"},
 		{"a list in a list", "k: [[hunter22]]\n", "[1:5] an item of a list must be text"},
 		{"a section in a list", "k: [a: hunter22]\n", "[1:5] an item of a list must be text"},
-		{"nothing in a list", "k: [a, ~]\n", "[1:8] an item of a list must be text"},
+		{"nothing in a list", "k:\n- a\n-\n", "[3:3] an item of a list must be text"},
 		{"a tab in a value", "k: hunter\t22\n", "[1:4] a value with a tab in it must be in quotes"},
 		{"a tab in a number", "k: 1\t2\n", "[1:4] a value with a tab in it must be in quotes"},
 		{"a tab on the second line of a value", "k: hunter\n  \t22\n", "[1:4] a value with a tab in it must be in quotes"},
@@ -172,6 +172,29 @@ func TestWhatIsNotTaken(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPlainValuesAreLiteralWhereverTheyStand: in a section, in a list, in braces.
+func TestPlainValuesAreLiteralWhereverTheyStand(t *testing.T) {
+	for _, text := range []string{
+		"False", "~", "null", "yes", ".5", "0o17", "1_000", "2018-01-02", "2018-01-02T10:00:00Z", "2018-01-02 10:00:00",
+		"01234567", "0x1F2E3D", "20182018.", "1:30", "1e3", "-0", ".inf", "0b1_0", "+0o17", "0_1",
+	} {
+		for _, tt := range []struct{ file, name, want string }{
+			{"s:\n  x: " + text + "\n", "s-x", text},
+			{"s: {x: " + text + "}\n", "s-x", text},
+			{"s: {x: " + text + ", y: 1}\n", "s-x", text},
+			{"{k: " + text + "}\n", "k", text},
+			{"k: [" + text + "]\n", "k", text},
+			{"k: [a, " + text + ",b]\n", "k", "a," + text + ",b"},
+			{"k:\n- " + text + " # a comment\n- b\n", "k", text + ",b"},
+		} {
+			f, err := readYAML([]byte(tt.file))
+			if e := f.entries[tt.name]; err != nil || len(f.problems) > 0 || e.text != tt.want || e.none {
+				t.Errorf("%q: got %v, %v, %v", tt.file, f.entries, err, f.problems)
+			}
+		}
 	}
 }
 
