@@ -217,13 +217,13 @@ func idleHTTP(ctx context.Context, h *hostile) {
 	}
 }
 
-// loginsAndLogouts has a user with six large roles sign in and out.
+// loginsAndLogouts has a user with six roles, as large as roles can be, sign in and out.
 func loginsAndLogouts(ctx context.Context, h *hostile) {
 	who := credentials{fmt.Sprint("heavy-", time.Now().UnixNano()), "bench-Device-3#"}
 	var roles []string
 	for i := range 6 {
 		var all []permission
-		for j := range 500 {
+		for j := range 9_500 {
 			all = append(all, both(fmt.Sprintf("x/%d/%d/+/#", i, j)))
 		}
 		role, err := h.api.createRole(ctx, fmt.Sprint(who.username, i), all...)
@@ -245,8 +245,7 @@ func loginsAndLogouts(ctx context.Context, h *hostile) {
 				pause(ctx, time.Millisecond)
 				continue
 			}
-			a.token = answer.Token
-			_ = a.call(ctx, http.MethodPost, "/api/logout", nil, nil)
+			_ = a.call(ctx, http.MethodPost, "/api/logout", map[string]string{"token": answer.Token}, nil)
 		}
 	})
 }
