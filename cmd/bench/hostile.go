@@ -28,6 +28,7 @@ type hostile struct {
 	api     *api
 	honest  credentials
 	mallory credentials // may do anything below x
+	heavy   credentials // has large roles
 	changed credentials // whose rights change
 	id      string      // of that user
 	attack  time.Duration
@@ -71,7 +72,7 @@ func measureHostile(ctx context.Context, o options, selected []load, progress io
 }
 
 func newHostile(ctx context.Context, o options, dir string) (*hostile, error) {
-	h := &hostile{honest: credentials{"honest", "bench-Device-1#"}, mallory: credentials{"mallory", "bench-Device-2#"}, changed: credentials{"changed", "bench-Device-4#"}, attack: o.attack}
+	h := &hostile{honest: credentials{"honest", "bench-Device-1#"}, mallory: credentials{"mallory", "bench-Device-2#"}, changed: credentials{"changed", "bench-Device-4#"}, heavy: credentials{"heavy", "bench-Device-3#"}, attack: o.attack}
 	program := o.program
 	var err error
 	if program == "" {
@@ -107,7 +108,7 @@ func (h *hostile) setUp(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return h.makeHeavy(ctx)
 }
 
 // under returns what the honest clients notice of a load.
