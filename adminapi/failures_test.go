@@ -42,6 +42,7 @@ func TestFailuresOfOurs(t *testing.T) {
 		{"the store is away", &registry.Error{Code: registry.Unavailable, Detail: "the store can't be reached", Err: cause}, http.StatusServiceUnavailable, "5", "ERROR", "secret-path"},
 		{"too much work", &registry.Error{Code: registry.Busy, Detail: "try again", Err: cause}, http.StatusServiceUnavailable, "1", "INFO", "secret-path"},
 		{"locked", registry.Errorf(registry.Locked, "", "too many failures"), http.StatusTooManyRequests, "60", "INFO", ""},
+		{"too often", registry.Errorf(registry.TooOften, "", "try again"), http.StatusTooManyRequests, "1", "INFO", ""},
 		{"out of time", context.DeadlineExceeded, http.StatusServiceUnavailable, "5", "ERROR", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -46,6 +47,7 @@ type idle struct {
 	adminapi.Certificates
 }
 
+func (idle) CountLogin(netip.Addr) error                    { return nil }
 func (idle) Logout(context.Context, string) (uint64, error) { return 7, nil }
 
 func (idle) DeleteUser(context.Context, registry.Caller, registry.UserID) (uint64, error) {

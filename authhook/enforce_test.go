@@ -9,6 +9,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"mqttwarden/broker/mqtttest"
 	"mqttwarden/registry"
 	"mqttwarden/registry/acl"
 )
@@ -195,6 +196,39 @@ func TestEnforceAll(t *testing.T) {
 	if code := byToken.ExpectEnd(); code != 0x98 {
 		t.Errorf("DISCONNECT %#02x, want 0x98", code)
 	}
+	byPassword.Ping()
+}
+
+// The end of a token is the end of the sessions that rest on it, and of no others.
+func TestEndTokens(t *testing.T) {
+	r := newRig(t, nil)
+	r.user("alice", both("#"))
+	r.store.tokenEnd = r.clock.Now().Add(time.Hour)
+	r.change("alice", func(rec *account) {
+		rec.User.GrantTypes = append(rec.User.GrantTypes, registry.GrantType{Method: registry.MethodToken})
+	})
+	with := func(token string) *mqtttest.Client {
+		r.store.setToken(registry.TokenID(token), true)
+		o := as("alice", token)
+		o.Password = "token:" + token
+		c := r.dial(5)
+		c.MustConnect(o)
+		return c
+	}
+	first, second, third, byPassword := with("t1"), with("t2"), with("t3"), r.connect(5, "alice", "p")
+	for _, token := range []registry.TokenID{"t1", "t2"} {
+		r.store.setToken(token, false)
+	}
+	r.hook.EndTokens(t.Context(), []registry.EndedTokens{{User: "alice-id", Token: "t1"}, {User: "nobody", Token: "t3"}})
+	if code := first.ExpectEnd(); code != 0x98 {
+		t.Errorf("DISCONNECT %#02x, want 0x98", code)
+	}
+	second.Ping() // nobody has asked after its token
+	r.hook.EndTokens(t.Context(), []registry.EndedTokens{{User: "alice-id"}})
+	if code := second.ExpectEnd(); code != 0x98 {
+		t.Errorf("when all were asked after: DISCONNECT %#02x, want 0x98", code)
+	}
+	third.Ping()
 	byPassword.Ping()
 }
 

@@ -20,6 +20,9 @@ type Sessions interface {
 	// Rejudge has every session of some users, by their IDs, obey what its user is
 	// now. It returns when none has anything left that it may not have.
 	Rejudge(ctx context.Context, users ...string)
+	// RejudgeTokens is Rejudge for those sessions of users that rest on some of their
+	// tokens; an empty one stands for all.
+	RejudgeTokens(ctx context.Context, ofUsers map[string][]string)
 	// RejudgeAll is Rejudge for every user with a session.
 	RejudgeAll(ctx context.Context)
 	// RejudgeIDs is Rejudge for whoever has a session under one of these client IDs.
@@ -66,6 +69,16 @@ func (h *Hook) Enforce(ctx context.Context, changed []registry.Swapped) {
 		users[i] = string(s.ID)
 	}
 	h.cfg.Sessions.Rejudge(ctx, users...)
+}
+
+// EndTokens implements registry.Enforcer. When it returns, no session rests on a token
+// that has ended.
+func (h *Hook) EndTokens(ctx context.Context, ended []registry.EndedTokens) {
+	ofUsers := make(map[string][]string)
+	for _, t := range ended {
+		ofUsers[string(t.User)] = append(ofUsers[string(t.User)], string(t.Token))
+	}
+	h.cfg.Sessions.RejudgeTokens(ctx, ofUsers)
 }
 
 // EnforceAll is Enforce for every user with a session. It is for changes that

@@ -31,6 +31,9 @@ func (h *Hook) login(clientID string, l registry.Login) *Login {
 // User returns the ID of the user.
 func (l *Login) User() string { return string(l.subject.ID()) }
 
+// Token returns the ID of the token that the login rests on, empty if there is none.
+func (l *Login) Token() string { return string(l.proof.Token) }
+
 // Username returns the name of the user at the sign-in.
 func (l *Login) Username() string { return l.proof.Username }
 

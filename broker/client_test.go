@@ -79,6 +79,7 @@ func (l *login) Check(context.Context, bool) error {
 }
 
 // Ends implements broker.Login.
+func (l *login) Token() string   { return "" }
 func (l *login) Ends() time.Time { return time.Time{} }
 
 // Provides implements mqtt.Hook.

@@ -38,6 +38,9 @@ type Login interface {
 	User() string
 	// Username returns the name of the user, for the log.
 	Username() string
+	// Token returns the token that the login rests on, by its ID, empty if there is
+	// none; see Broker.RejudgeTokens.
+	Token() string
 	// Proof returns what Hook.Recall is to be given after a restart.
 	Proof() []byte
 	// MayPublish reports whether the client may publish to a topic now, or leave a

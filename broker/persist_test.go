@@ -52,6 +52,7 @@ func (l *aLogin) Proof() []byte                     { return []byte("proof") }
 func (l *aLogin) MayPublish(string) (string, bool)  { return l.prefix, true }
 func (l *aLogin) MayRead(string) bool               { return true }
 func (l *aLogin) Check(context.Context, bool) error { return l.why }
+func (l *aLogin) Token() string                     { return "" }
 func (l *aLogin) Ends() time.Time                   { return time.Time{} }
 
 // keeping returns a broker that keeps sessions in a file and serves nobody.

@@ -21,7 +21,7 @@ import (
 // already without any right; a CONNECT that takes so long is cut, and its client may
 // try again.
 func (b *Broker) Rejudge(ctx context.Context, users ...string) {
-	const share = 64 // users that one goroutine takes at a time
+	const share = 8 // users that one goroutine takes at a time: those behind one with much wait for it
 	var judging errgroup.Group
 	judging.SetLimit(runtime.GOMAXPROCS(0))
 	var mu sync.Mutex
@@ -36,6 +36,25 @@ func (b *Broker) Rejudge(ctx context.Context, users ...string) {
 		})
 	}
 	_ = judging.Wait()
+	b.together(ctx, rest)
+}
+
+// RejudgeTokens is Rejudge for those sessions of users that rest on some of their
+// tokens, an empty one standing for all. Other sessions of theirs stay as they are.
+func (b *Broker) RejudgeTokens(ctx context.Context, ofUsers map[string][]string) {
+	var rest []func(context.Context)
+	for user, tokens := range ofUsers {
+		all := slices.Contains(tokens, "")
+		for _, s := range b.sessions.ofUser(user) {
+			on := s.login.Token()
+			if on == "" || !all && !slices.Contains(tokens, on) {
+				continue
+			}
+			if f := b.rejudge(ctx, s); f != nil {
+				rest = append(rest, f)
+			}
+		}
+	}
 	b.together(ctx, rest)
 }
 

@@ -13,6 +13,8 @@ type Caller struct {
 	Username string
 	Door     string // "api", "console", "cli", "start"
 	Remote   netip.Addr
+	// Token is what the caller signed in with, empty if it was something else.
+	Token TokenID
 	// Certificate is what the caller has shown in the TLS handshake of the
 	// connection that the request came by, whoever signed in. Nil: nothing.
 	Certificate *Certificate

@@ -1,6 +1,9 @@
 package registry
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Change is one row of the line of changes: from number Number on, what Kind and
 // ID name is another than before. Every commit that can alter a decision has at
@@ -33,6 +36,7 @@ type ChangeKind string
 const (
 	UserChange        ChangeKind = "user"        // its rights, its credentials, whether it exists: UserID
 	RoleChange        ChangeKind = "role"        // its permissions or its name, for all who hold it: RoleID
+	TokenChange       ChangeKind = "token"       // tokens that have ended: UserID, a slash and TokenID; without that all of the user's
 	AnchorChange      ChangeKind = "anchor"      // what client certificates are trusted by: AnchorID
 	AuthorityChange   ChangeKind = "authority"   // our certificate authority: its generation
 	CertificateChange ChangeKind = "certificate" // one that we issued, of a user that is gone: its fingerprint
@@ -44,7 +48,7 @@ const (
 // of one of kind k. Of one that this program does not know everybody has to.
 func (k ChangeKind) concerns(listener ChangeKind) bool {
 	switch k {
-	case UserChange, RoleChange, AnchorChange, AuthorityChange, CertificateChange, WindowChange, ClientIDChange:
+	case UserChange, RoleChange, TokenChange, AnchorChange, AuthorityChange, CertificateChange, WindowChange, ClientIDChange:
 		return k == listener
 	default:
 		return true
@@ -57,6 +61,18 @@ func (c Change) Role() RoleID {
 		return ""
 	}
 	return RoleID(c.ID)
+}
+
+// Tokens returns what has ended, if the change is of tokens.
+func (c Change) Tokens() (EndedTokens, bool) {
+	user, token, ok := strings.Cut(c.ID, "/")
+	return EndedTokens{UserID(user), TokenID(token)}, ok && c.Kind == TokenChange
+}
+
+// EndedTokens is a token of a user that has ended or, if Token is empty, all of them.
+type EndedTokens struct {
+	User  UserID
+	Token TokenID
 }
 
 // User returns whose change it is, empty for one that is no user's.

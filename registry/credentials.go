@@ -29,7 +29,7 @@ func (s *Service) AddFingerprint(ctx context.Context, caller Caller, id UserID, 
 				return Errorf(Conflict, FieldFingerprint, "is registered already")
 			}
 			u.Fingerprints = append(u.Fingerprints, f)
-			if len(u.GrantTypes) == 0 {
+			if u.GrantTypes == nil {
 				u.GrantTypes = impliedGrants(false, true)
 			}
 			return nil
@@ -61,8 +61,8 @@ func (s *Service) RemoveFingerprint(ctx context.Context, caller Caller, id UserI
 
 // IssueToken makes and registers a token for a user who has signed in. A life
 // of zero means the default. It returns Invalid for a life or label beyond the
-// limits, and Conflict when the user has too many tokens. The token is returned
-// once and never stored.
+// limits, TooOften, Conflict when the user has too many tokens, and Unauthenticated when the
+// user can't sign in like that any more. The token is returned once and never stored.
 func (s *Service) IssueToken(ctx context.Context, login Login, life time.Duration, label string) (string, Token, error) {
 	if life == 0 {
 		life = s.tokens.Life
@@ -72,6 +72,9 @@ func (s *Service) IssueToken(ctx context.Context, login Login, life time.Duratio
 	}
 	if len(label) > MaxTokenLabel {
 		return "", Token{}, Errorf(Invalid, FieldLabel, "has %d bytes: must have at most %d", len(label), MaxTokenLabel)
+	}
+	if err := s.countToken(login.Subject.ID()); err != nil {
+		return "", Token{}, err
 	}
 	id, err := NewID()
 	if err != nil {
@@ -84,7 +87,9 @@ func (s *Service) IssueToken(ctx context.Context, login Login, life time.Duratio
 		return "", Token{}, err
 	}
 	t.Fingerprint = bearer.Fingerprint(raw)
-	_, err = s.editor.Do(ctx, System("login"), func(ctx context.Context, e *Edit) error { return e.CreateToken(ctx, t, s.tokens.PerUser) })
+	_, err = s.editor.Do(ctx, System("login"), func(ctx context.Context, e *Edit) error {
+		return e.CreateToken(ctx, t, &login.Proof, s.tokens.PerUser)
+	})
 	if err != nil {
 		return "", Token{}, err
 	}

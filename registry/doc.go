@@ -37,6 +37,7 @@
 //	Editor.Do ── one transaction: check, write, audit, number ──▶ commit
 //	                                                                │ wake
 //	Follower ── reads changes past the number it has seen ◀─────────┘
+//	   ├─ of tokens: the enforcer ends the sessions that rest on them
 //	   ├─ of another kind than a user: who listens for that reads it again
 //	   ├─ of a user: reads the record from the store
 //	   ├─ hands it to the cache, which keeps the newer number
@@ -51,7 +52,7 @@
 //
 //	user.go role.go permission.go credential.go token.go …   the vocabulary
 //	edit.go, edit_*.go    the unit of work and the rules
-//	users.go roles.go passwords.go credentials.go            what the doors call
+//	users.go roles.go passwords.go credentials.go logins.go  what the doors call
 //	audit.go change.go field.go errors.go                    what is told of it
 //	signin.go proof.go    from a credential to a principal
 //	principals.go follower.go    principals in memory, kept true

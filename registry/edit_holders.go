@@ -95,8 +95,11 @@ func (e *Edit) requireMayEnter(ctx context.Context, roles []RoleID) error {
 	}
 	for _, id := range roles {
 		r, err := e.tx.Role(ctx, id)
+		if isNotFound(err) {
+			continue // gone since the user had it: it gives nothing to anybody
+		}
 		if err != nil {
-			return ignoreNotFound(err)
+			return err
 		}
 		if r.Owner == "" && len(r.Permissions) == 0 {
 			return errGivesNothing(r.Name)

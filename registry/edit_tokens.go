@@ -5,10 +5,18 @@ import (
 	"slices"
 )
 
-// CreateToken registers a token of a user who may have so many at once. It returns
-// Conflict when the user has them, and NotFound when the user is gone. Nobody is
-// touched: no session rests on it yet.
-func (e *Edit) CreateToken(ctx context.Context, t Token, most int) error {
+// CreateToken registers a token of a user who has proven who it is, and may have so
+// many at once. It returns Conflict when the user has them, NotFound when the user is
+// gone, and Unauthenticated when the proof does not hold any more: what ends tokens may
+// have come between the sign-in and now. Nobody is touched: no session rests on it yet.
+func (e *Edit) CreateToken(ctx context.Context, t Token, proof *Proof, most int) error {
+	u, err := e.tx.User(ctx, t.User)
+	if err != nil {
+		return err
+	}
+	if !proof.Rests(&Principal{User: &u}, e.now) {
+		return Errorf(Unauthenticated, "", "the user has changed since the sign-in: sign in again")
+	}
 	have, err := e.tx.CountTokens(ctx, t.User, e.now)
 	if err != nil {
 		return err
@@ -34,7 +42,7 @@ func (e *Edit) DeleteToken(ctx context.Context, id UserID, token string) error {
 	if err := e.tx.DeleteToken(ctx, t.ID); err != nil {
 		return err
 	}
-	e.Touch(id)
+	e.touchTokens(id, t.ID)
 	e.Audit(TokenDeleted, u.target(), tokensGone(t))
 	return nil
 }
@@ -67,10 +75,10 @@ func (e *Edit) DeleteTokens(ctx context.Context, id UserID) error {
 	if err != nil {
 		return err
 	}
-	if _, err := e.tx.DeleteTokensOf(ctx, id); err != nil {
+	if _, err := e.tx.DeleteTokensOf(ctx, id, ""); err != nil {
 		return err
 	}
-	e.Touch(id)
+	e.touchTokens(id, "")
 	e.Audit(TokenDeleted, u.target(), tokensGone(tokens...))
 	return nil
 }
@@ -89,9 +97,55 @@ func (e *Edit) EndToken(ctx context.Context, id TokenID, fingerprint string) err
 	if err := e.tx.DeleteToken(ctx, t.ID); err != nil {
 		return err
 	}
-	e.Touch(t.User)
+	e.touchTokens(t.User, t.ID)
 	e.AuditAs(Actor{ID: u.ID, Name: u.Username}, LoggedOut, u.target(), tokensGone(t))
 	return nil
+}
+
+// touchTokens says that a token of a user has ended or, if it is empty, all of them.
+// The user is none other by that: only the sessions that rest on them have to know.
+func (e *Edit) touchTokens(id UserID, token TokenID) {
+	e.TouchKind(TokenChange, string(id)+"/"+string(token))
+}
+
+// endTokens ends the tokens of a user who can't sign in as before any more: they stand
+// for a sign-in of then. One is kept when users only change their own password: the
+// one that the request came with. It returns what to say of that in the audit log.
+func (e *Edit) endTokens(ctx context.Context, before, after *User) ([]FieldChange, error) {
+	sameRules := !narrowed(before, after)
+	if sameRules && before.PasswordHash == after.PasswordHash {
+		return nil, nil
+	}
+	var but TokenID
+	if sameRules && e.isSelf(after.ID) {
+		but = e.caller.Token
+	}
+	tokens, err := e.tx.TokensOf(ctx, after.ID)
+	if err != nil {
+		return nil, err
+	}
+	tokens = slices.DeleteFunc(tokens, func(t Token) bool { return t.ID == but })
+	if len(tokens) == 0 {
+		return nil, nil
+	}
+	_, err = e.tx.DeleteTokensOf(ctx, after.ID, but)
+	return []FieldChange{tokensGone(tokens...)}, err
+}
+
+// narrowed reports whether some way to sign in as a user, its password aside, is
+// another now. One more grant type that is not required leaves the others as they are.
+func narrowed(before, after *User) bool {
+	if before.Active != after.Active || before.Provider != after.Provider || before.EnforceMFA != after.EnforceMFA {
+		return true
+	}
+	gone := slices.ContainsFunc(before.GrantTypes, func(g GrantType) bool {
+		granted, _ := after.Granted(g.Method)
+		return !granted
+	})
+	return gone || slices.ContainsFunc(after.GrantTypes, func(g GrantType) bool {
+		_, required := before.Granted(g.Method)
+		return g.Required && !required
+	})
 }
 
 // tokensGone is what the audit log says of tokens that were deleted: their ids.

@@ -102,10 +102,9 @@ func (e *Edit) AmendUser(ctx context.Context, id UserID, action Action, f func(*
 	if err := e.tx.UpdateUser(ctx, u); err != nil {
 		return User{}, err
 	}
-	if u.Provider != before.Provider {
-		if _, err := e.tx.DeleteTokensOf(ctx, id); err != nil {
-			return User{}, err
-		}
+	ended, err := e.endTokens(ctx, &before, &u)
+	if err != nil {
+		return User{}, err
 	}
 	has, err := e.rightsOf(ctx, &u)
 	if err != nil {
@@ -123,7 +122,7 @@ func (e *Edit) AmendUser(ctx context.Context, id UserID, action Action, f func(*
 	}
 	e.risk(&before)
 	e.Touch(id)
-	e.Audit(action, u.target(), compareUsers(&before, &u)...)
+	e.Audit(action, u.target(), append(compareUsers(&before, &u), ended...)...)
 	return u, nil
 }
 

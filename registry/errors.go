@@ -18,6 +18,7 @@ const (
 	Forbidden       Code = "forbidden"          // known, but without the right or the grant type
 	Unauthenticated Code = "unauthenticated"    // not proven who it is
 	Locked          Code = "locked"             // refused for a time after too many failures
+	TooOften        Code = "too often"          // more in a second than one user or address may; try again
 	Busy            Code = "busy"               // too much under way: password work, registrations, requests; try again
 	Unavailable     Code = "unavailable"        // the store can't be reached and nothing is cached
 	LastAdmin       Code = "last administrator" // nobody with all rights would be left

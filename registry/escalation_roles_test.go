@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -142,4 +143,26 @@ func TestNobodyPlants(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) { registrytest.WantCode(t, tt.name, tt.do(), tt.code) })
 	}
+}
+
+// A role that goes in the same unit of work is weighed no more; the others are.
+func TestARoleThatIsGoneHidesNoOther(t *testing.T) {
+	r := registrytest.New(t)
+	caller, ctx := operator(r), t.Context()
+	first, second := r.Role("one"), r.Role("another")
+	if second < first { // roles of a user stand in the order of their ids
+		first, second = second, first
+	}
+	if _, _, err := r.Service.AddPermission(ctx, r.Admin, first, registrytest.MQTT(acl.Read, "plant/x")); err != nil {
+		t.Fatal(err)
+	}
+	device := r.User("device", first, second)
+	_, err := r.Editor.Do(ctx, caller, func(ctx context.Context, e *registry.Edit) error {
+		_, err := e.AmendUser(ctx, device.ID, registry.UserUpdated, func(u *registry.User) error {
+			u.Roles, u.EnforceMFA = []registry.RoleID{second}, true
+			return e.DeleteRole(ctx, first)
+		})
+		return err
+	})
+	registrytest.WantCode(t, "change a user of a role that gives nothing yet", err, registry.Forbidden)
 }

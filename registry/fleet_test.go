@@ -88,6 +88,7 @@ func device(i int) string { return fmt.Sprintf("device-%06d", i) }
 // counting is an Enforcer that counts.
 type counting struct{ users int }
 
+func (c *counting) EndTokens(context.Context, []EndedTokens)   {}
 func (c *counting) Enforce(_ context.Context, users []Swapped) { c.users += len(users) }
 
 // What a role is made of stands in memory once, so that neither the memory nor the

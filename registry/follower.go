@@ -14,6 +14,9 @@ type Enforcer interface {
 	// Enforce is called after the principals of these users were swapped. It may
 	// be called again with nothing new.
 	Enforce(ctx context.Context, users []Swapped)
+	// EndTokens is called after tokens have ended: of the sessions of their users, it
+	// is for those that rest on them. It may be called again with the same.
+	EndTokens(ctx context.Context, ended []EndedTokens)
 }
 
 // RecordCache is told of every change, so that it never answers with what is
@@ -179,46 +182,52 @@ func (f *Follower) WaitEnforced(ctx context.Context, n uint64) error {
 	}
 }
 
+// catchUp follows the line to its end, a batch at a time.
 func (f *Follower) catchUp(ctx context.Context) error {
-	asked := f.cfg.Now()
-	end, err := f.follow(ctx)
-	if err != nil {
-		return err
+	for more := true; more; {
+		asked := f.cfg.Now()
+		b, err := f.follow(ctx)
+		if err != nil {
+			return err
+		}
+		if b.end.Number > 0 {
+			f.advance(b.end.Number)
+			f.tell(Progress{Enforced: b.end})
+		}
+		f.heard.Store(asked.UnixNano()) // not before: what was told must stand first
+		more = b.more
 	}
-	if end.Number > 0 {
-		f.advance(end.Number)
-		f.tell(Progress{Enforced: end})
-	}
-	f.heard.Store(asked.UnixNano()) // not before: what was told must stand first
 	return nil
 }
 
-// follow brings everything up to date that has changed, and returns up to which
-// change. First nothing old may be answered any more; then all principals are
+// follow brings up to date what has changed next, as much as one batch takes, and
+// returns that. First nothing old may be answered any more; then all principals are
 // swapped, each once; then their sessions obey; then those hear of it who listen.
-func (f *Follower) follow(ctx context.Context) (Position, error) {
-	var b batch
+func (f *Follower) follow(ctx context.Context) (b batch, err error) {
 	if err := f.extend(ctx, &b, f.Enforced()); err != nil || b.end.Number == 0 {
-		return Position{}, err
+		return b, err
 	}
 	roles, err := f.readRoles(ctx, &b)
 	if err != nil {
-		return Position{}, err
+		return b, err
 	}
 	swapped, err := f.swapUsers(ctx, &b)
 	if err != nil {
-		return Position{}, err
+		return b, err
 	}
 	swapped = append(swapped, f.principals.swapRoles(roles, b.users)...)
 	for _, e := range f.enforcers {
 		e.Enforce(ctx, swapped)
+		if len(b.tokens) > 0 {
+			e.EndTokens(ctx, b.tokens)
+		}
 	}
 	for kind, ids := range b.others {
 		if err := f.reload(ctx, kind, ids); err != nil {
-			return Position{}, err
+			return b, err
 		}
 	}
-	return b.end, nil
+	return b, nil
 }
 
 // batch is what has changed since when, each once.
@@ -226,7 +235,9 @@ type batch struct {
 	end    Position
 	users  map[UserID]uint64
 	roles  map[RoleID]uint64
+	tokens []EndedTokens
 	others map[ChangeKind][]string // their ids
+	more   bool                    // the line may go on
 }
 
 // add takes changes into b.
@@ -240,22 +251,31 @@ func (b *batch) add(changes []Change) {
 			b.users[c.User()] = c.Number
 		case RoleChange:
 			b.roles[c.Role()] = c.Number
+		case TokenChange:
+			if t, ok := c.Tokens(); ok {
+				b.tokens = append(b.tokens, t)
+			}
 		default:
 		}
-		if c.Kind != UserChange {
+		if c.Kind != UserChange && c.Kind != TokenChange {
 			b.others[c.Kind] = append(b.others[c.Kind], c.ID)
 		}
 		b.end = c.Position()
 	}
 }
 
-// page is how many changes are read at once.
-const page = 512
+// What is read at once, and what makes a batch: those that came early shall not wait
+// for all that came after them.
+const (
+	page  = 512 // changes
+	pages = 4
+)
 
-// extend adds to b what is in the line past a number, and has nothing older be an
+// extend adds to b what is next in the line past a number, and has nothing older be an
 // answer any more.
 func (f *Follower) extend(ctx context.Context, b *batch, after uint64) error {
-	for {
+	b.more = true
+	for range pages {
 		changes, err := f.store.Changes(ctx, after, page)
 		if err != nil {
 			return err
@@ -269,11 +289,13 @@ func (f *Follower) extend(ctx context.Context, b *batch, after uint64) error {
 			}
 		}
 		if len(changes) < page {
-			f.principals.changed(b.users, b.roles)
-			return nil
+			b.more = false
+			break
 		}
 		after = changes[len(changes)-1].Number
 	}
+	f.principals.changed(b.users, b.roles)
+	return nil
 }
 
 // readRoles reads the roles of b that anybody holds, as they stand together at one

@@ -34,6 +34,12 @@ func (h *heard) Enforce(_ context.Context, users []Swapped) {
 	}
 }
 
+func (h *heard) EndTokens(_ context.Context, ended []EndedTokens) {
+	for _, t := range ended {
+		h.add("end %s of %s", t.Token, t.User)
+	}
+}
+
 func (h *heard) From(Position)            {}
 func (h *heard) Changed(c Change)         { h.add("changed %s %d", c.User(), c.Number) }
 func (h *heard) Put(r Record)             { h.add("put %s %d", r.User.ID, r.User.Version) }
@@ -146,5 +152,63 @@ func TestFollowerIsNotFreshAfterMaxStaleOfSilence(t *testing.T) {
 	}
 	if !fo.Fresh() {
 		t.Error("not fresh after the store answered")
+	}
+}
+
+// The end of a token is told to who ends its sessions, and to nobody else: its user is
+// not read, not compiled, and not another one in the cache.
+func TestTheEndOfATokenTouchesNobody(t *testing.T) {
+	f := newFakeStore()
+	f.put("1", "alice", "a")
+	h := &heard{}
+	fo, p := following(t, f, h, h)
+	s, err := p.ByName(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, reads := s.Principal(), f.reads
+	f.mu.Lock()
+	n := uint64(len(f.changes))
+	for _, id := range []string{"1/t1", "1/t2", "2/"} {
+		n++
+		f.changes = append(f.changes, Change{Number: n, Kind: TokenChange, ID: id})
+	}
+	f.mu.Unlock()
+	waitEnforced(t, fo, n)
+	if f.reads != reads || s.Principal() != before {
+		t.Errorf("%d records were read; another principal: %v", f.reads-reads, s.Principal() != before)
+	}
+	want := "[changed  2 changed  3 changed  4 end t1 of 1 end t2 of 1 end  of 2]"
+	if got := fmt.Sprint(h.lines); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// marks notes how far changes were enforced when an enforcer was called.
+type marks struct {
+	of   *Follower
+	seen []uint64
+}
+
+func (m *marks) Enforce(context.Context, []Swapped)       { m.seen = append(m.seen, m.of.Enforced()) }
+func (m *marks) EndTokens(context.Context, []EndedTokens) {}
+
+// Who changed early does not wait for all who changed later.
+func TestALongLineIsEnforcedInBatches(t *testing.T) {
+	f := newFakeStore()
+	var m marks
+	m.of = NewFollower(FollowerConfig{Poll: time.Hour, Now: time.Now, Log: slog.New(slog.DiscardHandler)}, f)
+	if err := m.of.Start(t.Context(), f.near(10, m.of.Fresh), nil, &m); err != nil {
+		t.Fatal(err)
+	}
+	const batch = page * pages
+	for i := range 2*batch + 1 {
+		f.put(UserID(fmt.Sprint(i)), fmt.Sprint("user-", i), "a")
+	}
+	if err := m.of.catchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(m.seen), fmt.Sprint([]uint64{0, batch, 2 * batch}); got != want || m.of.Enforced() != 2*batch+1 {
+		t.Errorf("enforced when a batch came: %s, want %s; in the end %d", got, want, m.of.Enforced())
 	}
 }

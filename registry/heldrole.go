@@ -7,7 +7,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"weak"
+
+	"golang.org/x/sync/singleflight"
 
 	"mqttwarden/registry/acl"
 )
@@ -43,6 +46,7 @@ type HeldRoles struct {
 	mu       sync.Mutex
 	held     map[RoleID]weak.Pointer[heldRole]
 	holdings map[string]weak.Pointer[holding] // by the IDs of the roles
+	reading  singleflight.Group               // of roles that several ask for at once
 }
 
 // NewHeldRoles returns roles that nobody holds yet.
@@ -141,7 +145,7 @@ func (h *HeldRoles) of(ctx context.Context, source RoleSource, rec *Record) (*ho
 		if rec.Cached { // what is read now may be later than what this node has heard
 			return nil, errMixed
 		}
-		read, err := h.read(ctx, source, missing)
+		read, err := h.readOnce(ctx, source, missing)
 		if err != nil {
 			return nil, err
 		}
@@ -157,6 +161,34 @@ func (h *HeldRoles) of(ctx context.Context, source RoleSource, rec *Record) (*ho
 		}
 	}
 	return h.together(all), nil
+}
+
+// readingPatience bounds how long roles may take to be read, however many wait.
+const readingPatience = 30 * time.Second
+
+// readOnce is read for those who ask for the same roles at once: a fleet that comes back,
+// or a user who signs in many times, has large roles compiled once. What is found may
+// have been read before one of them asked.
+func (h *HeldRoles) readOnce(ctx context.Context, source RoleSource, ids []RoleID) (map[RoleID]*heldRole, error) {
+	var key strings.Builder
+	for _, id := range ids {
+		key.WriteString(string(id))
+		key.WriteByte(0) // is in no ID
+	}
+	found := h.reading.DoChan(key.String(), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readingPatience)
+		defer cancel()
+		return h.read(ctx, source, ids)
+	})
+	select {
+	case is := <-found:
+		if is.Err != nil {
+			return nil, is.Err
+		}
+		return is.Val.(map[RoleID]*heldRole), nil //nolint:forcetypeassert // of read
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // read reads roles and remembers them.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 	"testing"
@@ -142,4 +143,51 @@ func numberOf(p *Principal) uint64 {
 		n = max(n, r.version)
 	}
 	return n
+}
+
+// waitingRoles is a store whose roles are read when a test says so.
+type waitingRoles struct {
+	*fakeStore
+	asked chan struct{} // takes one for each question
+	ready chan struct{}
+}
+
+func (w *waitingRoles) RolesByID(ctx context.Context, ids []RoleID) ([]Role, error) {
+	w.asked <- struct{}{}
+	<-w.ready
+	return w.fakeStore.RolesByID(ctx, ids)
+}
+
+func TestRolesThatSeveralAskForAtOnceAreReadOnce(t *testing.T) {
+	f := newFakeStore()
+	f.putRole("both", "a")
+	for _, name := range []string{"alice", "bob", "carol", "dave"} {
+		f.users[UserID(name)] = User{ID: UserID(name), Username: name, Active: true, Roles: []RoleID{"both"}}
+	}
+	w := &waitingRoles{f, make(chan struct{}, 10), make(chan struct{})}
+	p := NewPrincipals(PrincipalsConfig{Store: w, Roles: NewHeldRoles(), Size: 1 << 20, Fresh: always})
+	impatient, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		_, err := p.ByName(impatient, "dave")
+		left <- err
+	}()
+	<-w.asked
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("who gives up got %v", err)
+	}
+	var all sync.WaitGroup
+	for _, name := range []string{"alice", "bob", "carol"} {
+		all.Go(func() {
+			if s, err := p.ByName(t.Context(), name); err != nil || !f.may(s, "a") {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	close(w.ready)
+	all.Wait()
+	if more := len(w.asked); more > 1 { // one, if all were late
+		t.Errorf("the roles were read %d times more", more)
+	}
 }

@@ -74,10 +74,10 @@ func busy(err error) error {
 	return err
 }
 
-// usePassword gives u a password, and the grant type if it has none.
+// usePassword gives u a password, and the grant type if nobody chose any yet.
 func (u *User) usePassword(p PasswordHash) {
 	u.PasswordHash, u.PasswordSet = p.Encoded, p.Set
-	if len(u.GrantTypes) == 0 {
+	if u.GrantTypes == nil {
 		u.GrantTypes = impliedGrants(true, false)
 	}
 }

@@ -4,7 +4,8 @@ import (
 	"context"
 )
 
-// ChangePassword changes the caller's own password. It returns Forbidden when
+// ChangePassword changes the caller's own password. The token that the request came
+// with goes on, the others end. It returns Forbidden when
 // current is not it, or when the account has none that is ours to change.
 func (s *Service) ChangePassword(ctx context.Context, caller Caller, current, password string) (uint64, error) {
 	u, err := s.store.User(ctx, caller.ID)
@@ -32,7 +33,7 @@ func (s *Service) ChangePassword(ctx context.Context, caller Caller, current, pa
 			if now.PasswordHash != u.PasswordHash {
 				return Errorf(Conflict, FieldPassword, "was changed meanwhile")
 			}
-			now.usePassword(hash)
+			now.PasswordHash, now.PasswordSet = hash.Encoded, hash.Set // how it may sign in is for others to say
 			return nil
 		})
 		return err

@@ -1,6 +1,8 @@
 package registry_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"mqttwarden/registry"
@@ -63,4 +65,50 @@ func TestSetPasswordIsTheWayBackIn(t *testing.T) {
 	registrytest.WantCode(t, "sign-in", err, "")
 	_, err = r.Service.SetPassword(t.Context(), registry.System("cli"), "nobody", "found-again")
 	registrytest.WantCode(t, "nobody", err, registry.NotFound)
+}
+
+// A user whose grant types nobody chose gets what its first credential calls for; one
+// that was given none, or others, keeps them. Users give themselves none.
+func TestACredentialGivesAGrantTypeOnlyIfNobodyChose(t *testing.T) {
+	r := registrytest.New(t)
+	svc, ctx := r.Service, t.Context()
+	none, certificate := []registry.GrantType{}, []registry.GrantType{{Method: registry.MethodCertificate}}
+	for _, tt := range []struct {
+		name           string
+		given          []registry.GrantType
+		password, cert []registry.GrantType // after the first of each
+	}{
+		{"nobody-chose", nil, []registry.GrantType{{Method: registry.MethodPassword}}, certificate},
+		{"none", none, none, none},
+		{"password-left-out", certificate, certificate, certificate},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			create := func(name string) registry.UserID {
+				u, _, err := svc.CreateUser(ctx, r.Admin, registry.UserSpec{Username: name, Provider: registry.ProviderLocal, GrantTypes: tt.given})
+				registrytest.Must(t, err)
+				return u.ID
+			}
+			has := func(what string, id registry.UserID, want []registry.GrantType) {
+				t.Helper()
+				u, err := svc.User(ctx, id)
+				registrytest.Must(t, err)
+				if !slices.Equal(u.GrantTypes, want) {
+					t.Errorf("%s: %v, want %v", what, u.GrantTypes, want)
+				}
+			}
+			id := create(tt.name)
+			_, _, err := svc.UpdateUser(ctx, r.Admin, id, registry.UserUpdate{Password: new("first-secret")})
+			registrytest.Must(t, err)
+			has("with a password", id, tt.password)
+			_, _, err = svc.UpdateUser(ctx, r.Admin, id, registry.UserUpdate{GrantTypes: &none})
+			registrytest.Must(t, err)
+			_, err = svc.ChangePassword(ctx, r.CallerNamed(tt.name), "first-secret", "second-secret")
+			registrytest.Must(t, err)
+			has("after the user changed it", id, none)
+			id = create(tt.name + "-2")
+			_, err = svc.AddFingerprint(ctx, r.Admin, id, registry.FingerprintSpec{Fingerprint: fmt.Sprintf("%064x", len(tt.name))})
+			registrytest.Must(t, err)
+			has("with a certificate", id, tt.cert)
+		})
+	}
 }

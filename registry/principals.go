@@ -33,6 +33,7 @@ type Principals struct {
 	mu     sync.Mutex
 	live   map[UserID]weak.Pointer[Subject] // all that anybody holds
 	recent *recent
+	absent absent
 	loads  map[*load]struct{} // under way
 
 	hits, misses atomic.Uint64
@@ -43,6 +44,7 @@ type Principals struct {
 type load struct {
 	users map[UserID]uint64
 	roles map[RoleID]uint64
+	old   bool // some user changed
 }
 
 // PrincipalStore is where principals are read from.
@@ -68,6 +70,7 @@ func NewPrincipals(cfg PrincipalsConfig) *Principals {
 		cfg:    cfg,
 		live:   make(map[UserID]weak.Pointer[Subject]),
 		recent: newRecent(cfg.Size),
+		absent: make(absent),
 		loads:  make(map[*load]struct{}),
 	}
 }
@@ -75,17 +78,21 @@ func NewPrincipals(cfg PrincipalsConfig) *Principals {
 // ByName returns the subject of the user with this very name: NotFound if there
 // is none, Unavailable if the store can't be asked and memory does not know.
 func (p *Principals) ByName(ctx context.Context, username string) (*Subject, error) {
-	if s := p.remembered(username); s != nil {
+	switch s, none := p.remembered(username); {
+	case s != nil:
 		p.hits.Add(1)
 		return s, nil
+	case none:
+		p.hits.Add(1)
+		return nil, Errorf(NotFound, "", "no such user")
 	}
 	p.misses.Add(1)
-	return p.fetch(ctx, func(from RecordReader) (Record, error) { return from.RecordByName(ctx, username) })
+	return p.fetch(ctx, username, func(from RecordReader) (Record, error) { return from.RecordByName(ctx, username) })
 }
 
 // ByFingerprint returns the subject of the user who registered the certificate.
 func (p *Principals) ByFingerprint(ctx context.Context, sha256 string) (*Subject, error) {
-	return p.fetch(ctx, func(from RecordReader) (Record, error) { return from.RecordByFingerprint(ctx, sha256) })
+	return p.fetch(ctx, "", func(from RecordReader) (Record, error) { return from.RecordByFingerprint(ctx, sha256) })
 }
 
 // ByID returns the subject of the user id.
@@ -95,7 +102,7 @@ func (p *Principals) ByID(ctx context.Context, id UserID) (*Subject, error) {
 		return s, nil
 	}
 	p.misses.Add(1)
-	return p.fetch(ctx, func(from RecordReader) (Record, error) { return from.RecordByID(ctx, id) })
+	return p.fetch(ctx, "", func(from RecordReader) (Record, error) { return from.RecordByID(ctx, id) })
 }
 
 // Name returns the name of user id for people to read, or the id if that can't be told.
@@ -123,13 +130,16 @@ func (p *Principals) Stats() PrincipalStats {
 	}
 }
 
-func (p *Principals) remembered(username string) *Subject {
+// remembered returns the subject that is remembered under a name, and whether it is
+// remembered that there is none.
+func (p *Principals) remembered(username string) (s *Subject, none bool) {
 	if !p.cfg.Fresh() {
-		return nil
+		return nil, false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.recent.get(username)
+	_, none = p.absent[username]
+	return p.recent.get(username), none
 }
 
 func (p *Principals) held(id UserID) *Subject {
@@ -142,8 +152,9 @@ func (p *Principals) held(id UserID) *Subject {
 }
 
 // fetch reads a principal and puts it in its subject, unless a change that came
-// while it was read makes it old: then it reads again.
-func (p *Principals) fetch(ctx context.Context, ask func(RecordReader) (Record, error)) (*Subject, error) {
+// while it was read makes it old: then it reads again. username is what is asked for,
+// empty if it is no name.
+func (p *Principals) fetch(ctx context.Context, username string, ask func(RecordReader) (Record, error)) (*Subject, error) {
 	from := p.cfg.Cache
 	for {
 		l := p.begin()
@@ -153,8 +164,7 @@ func (p *Principals) fetch(ctx context.Context, ask func(RecordReader) (Record, 
 			p.end(l)
 			from = nil // what the cache has is no answer
 		case err != nil:
-			p.end(l)
-			return nil, err
+			return nil, p.missing(l, username, err)
 		default:
 			if s := p.accept(l, pr); s != nil {
 				return s, nil
@@ -252,6 +262,7 @@ func (p *Principals) keep(pr *Principal) *Subject {
 	}
 	s.current.Store(pr)
 	p.recent.put(s, pr)
+	delete(p.absent, pr.User.Username)
 	return s
 }
 
@@ -260,6 +271,9 @@ func (p *Principals) keep(pr *Principal) *Subject {
 func (p *Principals) changed(users map[UserID]uint64, roles map[RoleID]uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(users) > 0 {
+		p.forgetAbsent()
+	}
 	for l := range p.loads {
 		l.users, l.roles = later(l.users, users), later(l.roles, roles)
 	}

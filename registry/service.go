@@ -27,6 +27,7 @@ type TokenLives struct {
 	Life    time.Duration // of a login that asks for none; an hour
 	MaxLife time.Duration // 876,000 hours
 	PerUser int           // that one user has at once; 100
+	Rates   LoginRates
 }
 
 // Service changes users, their credentials, roles and permissions, each request
@@ -38,6 +39,7 @@ type Service struct {
 	passwords *Passwords
 	signer    *bearer.Signer
 	tokens    TokenLives
+	logins    *logins
 	now       func() time.Time
 }
 
@@ -53,7 +55,8 @@ func NewService(cfg ServiceConfig) *Service {
 		cfg.Tokens.PerUser = 100
 	}
 	return &Service{
-		store: cfg.Store, editor: cfg.Editor, passwords: cfg.Passwords, signer: cfg.Signer, tokens: cfg.Tokens, now: cfg.Now,
+		store: cfg.Store, editor: cfg.Editor, passwords: cfg.Passwords, signer: cfg.Signer, tokens: cfg.Tokens,
+		logins: newLogins(cfg.Tokens.Rates), now: cfg.Now,
 	}
 }
 

@@ -167,7 +167,7 @@ func (s *SignIn) Token(ctx context.Context, token string) (Login, error) {
 		return Login{}, err
 	}
 	p := subject.Principal()
-	if p == nil || !p.User.Active {
+	if p == nil || !p.User.Active || len(p.User.GrantTypes) == 0 {
 		return Login{}, refused
 	}
 	return Login{Subject: subject, Proof: Proof{Username: p.User.Username, Token: t.ID, Expires: t.Expires}}, nil

@@ -101,8 +101,9 @@ type TokenReader interface {
 type TokenWriter interface {
 	CreateToken(ctx context.Context, t Token) error
 	DeleteToken(ctx context.Context, id TokenID) error
-	// DeleteTokensOf removes all tokens of the user and returns how many.
-	DeleteTokensOf(ctx context.Context, id UserID) (int, error)
+	// DeleteTokensOf removes all tokens of the user but one, which need not exist, and
+	// returns how many.
+	DeleteTokensOf(ctx context.Context, id UserID, but TokenID) (int, error)
 	// DeleteExpiredTokens removes what expired before t and returns how many.
 	DeleteExpiredTokens(ctx context.Context, t time.Time) (int, error)
 }

@@ -71,9 +71,8 @@ func TestTokens(t *testing.T) {
 	if _, _, err := r.Service.UpdateUser(ctx, r.Admin, u.ID, registry.UserUpdate{Active: new(true)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.SignIn.Token(ctx, raw); err != nil {
-		t.Errorf("of a user that is active again: %v", err)
-	}
+	refused("of a user that is active again", raw)
+	raw, _ = issue()
 	if _, err := r.Service.DeleteTokens(ctx, r.Admin, u.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -141,4 +140,99 @@ func TestTokensOfOneUser(t *testing.T) {
 	registrytest.WantCode(t, "another user's", issue("another", time.Hour), "")
 	r.Turn(2 * time.Hour)
 	registrytest.WantCode(t, "when they have expired", issue("gateway", time.Hour), "")
+}
+
+// Between a sign-in and the token that it is for, the user may have changed.
+func TestASignInOfBeforeMakesNoToken(t *testing.T) {
+	r := registrytest.New(t)
+	for name, upd := range map[string]registry.UserUpdate{
+		"the password is another": {Password: new("quite-another")},
+		"the user is disabled":    {Active: new(false)},
+		"no grant types are left": {GrantTypes: &[]registry.GrantType{}},
+		"the user is renamed":     {Username: new("renamed")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := r.User("gateway")
+			login, err := r.Login("gateway", "gateway-secret")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := r.Service.UpdateUser(t.Context(), r.Admin, u.ID, upd); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = r.Service.IssueToken(t.Context(), login, time.Hour, "")
+			registrytest.WantCode(t, name, err, registry.Unauthenticated)
+			if _, err := r.Service.DeleteUser(t.Context(), r.Admin, u.ID); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// What the API does not offer yet ends tokens too, and does not revive them.
+func TestATokenEndsWithTheProviderAndWithMFA(t *testing.T) {
+	r := registrytest.New(t)
+	for _, tt := range []struct {
+		name    string
+		changes []registry.UserUpdate
+	}{
+		{"MFA is demanded", []registry.UserUpdate{{EnforceMFA: new(true)}}},
+		{"MFA is demanded for a while", []registry.UserUpdate{{EnforceMFA: new(true)}, {EnforceMFA: new(false)}}},
+		{"another provider", []registry.UserUpdate{{Provider: new(registry.ProviderLDAP)}}},
+		{"another provider for a while", []registry.UserUpdate{{Provider: new(registry.ProviderLDAP)}, {Provider: new(registry.ProviderLocal)}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			u := r.User("gateway")
+			login, err := r.Login("gateway", "gateway-secret")
+			registrytest.Must(t, err)
+			raw, tok, err := r.Service.IssueToken(t.Context(), login, time.Hour, "")
+			registrytest.Must(t, err)
+			for _, upd := range tt.changes {
+				_, _, err := r.Service.UpdateUser(t.Context(), r.Admin, u.ID, upd)
+				registrytest.Must(t, err)
+			}
+			_, err = r.SignIn.Token(t.Context(), raw)
+			registrytest.WantCode(t, tt.name, err, registry.Unauthenticated)
+			if alive, err := r.Service.TokenAlive(t.Context(), tok.ID); err != nil || alive {
+				t.Errorf("alive for sessions: %v, %v", alive, err)
+			}
+			_, err = r.Service.DeleteUser(t.Context(), r.Admin, u.ID)
+			registrytest.Must(t, err)
+		})
+	}
+}
+
+// To log in and out leaves the user as it is for everybody else.
+func TestTheEndOfATokenIsNoChangeOfItsUser(t *testing.T) {
+	r := registrytest.New(t)
+	u := r.User("gateway")
+	login, err := r.Login("gateway", "gateway-secret")
+	registrytest.Must(t, err)
+	before, err := r.Service.User(t.Context(), u.ID)
+	registrytest.Must(t, err)
+	for name, end := range map[string]func(raw string, tok registry.Token) (uint64, error){
+		"logout": func(raw string, _ registry.Token) (uint64, error) { return r.Service.Logout(t.Context(), raw) },
+		"one is deleted": func(_ string, tok registry.Token) (uint64, error) {
+			return r.Service.DeleteToken(t.Context(), r.Admin, u.ID, string(tok.ID))
+		},
+		"all are deleted": func(string, registry.Token) (uint64, error) {
+			return r.Service.DeleteTokens(t.Context(), r.Admin, u.ID)
+		},
+	} {
+		raw, tok, err := r.Service.IssueToken(t.Context(), login, time.Hour, "")
+		registrytest.Must(t, err)
+		n, err := end(raw, tok)
+		if err != nil || n == 0 {
+			t.Errorf("%s: number %d, %v", name, n, err)
+		}
+		changes, err := r.Store.Changes(t.Context(), n-1, 1)
+		registrytest.Must(t, err)
+		ended, ok := changes[0].Tokens()
+		if !ok || ended.User != u.ID || ended.Token != "" && ended.Token != tok.ID {
+			t.Errorf("%s: change %+v", name, changes[0])
+		}
+	}
+	if after, err := r.Service.User(t.Context(), u.ID); err != nil || after.Version != before.Version {
+		t.Errorf("version %d, want %d; %v", after.Version, before.Version, err)
+	}
 }

@@ -77,6 +77,8 @@ func statusOf(code registry.Code) (status, retry int) {
 		return http.StatusConflict, 0
 	case registry.Locked:
 		return http.StatusTooManyRequests, 60
+	case registry.TooOften:
+		return http.StatusTooManyRequests, 1
 	case registry.Busy:
 		return http.StatusServiceUnavailable, 1
 	case registry.Unavailable:

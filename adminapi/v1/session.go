@@ -3,6 +3,7 @@ package v1
 import (
 	"context"
 	"math"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode"
@@ -20,6 +21,7 @@ type SignIn interface {
 
 // Sessions makes and ends the tokens that stand for a login over HTTP.
 type Sessions interface {
+	CountLogin(remote netip.Addr) error
 	IssueToken(ctx context.Context, login registry.Login, life time.Duration, label string) (string, registry.Token, error)
 	Logout(ctx context.Context, token string) (uint64, error)
 }
@@ -43,6 +45,9 @@ type sessionTokenJSON struct {
 func (a *API) login(ctx context.Context, in *struct{ Body loginJSON }) (*struct{ Body sessionTokenJSON }, error) {
 	if strings.ContainsFunc(in.Body.Label, unicode.IsControl) {
 		return nil, registry.Errorf(registry.Invalid, "label", "must not hold control characters")
+	}
+	if err := a.sessions.CountLogin(request.From(ctx).Remote); err != nil { // before a password is worked on
+		return nil, err
 	}
 	login, err := a.signIn.In(ctx, registry.Attempt{
 		Username: in.Body.Username, Password: in.Body.Password, HasPassword: true, Remote: request.From(ctx).Remote,
@@ -117,6 +122,9 @@ func (a *API) logout(ctx context.Context, in *struct {
 	} `nameHint:"Logout"`
 },
 ) (*changed, error) {
+	if err := a.sessions.CountLogin(request.From(ctx).Remote); err != nil {
+		return nil, err
+	}
 	change, err := a.sessions.Logout(ctx, in.Body.Token)
 	if err != nil {
 		return nil, err

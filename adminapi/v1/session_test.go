@@ -257,3 +257,25 @@ func TestTokensArePaged(t *testing.T) {
 		t.Errorf("past the end: got %s", a.Body)
 	}
 }
+
+// A user who logs in again and again is told to wait; others log in meanwhile, and the
+// token that the user has works on.
+func TestLoginsHaveARate(t *testing.T) {
+	api := apitest.New(t)
+	token := api.Token("alice")
+	api.User("bob")
+	var last apitest.Answer
+	for range 100 { // a minute's worth would be more
+		last = api.Send("POST", "/api/login", `{"username": "alice", "password": "password-of-alice"}`, "Content-Type", "application/json")
+		if last.Status != http.StatusOK {
+			break
+		}
+	}
+	if m := apitest.Message(t, last, http.StatusTooManyRequests); !strings.Contains(m, "too often") || last.Header.Get("Retry-After") != "1" {
+		t.Errorf("message %q, Retry-After %q", m, last.Header.Get("Retry-After"))
+	}
+	api.Login("bob", "password-of-bob")
+	if a := api.As(token, "GET", "/api/session", ""); a.Status != http.StatusOK {
+		t.Errorf("with the token: %d %s", a.Status, a.Body)
+	}
+}

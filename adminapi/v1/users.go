@@ -177,7 +177,7 @@ func (a *API) deleteUser(ctx context.Context, in *struct {
 // passwordChangeJSON is a new password of the caller's own.
 type passwordChangeJSON struct {
 	Password    string `json:"password,omitempty" maxLength:"1024" writeOnly:"true" doc:"The current one."`
-	NewPassword string `json:"newPassword" minLength:"5" maxLength:"1024" writeOnly:"true" doc:"Must keep the password policy."`
+	NewPassword string `json:"newPassword" minLength:"5" maxLength:"1024" writeOnly:"true" doc:"Must keep the password policy. The token of the request goes on; other tokens, and sessions that rest on the old password, end."`
 }
 
 // changePassword serves PUT /users/change-password.

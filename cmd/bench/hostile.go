@@ -17,6 +17,7 @@ import (
 const (
 	mostMQTT   = 20  // milliseconds, at the 99th percentile
 	mostHTTP   = 100 // likewise
+	mostChange = 50  // likewise
 	mostGrowth = 100 // MiB of resident memory, during one load
 )
 
@@ -27,6 +28,9 @@ type hostile struct {
 	api     *api
 	honest  credentials
 	mallory credentials // may do anything below x
+	heavy   credentials // has large roles
+	changed credentials // whose rights change
+	id      string      // of that user
 	attack  time.Duration
 }
 
@@ -68,7 +72,7 @@ func measureHostile(ctx context.Context, o options, selected []load, progress io
 }
 
 func newHostile(ctx context.Context, o options, dir string) (*hostile, error) {
-	h := &hostile{honest: credentials{"honest", "bench-Device-1#"}, mallory: credentials{"mallory", "bench-Device-2#"}, attack: o.attack}
+	h := &hostile{honest: credentials{"honest", "bench-Device-1#"}, mallory: credentials{"mallory", "bench-Device-2#"}, changed: credentials{"changed", "bench-Device-4#"}, heavy: credentials{"heavy", "bench-Device-3#"}, attack: o.attack}
 	program := o.program
 	var err error
 	if program == "" {
@@ -95,16 +99,16 @@ func (h *hostile) setUp(ctx context.Context) error {
 	for _, u := range []struct {
 		who    credentials
 		filter string
-	}{{h.honest, "honest/#"}, {h.mallory, "x/#"}} {
+	}{{h.honest, "honest/#"}, {h.mallory, "x/#"}, {h.changed, "changed/#"}} {
 		role, err := h.api.createRole(ctx, u.who.username, both(u.filter))
 		if err != nil {
 			return err
 		}
-		if _, err := h.api.createUser(ctx, u.who, role); err != nil {
+		if h.id, err = h.api.createUser(ctx, u.who, role); err != nil {
 			return err
 		}
 	}
-	return nil
+	return h.makeHeavy(ctx)
 }
 
 // under returns what the honest clients notice of a load.
@@ -120,10 +124,11 @@ func (h *hostile) under(ctx context.Context, l load) ([]row, error) {
 	defer stop()
 	var all sync.WaitGroup
 	all.Go(func() { l.run(attacking, h) })
-	mqtt, web := newNotes(), newNotes()
+	mqtt, web, changes := newNotes(), newNotes(), newNotes()
 	all.Go(func() { mqtt.take(attacking, h.roundTrips) })
 	all.Go(func() { mqtt.take(attacking, h.comeAgain) })
 	all.Go(func() { web.take(attacking, h.requests) })
+	all.Go(func() { changes.take(attacking, h.changes) })
 	peak := before
 	for attacking.Err() == nil {
 		now, err := h.ours.resident()
@@ -141,6 +146,7 @@ func (h *hostile) under(ctx context.Context, l load) ([]row, error) {
 	growth := float64(peak-before) / mib
 	return []row{
 		mqtt.row(l.name+": MQTT p99", mostMQTT), web.row(l.name+": HTTP p99", mostHTTP),
+		changes.row(l.name+": change enforced p99", mostChange),
 		{
 			work: l.name + ": growth of memory", ours: fmt.Sprintf("%d MiB", peak/mib), unit: "MiB", most: mostGrowth,
 			found: spread{median: growth, low: growth, high: growth},
@@ -278,4 +284,23 @@ func (h *hostile) requests(ctx context.Context, n *notes) error {
 	}
 	pause(ctx, 10*time.Millisecond)
 	return err
+}
+
+// changes alters a user with a session, and waits until that is enforced.
+func (h *hostile) changes(ctx context.Context, n *notes) error {
+	c, err := dial(ctx, h.ours.where["mqtt"], 4, "changed-1", h.changed)
+	if err != nil {
+		return err
+	}
+	defer c.conn.Close()
+	for i := 0; ctx.Err() == nil; i++ {
+		began := time.Now()
+		change := map[string]any{"clientIds": []string{"changed-1", fmt.Sprint("another-", i)}}
+		if err := h.api.call(ctx, http.MethodPut, "/api/users/"+h.id, change, nil, "wait=5"); err != nil {
+			return err
+		}
+		n.note(ctx, time.Since(began), nil)
+		pause(ctx, 10*time.Millisecond)
+	}
+	return nil
 }

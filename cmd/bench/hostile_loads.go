@@ -217,36 +217,37 @@ func idleHTTP(ctx context.Context, h *hostile) {
 	}
 }
 
-// loginsAndLogouts has a user with six large roles sign in and out.
-func loginsAndLogouts(ctx context.Context, h *hostile) {
-	who := credentials{fmt.Sprint("heavy-", time.Now().UnixNano()), "bench-Device-3#"}
+// makeHeavy makes a user with six roles, as large as roles can be.
+func (h *hostile) makeHeavy(ctx context.Context) error {
 	var roles []string
 	for i := range 6 {
 		var all []permission
-		for j := range 500 {
+		for j := range 9_500 {
 			all = append(all, both(fmt.Sprintf("x/%d/%d/+/#", i, j)))
 		}
-		role, err := h.api.createRole(ctx, fmt.Sprint(who.username, i), all...)
+		role, err := h.api.createRole(ctx, fmt.Sprint(h.heavy.username, i), all...)
 		if err != nil {
-			return
+			return err
 		}
 		roles = append(roles, role)
 	}
-	if _, err := h.api.createUser(ctx, who, roles...); err != nil {
-		return
-	}
+	_, err := h.api.createUser(ctx, h.heavy, roles...)
+	return err
+}
+
+// loginsAndLogouts has a user with large roles sign in and out.
+func loginsAndLogouts(ctx context.Context, h *hostile) {
 	several(4, func(int) {
 		for ctx.Err() == nil {
 			a := &api{base: h.api.base, http: h.api.http}
 			var answer struct {
 				Token string `json:"token"`
 			}
-			if a.call(ctx, http.MethodPost, "/api/login", map[string]string{"username": who.username, "password": who.password}, &answer) != nil {
+			if a.call(ctx, http.MethodPost, "/api/login", map[string]string{"username": h.heavy.username, "password": h.heavy.password}, &answer) != nil {
 				pause(ctx, time.Millisecond)
 				continue
 			}
-			a.token = answer.Token
-			_ = a.call(ctx, http.MethodPost, "/api/logout", nil, nil)
+			_ = a.call(ctx, http.MethodPost, "/api/logout", map[string]string{"token": answer.Token}, nil)
 		}
 	})
 }

@@ -133,7 +133,7 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 	n.passwords = &registry.Passwords{Policy: cfg.Policy, Hasher: n.Hashes, Now: cfg.Now, Verifier: n.verifier}
 	n.Follower = registry.NewFollower(registry.FollowerConfig{MaxStale: cfg.MaxStale, Poll: cfg.Poll, Now: cfg.Now, Log: cfg.Log}, n.Store)
 	n.roles = registry.NewHeldRoles()
-	n.Editor = registry.NewEditor(n.Store, n.roles, cfg.Now, n.Follower.Committed)
+	n.Editor = registry.NewEditor(n.Store, n.roles, cfg.Now, n.changed)
 	n.Service = registry.NewService(registry.ServiceConfig{
 		Store: n.Store, Editor: n.Editor, Passwords: n.passwords, Signer: n.signer, Tokens: cfg.Tokens, Now: cfg.Now,
 	})
@@ -149,6 +149,14 @@ func (n *Node) openServices(ctx context.Context) (err error) {
 		Now: cfg.Now, Log: cfg.Log,
 	})
 	return err
+}
+
+// changed is told after each change that this node has committed.
+func (n *Node) changed(number uint64) {
+	if n.Principals != nil { // not while the node opens
+		n.Principals.ForgetAbsent() // a user who was made can sign in at once
+	}
+	n.Follower.Committed(number)
 }
 
 func (n *Node) openCache(ctx context.Context) error {

@@ -222,7 +222,7 @@ func TestConnectionOfTheBusIsLost(t *testing.T) {
 
 func TestBusEndsAtOnce(t *testing.T) {
 	for _, frozen := range []bool{false, true} {
-		r := newRig(t, func(c *Config) { c.Lease = time.Minute })
+		r := newRig(t, func(c *Config) { c.Lease, c.Timeout = time.Minute, 500*time.Millisecond }) // what is being sent may take the time-out
 		ctx, cancel := context.WithCancel(t.Context())
 		ended, heard := make(chan struct{}), make(chan struct{}, 1)
 		go func() {

@@ -138,3 +138,21 @@ func checkCertificatesOfVersion2(t *testing.T, s *Store, at func(int) time.Time)
 		t.Errorf("anchor: %+v, %v", anchor, err)
 	}
 }
+
+// Whoever has a credential and no grant types had them taken away; whoever has neither
+// gets what the first credential calls for.
+func TestAStoreOfVersion8TellsWhoseGrantTypesWereTaken(t *testing.T) {
+	user := func(id, hash string) string {
+		return `INSERT INTO users (id, username, username_fold, provider, active, auto_generated, publish_prefix, client_ids, grant_types,
+			password_hash, enforce_mfa, pinned, created, updated, version)
+			VALUES ('` + id + `', '` + id + `', '` + id + `', 'local', TRUE, FALSE, '', 'null', 'null', '` + hash + `', FALSE, FALSE, 1, 1, 1)`
+	}
+	s := openAt(t, olderStore(t, 8, user("password", "hash"), user("certificate", ""), user("neither", ""),
+		`INSERT INTO user_fingerprints VALUES ('f', 'certificate', 1, 1, NULL)`))
+	for id, taken := range map[registry.UserID]bool{"password": true, "certificate": true, "neither": false} {
+		u, err := s.User(t.Context(), id)
+		if err != nil || len(u.GrantTypes) != 0 || (u.GrantTypes != nil) != taken {
+			t.Errorf("%s: %#v, %v; taken away: want %v", id, u.GrantTypes, err, taken)
+		}
+	}
+}

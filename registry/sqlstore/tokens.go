@@ -50,8 +50,8 @@ func (tx *tx) DeleteToken(ctx context.Context, id registry.TokenID) error {
 	return tx.one(ctx, "token", `DELETE FROM tokens WHERE id = $1`, id)
 }
 
-func (tx *tx) DeleteTokensOf(ctx context.Context, id registry.UserID) (int, error) {
-	return tx.t.exec(ctx, `DELETE FROM tokens WHERE user_id = $1`, id)
+func (tx *tx) DeleteTokensOf(ctx context.Context, id registry.UserID, but registry.TokenID) (int, error) {
+	return tx.t.exec(ctx, `DELETE FROM tokens WHERE user_id = $1 AND id <> $2`, id, but)
 }
 
 func (tx *tx) DeleteExpiredTokens(ctx context.Context, t time.Time) (int, error) {

@@ -63,8 +63,11 @@ func scanUserAnd(r row, more ...any) (u registry.User, err error) {
 		asTime{&u.Updated},
 		&u.Version,
 	}, more...)...)
-	for _, g := range grants {
-		u.GrantTypes = append(u.GrantTypes, registry.GrantType(g))
+	if grants != nil {
+		u.GrantTypes = make([]registry.GrantType, len(grants))
+	}
+	for i, g := range grants {
+		u.GrantTypes[i] = registry.GrantType(g)
 	}
 	return u, err
 }
@@ -72,8 +75,11 @@ func scanUserAnd(r row, more ...any) (u registry.User, err error) {
 // userArgs are the arguments of insertUser and updateUser.
 func userArgs(u registry.User) []any {
 	var grants []grantType
-	for _, g := range u.GrantTypes {
-		grants = append(grants, grantType(g))
+	if u.GrantTypes != nil {
+		grants = make([]grantType, len(u.GrantTypes))
+	}
+	for i, g := range u.GrantTypes {
+		grants[i] = grantType(g)
 	}
 	clientIDs, grantTypes := asJSON{u.ClientIDs}, asJSON{grants}
 	return []any{

@@ -78,7 +78,7 @@ func marks(t *testing.T, s registry.Store) {
 
 func touchKinds(t *testing.T, s registry.Store) {
 	kinds := []registry.ChangeKind{
-		registry.RoleChange, registry.AnchorChange, registry.AuthorityChange, registry.CertificateChange,
+		registry.RoleChange, registry.TokenChange, registry.AnchorChange, registry.AuthorityChange, registry.CertificateChange,
 		registry.WindowChange, "a kind of a newer program",
 	}
 	for i, kind := range kinds {

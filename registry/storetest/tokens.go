@@ -84,11 +84,14 @@ func tokenOfNobody(t *testing.T, s registry.Store) {
 func tokensOfUserDeleted(t *testing.T, s registry.Store) {
 	given(t, s, bob(), registry.User{ID: "u-3", Username: "carol"},
 		registry.Token{ID: "a", User: "u-2"}, registry.Token{ID: "b", User: "u-2"}, registry.Token{ID: "c", User: "u-3"})
-	for _, want := range []int{2, 0} {
+	for _, tt := range []struct {
+		but  registry.TokenID
+		want int
+	}{{"b", 1}, {"", 1}, {"", 0}} {
 		update(t, s, func(ctx context.Context, tx registry.Tx) error {
-			n, err := tx.DeleteTokensOf(ctx, "u-2")
-			if n != want {
-				t.Errorf("removed %d, want %d", n, want)
+			n, err := tx.DeleteTokensOf(ctx, "u-2", tt.but)
+			if n != tt.want {
+				t.Errorf("removed %d, want %d", n, tt.want)
 			}
 			return err
 		})

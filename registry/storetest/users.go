@@ -65,8 +65,8 @@ func userUpdate(t *testing.T, s registry.Store) {
 		t.Errorf("the update of one user changed another: %+v", got)
 	}
 
-	want.Fingerprints[0].Expires = time.Time{} // the same certificate, now for ever
-	want.Roles = nil
+	want.Fingerprints[0].Expires = time.Time{}                // the same certificate, now for ever
+	want.Roles, want.GrantTypes = nil, []registry.GrantType{} // none, which is not the same as not chosen
 	update(t, s, func(ctx context.Context, tx registry.Tx) error { return tx.UpdateUser(ctx, want) })
 	same(t, "after the second update", must(s.User(t.Context(), u.ID))(t), want)
 }

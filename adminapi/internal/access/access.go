@@ -78,7 +78,7 @@ func Caller(ctx context.Context) registry.Caller {
 	info := request.From(ctx)
 	c := registry.Caller{Door: info.Door(), Remote: info.Remote}
 	if p := Who(ctx).Principal; p != nil {
-		c.ID, c.Username = p.User.ID, p.User.Username
+		c.ID, c.Username, c.Token = p.User.ID, p.User.Username, Who(ctx).Login.Proof.Token
 		c.Reads = func(id registry.UserID) bool { return p.Policy.MayHTTP(acl.Read, "/api/users/"+string(id)) }
 	}
 	if shown := Who(ctx).shown; shown != nil {

@@ -46,7 +46,7 @@ type app struct {
 	figures     http.Handler // the metrics
 	listening   []endpoint
 
-	ping    seldom      // whether the store can be read and written
+	ping    *seldom     // whether the store can be read and written
 	serving atomic.Bool // the broker takes connections
 	failed  chan error  // a part that stopped by itself
 	stops   []stop
@@ -156,6 +156,7 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	cfg.MaxStale, cfg.Poll, cfg.CachedUsers = c.maxStale, a.pace.Changes, cmp.Or(c.users, -1)
 	cfg.Tokens.MaxLife, cfg.AnchorFiles = c.tokenMax, anchors
 	cfg.Tokens.PerUser = c.tokensPerUser
+	cfg.Tokens.Rates = registry.LoginRates{User: float64(c.loginRate), Address: float64(c.addressRate)}
 	c.registrations.Overlap = cfg.Enrolment.Overlap
 	cfg.Enrolment = c.registrations.Settings
 	if a.register, err = openNode(ctx, cfg, c.storeConfig); err != nil {
@@ -163,7 +164,8 @@ func (a *app) startRegister(ctx context.Context, c config) error {
 	}
 	a.onStop("register", func(context.Context) error { return a.register.Close() })
 	a.keyMade, a.auditKeep = made, c.auditKeep
-	a.ping = seldom{question: a.register.Store.Ping, every: time.Second}
+	a.ping = &seldom{question: a.register.Store.Ping, every: time.Second, within: 5 * time.Second, now: time.Now}
+	a.onStop("readiness", a.ping.stop)
 	if c.tlsClientCA != "" {
 		a.reloads.add("tls-client-ca", anchorFile, func(ctx context.Context) error { return a.reloadClientCAs(ctx, c.tlsClientCA, c.tlsClientCAMax) })
 	}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
-	"time"
 
 	"mqttwarden/adminapi"
 	"mqttwarden/adminapi/framing"
@@ -93,25 +91,4 @@ func (a *app) ready(ctx context.Context) adminapi.Readiness {
 		{Name: "changes", Err: unheard},
 		{Name: "broker", Err: closed},
 	}
-}
-
-// seldom asks a question that costs something at most once in a while, however
-// often it is asked itself. Anybody may ask whether we are ready.
-type seldom struct {
-	question func(context.Context) error
-	every    time.Duration
-
-	mu     sync.Mutex
-	asked  time.Time
-	answer error
-}
-
-// ask returns the answer, which may be as old as every.
-func (s *seldom) ask(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := time.Now(); now.Sub(s.asked) >= s.every {
-		s.asked, s.answer = now, s.question(ctx)
-	}
-	return s.answer
 }

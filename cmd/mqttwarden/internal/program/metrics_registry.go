@@ -39,6 +39,7 @@ type storeFigures struct {
 	expiring float64 // certificates; not a number when it is not known
 	enforced uint64
 	refused  uint64         // registrations
+	logins   uint64         // that came too often
 	invalid  map[string]int // certificates outside their validity, by use
 	reserved int            // client IDs
 	trimmed  uint64         // audit entries
@@ -47,7 +48,7 @@ type storeFigures struct {
 func (a *app) storeFigures() storeFigures {
 	return storeFigures{
 		expiring: a.expiring(), enforced: a.register.Follower.Enforced(),
-		refused: a.register.Enrolment.Refused(), Stats: a.register.Store.Stats(),
+		refused: a.register.Enrolment.Refused(), logins: a.register.Service.RefusedLogins(), Stats: a.register.Store.Stats(),
 		invalid:  a.validity.count(a.certificateUses()),
 		reserved: a.register.Reserved.Len(),
 		trimmed:  a.auditGone.Load(),
@@ -62,6 +63,7 @@ func storePart(snapshot func() storeFigures) part[storeFigures] {
 		gauge("mqttwarden_change_enforced", "Number of the last change that is enforced here.", func(s storeFigures) float64 { return float64(s.enforced) }),
 		counter("mqttwarden_registrations_refused_total", "Registrations refused because too many waited, in all or from one address.", func(s storeFigures) float64 { return float64(s.refused) }),
 		counter("mqttwarden_audit_trimmed_total", "Audit entries that were removed because they were older than audit-keep.", func(s storeFigures) float64 { return float64(s.trimmed) }),
+		counter("mqttwarden_logins_refused_total", "Log-ins and log-outs over HTTP that came too often, of one user or from one address.", func(s storeFigures) float64 { return float64(s.logins) }),
 		counter("mqttwarden_store_writes_failed_total", "Writes to the store that it could not take (full disk, locked), those of /readyz included.", func(s storeFigures) float64 { return float64(s.FailedWrites) }),
 		counter("mqttwarden_store_retries_total", "Transactions on the store that were run once more, since others were in their way.", func(s storeFigures) float64 { return float64(s.Retries) }),
 		gauge("mqttwarden_store_connections", "Connections to the store that there may be.", func(s storeFigures) float64 { return float64(s.Connections) }),

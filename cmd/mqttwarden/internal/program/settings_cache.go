@@ -42,7 +42,7 @@ type redisConfig struct {
 func (c *redisConfig) settings() []settings.Setting {
 	return []settings.Setting{
 		{
-			Name: "redis", Value: settings.Parsed(&c.url, "a redis://, redis+sentinel:// or redis+cluster:// URL, with rediss for TLS", readRedis), Placeholder: "URL",
+			Name: "redis", Value: settings.Concealed(&c.url, "a redis://, redis+sentinel:// or redis+cluster:// URL, with rediss for TLS", readRedis), Placeholder: "URL",
 			Help: "Shared cache, and the way on which nodes tell each other of changes. Losing it costs latency, never correctness.",
 		},
 		{Name: "redis-password", Value: settings.Secret(&c.password), Help: "Password of Redis, if it does not stand in the URL."},
