@@ -31,6 +31,7 @@ func startOurs(ctx context.Context, program, dir string, env []string, settings 
 		"--admin-password", adminPassword,
 		"--limits-publish-rate", "10000000", "--limits-publish-burst", "100000000", // counted, and never reached
 		"--limits-work", "1s", // counted, too
+		"--limits-request-rate", "10000000", "--limits-request-burst", "100000000",
 		"--limits-connections-per-user", "10000000",
 	}, settings...)
 	return launch(ctx, []string{"mqtt", "http"}, env, program, args...)

@@ -61,10 +61,11 @@ func (h *hostile) as(ctx context.Context, clientID string, connect []byte) net.C
 	return conn
 }
 
-// largeBodies has thirty requests at a time decode a megabyte of small objects.
+// largeBodies has thirty requests at a time, from one address, decode a megabyte of small
+// objects.
 func largeBodies(ctx context.Context, h *hostile) {
 	body := `{"a":[` + strings.TrimSuffix(strings.Repeat(`{"b":1},`, 120_000), ",") + `]}`
-	web := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 30}}
+	web := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 30, DialContext: from(0).DialContext}}
 	defer web.CloseIdleConnections()
 	several(30, func(int) {
 		for ctx.Err() == nil {
