@@ -10,9 +10,8 @@ import (
 	"time"
 	"weak"
 
-	"golang.org/x/sync/singleflight"
-
 	"mqttwarden/registry/acl"
+	"mqttwarden/registry/flight"
 )
 
 // heldRole is one version of a role as those hold it who have it: compiled once.
@@ -45,8 +44,8 @@ func newHolding(roles []*heldRole) *holding {
 type HeldRoles struct {
 	mu       sync.Mutex
 	held     map[RoleID]weak.Pointer[heldRole]
-	holdings map[string]weak.Pointer[holding] // by the IDs of the roles
-	reading  singleflight.Group               // of roles that several ask for at once
+	holdings map[string]weak.Pointer[holding]   // by the IDs of the roles
+	reading  flight.Group[map[RoleID]*heldRole] // of roles that several ask for at once
 }
 
 // NewHeldRoles returns roles that nobody holds yet.
@@ -81,7 +80,7 @@ func (h *HeldRoles) put(r *heldRole) *heldRole {
 
 // together returns the holding of roles, of which it keeps the slice.
 func (h *HeldRoles) together(roles []*heldRole) *holding {
-	key := keyOf(roles)
+	key := keyOf(roles, func(r *heldRole) RoleID { return r.id })
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if known := h.holdings[key].Value(); known != nil && slices.Equal(known.roles, roles) {
@@ -93,10 +92,11 @@ func (h *HeldRoles) together(roles []*heldRole) *holding {
 	return now
 }
 
-func keyOf(roles []*heldRole) string {
+// keyOf makes one text of the IDs of roles.
+func keyOf[T any](roles []T, id func(T) RoleID) string {
 	var b strings.Builder
 	for _, r := range roles {
-		b.WriteString(string(r.id))
+		b.WriteString(string(id(r)))
 		b.WriteByte(0) // is in no ID
 	}
 	return b.String()
@@ -170,25 +170,9 @@ const readingPatience = 30 * time.Second
 // or a user who signs in many times, has large roles compiled once. What is found may
 // have been read before one of them asked.
 func (h *HeldRoles) readOnce(ctx context.Context, source RoleSource, ids []RoleID) (map[RoleID]*heldRole, error) {
-	var key strings.Builder
-	for _, id := range ids {
-		key.WriteString(string(id))
-		key.WriteByte(0) // is in no ID
-	}
-	found := h.reading.DoChan(key.String(), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readingPatience)
-		defer cancel()
+	return h.reading.Do(ctx, keyOf(ids, func(id RoleID) RoleID { return id }), readingPatience, func(ctx context.Context) (map[RoleID]*heldRole, error) {
 		return h.read(ctx, source, ids)
 	})
-	select {
-	case is := <-found:
-		if is.Err != nil {
-			return nil, is.Err
-		}
-		return is.Val.(map[RoleID]*heldRole), nil //nolint:forcetypeassert // of read
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // read reads roles and remembers them.

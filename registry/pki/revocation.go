@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ocsp"
-	"golang.org/x/sync/singleflight"
 
 	"mqttwarden/registry"
 	"mqttwarden/registry/ca"
+	"mqttwarden/registry/flight"
 )
 
 const (
@@ -34,7 +34,7 @@ const crlPatience = 10 * time.Second
 // crls keeps the last list of each generation. Nobody waits for the store with the
 // mutex held: one looks, and those who come meanwhile get what it finds.
 type crls struct {
-	looking singleflight.Group // by generation
+	looking flight.Group[*crl] // by generation
 	mu      sync.Mutex
 	last    map[uint64]*crl // which is not changed
 }
@@ -57,20 +57,13 @@ func (s *Service) CRL(ctx context.Context, generation uint64) ([]byte, error) {
 	if last := s.crls.get(g.number); last != nil && last.serves(s.now()) {
 		return last.der, nil
 	}
-	found := s.crls.looking.DoChan(strconv.FormatUint(g.number, 10), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), crlPatience)
-		defer cancel()
+	list, err := s.crls.looking.Do(ctx, strconv.FormatUint(g.number, 10), crlPatience, func(ctx context.Context) (*crl, error) {
 		return s.lookForCRL(ctx, g)
 	})
-	select {
-	case is := <-found:
-		if is.Err != nil {
-			return nil, is.Err
-		}
-		return is.Val.(*crl).der, nil //nolint:forcetypeassert // of lookForCRL
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err != nil {
+		return nil, err
 	}
+	return list.der, nil
 }
 
 // lookForCRL returns the list that stands, or a new one if something was revoked or
