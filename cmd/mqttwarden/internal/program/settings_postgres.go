@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"mqttwarden/cmd/mqttwarden/internal/settings"
@@ -66,16 +64,12 @@ func used(ctx context.Context, p *sqlstore.Postgres) error {
 
 // postgresOf says how a PostgreSQL database is used.
 func (c *dataConfig) postgresOf(d database) (*sqlstore.Postgres, error) {
-	password := c.postgres.password.Reveal()
-	if c.postgres.passwordFile != "" {
-		b, err := os.ReadFile(c.postgres.passwordFile)
-		if err != nil {
-			return nil, fmt.Errorf("postgres-password-file: %w", err)
-		}
-		password = strings.TrimRight(string(b), "\r\n")
+	password, err := secretOf(c.postgres.password, c.postgres.passwordFile)
+	if err != nil {
+		return nil, fmt.Errorf("postgres-password-file: %w", err)
 	}
 	return &sqlstore.Postgres{
-		URL: d.url.Reveal(), Password: password, Connections: c.postgres.connections, ConnectTimeout: c.postgres.connect,
+		URL: d.url.Reveal(), Password: password.Reveal(), Connections: c.postgres.connections, ConnectTimeout: c.postgres.connect,
 		StatementTimeout: c.postgres.statement, LockTimeout: c.postgres.lock,
 	}, nil
 }
